@@ -1,0 +1,114 @@
+"""The tensor contract between the server and every recogniser, and the profile a recogniser publishes.
+
+Every recogniser takes and gives the same tensors, so families are interchangeable. A test compares these
+constants with each `model_repository/*/config.pbtxt`. Requests and outputs carry a leading batch axis of 1:
+`[1, L]` in, `[1, N]` out.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Final, Self
+
+SAMPLE_RATE_HZ: Final = 16_000
+
+# Inputs.
+AUDIO: Final = "AUDIO"  # INT16 [samples], 16 kHz mono
+LANGUAGE: Final = "LANGUAGE"  # BYTES [1], BCP-47 or AUTO_LANGUAGE
+OPTIONS: Final = "OPTIONS"  # BYTES [1], JSON of RecognitionOptions
+
+# Outputs, in the order of the words.
+WORDS: Final = "WORDS"  # BYTES [words], text pieces with their punctuation
+START_SAMPLES: Final = "START_SAMPLES"  # INT32 [words], offset from the start of the window
+END_SAMPLES: Final = "END_SAMPLES"  # INT32 [words]
+CONFIDENCE: Final = "CONFIDENCE"  # FP32 [words], 0..1
+LANGUAGE_OUT: Final = "LANGUAGE_OUT"  # BYTES [1]
+LANGUAGE_CONFIDENCE: Final = "LANGUAGE_CONFIDENCE"  # FP32 [1], 0..1
+NO_SPEECH: Final = "NO_SPEECH"  # FP32 [1], probability that the window has no speech
+
+INPUTS: Final = {AUDIO: "INT16", LANGUAGE: "BYTES", OPTIONS: "BYTES"}
+OUTPUTS: Final = {
+    WORDS: "BYTES",
+    START_SAMPLES: "INT32",
+    END_SAMPLES: "INT32",
+    CONFIDENCE: "FP32",
+    LANGUAGE_OUT: "BYTES",
+    LANGUAGE_CONFIDENCE: "FP32",
+    NO_SPEECH: "FP32",
+}
+
+AUTO_LANGUAGE: Final = "auto"
+PROFILE_PARAMETER: Final = "profile"  # key of the profile in config.pbtxt's `parameters`
+INTERACTIVE_PRIORITY: Final = 1  # Triton priority levels: 1 is served first
+BULK_PRIORITY: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionOptions:
+    """Decoding options of one window; windows are batched together only when these are equal.
+
+    `task` is `transcribe` or `translate`. `beam_size` 1 is greedy. A family that cannot honour a value refuses
+    the request rather than ignoring it.
+    """
+
+    task: str = "transcribe"
+    beam_size: int = 1
+    hotwords: tuple[str, ...] = ()
+    prompt: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse; empty text means the defaults. Raises ValueError for unknown keys or wrong types."""
+        raw = json.loads(text) if text else {}
+        if not isinstance(raw, dict):
+            message = "OPTIONS must be a JSON object"
+            raise ValueError(message)
+        try:
+            options = cls(**{**raw, "hotwords": tuple(raw.get("hotwords", ()))})
+        except TypeError as error:
+            message = f"OPTIONS: {error}"
+            raise ValueError(message) from error
+        if options.task not in {"transcribe", "translate"} or options.beam_size < 1:
+            message = f"OPTIONS: task {options.task!r} with beam_size {options.beam_size} is not known"
+            raise ValueError(message)
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a recogniser says of itself; published as JSON in config.pbtxt's parameter `profile`.
+
+    `length_buckets_samples` is ascending; its last entry is the longest window taken. `window_target_samples` is
+    the length the segmenter aims at, `window_max_samples` the length it never exceeds.
+    """
+
+    model: str
+    family: str
+    languages: tuple[str, ...]
+    window_target_samples: int
+    window_max_samples: int
+    length_buckets_samples: tuple[int, ...]
+    max_batch_size: int
+    instances: int = 1
+    tasks: tuple[str, ...] = ("transcribe",)
+    operating_points: tuple[str, ...] = ("standard",)
+    licence: str = ""
+    sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
+
+    @property
+    def default_engines(self) -> int:
+        """Engines that keep the recogniser busy: one batch in work and one gathering, per instance."""
+        return self.max_batch_size * self.instances * 2
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ValueError or TypeError when a key is missing or unknown."""
+        raw = json.loads(text)
+        for key in ("languages", "length_buckets_samples", "tasks", "operating_points"):
+            raw[key] = tuple(raw[key])
+        return cls(**raw)

@@ -1,0 +1,61 @@
+"""The role every family plays: a batch of windows in, the words of each window out. No Triton in here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.contract import Profile, RecognitionOptions
+
+Int16Audio = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedWord:
+    """One text piece with its punctuation. Offsets are samples from the start of the window; `0 <= start <= end`."""
+
+    text: str
+    start_samples: int
+    end_samples: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """The words of one window, ordered by time, all inside the window."""
+
+    words: tuple[RecognisedWord, ...]
+    language: str
+    language_confidence: float
+    no_speech: float
+
+
+class Recogniser(Protocol):
+    """A loaded model. Not thread-safe: one caller at a time."""
+
+    profile: Profile
+
+    def recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        *,
+        language: str,
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool] = lambda _index: False,
+    ) -> list[Recognition | None]:
+        """Recognise windows of one length bucket as one padded batch.
+
+        `windows` holds int16 arrays of shape (samples,) at 16 000 Hz, 1 to `profile.max_batch_size` of them, all in
+        the same length bucket. A window's result depends on nothing but itself, `language` and `options`.
+        `is_cancelled(i)` is polled between decoding steps; a cancelled window gives None. CPU- or GPU-bound, blocks.
+
+        Raises:
+            ValueError: a window is longer than the last bucket, or the language or an option is not supported.
+        """
+        ...
+
+    def warm(self) -> None:
+        """Run every length bucket once at batch 1 and at the full batch, so that no request pays for it."""
+        ...

@@ -1,0 +1,1 @@
+"""The stenod server: see docs/ and design notes at the head of each package."""

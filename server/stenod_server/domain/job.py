@@ -1,0 +1,147 @@
+"""A job: its configuration, its record, and the one table of transitions (docs/state_machine.md is drawn from it)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.transcript import TranscriptInfo
+from stenod_server.errors import ForbiddenTransition
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "QUEUED"  # accepted and stored; waits for engines
+    RUNNING = "RUNNING"  # a node holds its engines
+    SUCCEEDED = "SUCCEEDED"  # its transcript can be fetched
+    FAILED = "FAILED"  # gave up; `failure` says why
+    CANCELLED = "CANCELLED"  # by its owner
+    EXPIRED = "EXPIRED"  # retention ended; media and transcript are gone
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class JobEvent(StrEnum):
+    """What moves a job from one state to the next; the same verbs stand in SQL, metrics and logs."""
+
+    CLAIM = "claim"  # the dispatcher gives it its engines
+    RELEASE = "release"  # handed back: drain, or a transient failure with attempts left
+    RESCUE = "rescue"  # its node is gone
+    COMPLETE = "complete"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    EXPIRE = "expire"  # the janitor, when retention ends
+
+
+TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
+    (JobState.QUEUED, JobEvent.CLAIM): JobState.RUNNING,
+    (JobState.QUEUED, JobEvent.CANCEL): JobState.CANCELLED,
+    (JobState.QUEUED, JobEvent.FAIL): JobState.FAILED,
+    (JobState.RUNNING, JobEvent.RELEASE): JobState.QUEUED,
+    (JobState.RUNNING, JobEvent.RESCUE): JobState.QUEUED,
+    (JobState.RUNNING, JobEvent.COMPLETE): JobState.SUCCEEDED,
+    (JobState.RUNNING, JobEvent.FAIL): JobState.FAILED,
+    (JobState.RUNNING, JobEvent.CANCEL): JobState.CANCELLED,
+    (JobState.SUCCEEDED, JobEvent.EXPIRE): JobState.EXPIRED,
+    (JobState.FAILED, JobEvent.EXPIRE): JobState.EXPIRED,
+    (JobState.CANCELLED, JobEvent.EXPIRE): JobState.EXPIRED,
+}
+
+
+def next_state(state: JobState, event: JobEvent) -> JobState:
+    """Raises ForbiddenTransition where the table has no row."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError as error:
+        message = f"a job that is {state} cannot {event}"
+        raise ForbiddenTransition(message, state=state, event=event) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobConfig:
+    """How one recording is to be transcribed. Validated at the edge; stored as canonical JSON with the job.
+
+    `language` is BCP-47 or `auto`. `parallel_engines` are reserved; `max_parallel_engines` caps reserved + elastic
+    (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its end). A larger `priority` runs earlier.
+    `ttl` 0 means the node's retention.
+    """
+
+    language: str = "auto"
+    model: str = ""
+    parallel_engines: int = 1
+    max_parallel_engines: int = 0
+    priority: int = 0
+    start_s: float = 0.0
+    end_s: float = 0.0
+    punctuation: bool = True
+    user_id: str = ""
+    title: str = ""
+    reference: str = ""
+    tags: tuple[str, ...] = ()
+    details_json: str = ""
+    ttl: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """The stored recording. `key` is its place in the blob store."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed, as data: `reason` is a leaf's reason of the error tree."""
+
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is. `total_samples` is an estimate until decoding ends, 0 while unknown."""
+
+    done_samples: int = 0
+    total_samples: int = 0
+    segments: int = 0
+
+    @property
+    def ratio(self) -> float:
+        return min(1.0, self.done_samples / self.total_samples) if self.total_samples else 0.0
+
+    @property
+    def done_s(self) -> float:
+        return to_seconds(self.done_samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recording + one config → one transcript. Times are aware UTC. Changed with `dataclasses.replace` alone."""
+
+    job_id: str
+    tenant: str
+    config: JobConfig
+    media: Media
+    state: JobState = JobState.QUEUED
+    create_time: datetime
+    update_time: datetime
+    start_time: datetime | None = None  # of the last attempt
+    end_time: datetime | None = None
+    expire_time: datetime | None = None
+    attempt: int = 0  # how often it was claimed
+    request_id: str = ""
+    fingerprint: str = ""
+    node: str = ""  # who runs it, or ran it last
+    cancel_requested: bool = False
+    progress: Progress = field(default=Progress())
+    failure: Failure | None = None
+    info: TranscriptInfo | None = None  # of a SUCCEEDED job

@@ -1,0 +1,95 @@
+"""What a job gives: words, segments, and the facts about the whole."""
+
+from dataclasses import dataclass, field
+
+from stenod_server.domain.audio import to_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One text piece with its punctuation. Offsets are samples from the start of the file; `0 <= start <= end`."""
+
+    text: str
+    start_samples: int
+    end_samples: int
+    confidence: float
+    language: str = ""
+    channel: str = ""
+    speaker: str = ""
+
+    @property
+    def start_s(self) -> float:
+        return to_seconds(self.start_samples)
+
+    @property
+    def end_s(self) -> float:
+        return to_seconds(self.end_samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Words said in one breath by one speaker on one channel. `index` counts from 0 in order of time.
+
+    `final` is False for a segment shown while its job runs: labels and formatting may still change.
+    """
+
+    index: int
+    words: tuple[Word, ...]
+    language: str = ""
+    channel: str = ""
+    speaker: str = ""
+    final: bool = True
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def start_samples(self) -> int:
+        return self.words[0].start_samples
+
+    @property
+    def end_samples(self) -> int:
+        return self.words[-1].end_samples
+
+    @property
+    def start_s(self) -> float:
+        return to_seconds(self.start_samples)
+
+    @property
+    def end_s(self) -> float:
+        return to_seconds(self.end_samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001  the word the API uses
+    """Something the caller should know of a job that did not fail. `reason` is UPPER_SNAKE and stable."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptInfo:
+    """The facts about a whole transcript."""
+
+    duration_samples: int
+    language: str
+    language_confidence: float
+    model: str
+    speech_samples: int = 0
+    windows: int = 0
+    warnings: tuple[Warning, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        return to_seconds(self.duration_samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A transcript held whole; long ones are streamed segment by segment instead."""
+
+    job_id: str
+    info: TranscriptInfo
+    segments: tuple[Segment, ...] = field(default=())

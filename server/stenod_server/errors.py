@@ -1,0 +1,266 @@
+"""Every error of stenod, as one tree; the three roots say whose fault it is.
+
+StenodError
+  InvalidRequest        the caller's; never retried
+    LimitExceeded  InvalidField  UnsupportedFeature  UnsupportedMedia  NoAudio
+    JobNotFound  UploadNotFound  ModelNotFound  JobExpired
+    JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
+    IdempotencyMismatch  EnginesUnsatisfiable
+  Unavailable           ours or Triton's, passing; retried
+    EnginesExhausted  QueueFull  EngineUnavailable  WindowTimeout  Draining  StoreUnavailable  DecoderDied
+  Broken                an invariant does not hold; alert
+    ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
+
+A leaf builds its own message from its fields, and `metadata` carries the moving parts (AIP-193). What a leaf means on
+the wire is said once, in `rpc/status.py`.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class StenodError(Exception):
+    """The root. `reason` is UPPER_SNAKE and stable: clients switch on it."""
+
+    reason: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+
+
+class InvalidRequest(StenodError):
+    """The caller can mend it; the same request never succeeds."""
+
+    reason = "INVALID_REQUEST"
+
+
+class InvalidField(InvalidRequest):
+    """A field of the request is missing, malformed or out of its range."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field)
+        self.field = field
+        self.problem = problem
+
+
+class LimitExceeded(InvalidRequest):
+    """A limit of the settings is exceeded; names the setting, so that an operator can raise it."""
+
+    reason = "LIMIT_EXCEEDED"
+
+    def __init__(self, field: str, *, limit: str, allowed: float, actual: float | None = None) -> None:
+        got = "" if actual is None else f", got {actual:g}"
+        super().__init__(
+            f"{field}: more than {allowed:g} allowed by {limit}{got}", field=field, limit=limit, allowed=f"{allowed:g}"
+        )
+        self.field = field
+        self.limit = limit
+
+
+class UnsupportedFeature(InvalidRequest):
+    """A field whose feature is not built; refused rather than ignored."""
+
+    reason = "FEATURE_NOT_BUILT"
+
+    def __init__(self, field: str, detail: str = "") -> None:
+        super().__init__(f"{field}: this feature is not built yet{': ' if detail else ''}{detail}", field=field)
+        self.field = field
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The media cannot be decoded."""
+
+    reason = "UNSUPPORTED_MEDIA"
+
+
+class NoAudio(InvalidRequest):
+    """The media has no audio stream, or nothing was left of it after trimming."""
+
+    reason = "NO_AUDIO"
+
+
+class NotFound(InvalidRequest):
+    """The thing does not exist, or belongs to another tenant: the two cannot be told apart."""
+
+    reason = "NOT_FOUND"
+    kind: ClassVar[str] = "resource"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{self.kind} {name!r} does not exist", kind=self.kind, name=name)
+        self.name = name
+
+
+class JobNotFound(NotFound):
+    """No such job for this tenant."""
+
+    reason = "JOB_NOT_FOUND"
+    kind = "job"
+
+
+class UploadNotFound(NotFound):
+    """No such upload for this tenant, or it expired."""
+
+    reason = "UPLOAD_NOT_FOUND"
+    kind = "upload"
+
+
+class ModelNotFound(NotFound):
+    """No recogniser of that name is loaded, or none serves the language."""
+
+    reason = "MODEL_NOT_FOUND"
+    kind = "model"
+
+
+class JobExpired(NotFound):
+    """The transcript was deleted when its retention ended."""
+
+    reason = "JOB_EXPIRED"
+    kind = "transcript of job"
+
+
+class WrongState(InvalidRequest):
+    """The job or upload is not in a state that allows the call."""
+
+    reason = "WRONG_STATE"
+
+
+class JobNotFinished(WrongState):
+    """The result is asked for before the job ended."""
+
+    reason = "JOB_NOT_FINISHED"
+
+
+class JobFinished(WrongState):
+    """The job ended in another way than the call needs (a cancelled or failed job has no transcript)."""
+
+    reason = "JOB_FINISHED"
+
+
+class JobRunning(WrongState):
+    """A running job is deleted without `force`."""
+
+    reason = "JOB_RUNNING"
+
+
+class UploadOffsetMismatch(WrongState):
+    """A resumed upload does not continue where the stored bytes end."""
+
+    reason = "UPLOAD_OFFSET_MISMATCH"
+
+
+class UploadIncomplete(WrongState):
+    """A job names an upload whose bytes have not all arrived."""
+
+    reason = "UPLOAD_INCOMPLETE"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    """The `request_id` was used before with another fingerprint."""
+
+    reason = "IDEMPOTENCY_MISMATCH"
+
+
+class EnginesUnsatisfiable(InvalidRequest):
+    """More engines are asked for than the node will ever have."""
+
+    reason = "ENGINES_UNSATISFIABLE"
+
+    def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
+        super().__init__(
+            f"Server busy: {requested} engines not available ({in_use} engines in use, {maximum} parallel allowed)",
+            requested=requested,
+            in_use=in_use,
+            max=maximum,
+        )
+        self.requested, self.in_use, self.maximum = requested, in_use, maximum
+
+
+class Unavailable(StenodError):
+    """Passing; the same request may succeed later. `retry_after_s` is a hint in seconds."""
+
+    reason = "UNAVAILABLE"
+    retryable = True
+    retry_after_s: float = 1.0
+
+
+class EnginesExhausted(Unavailable):
+    """Reject mode or fail-fast: the engines asked for are not free now."""
+
+    reason = "ENGINES_EXHAUSTED"
+
+    def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
+        super().__init__(
+            f"Server busy: {requested} engines not available ({in_use} engines in use, {maximum} parallel allowed)",
+            requested=requested,
+            in_use=in_use,
+            max=maximum,
+        )
+        self.requested, self.in_use, self.maximum = requested, in_use, maximum
+
+
+class QueueFull(Unavailable):
+    """The queue holds `max_queued_jobs` already."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"the queue is full: {allowed} jobs wait already (max_queued_jobs)", max_queued_jobs=allowed)
+
+
+class EngineUnavailable(Unavailable):
+    """Triton does not answer, is starting, or refused for load."""
+
+    reason = "ENGINE_UNAVAILABLE"
+
+
+class WindowTimeout(Unavailable):
+    """A window was not recognised in time."""
+
+    reason = "WINDOW_TIMEOUT"
+
+
+class Draining(Unavailable):
+    """The node is going away; another one may take the call."""
+
+    reason = "DRAINING"
+
+
+class StoreUnavailable(Unavailable):
+    """The database or the blob store does not answer."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
+class DecoderDied(Unavailable):
+    """A decode worker ended without an answer."""
+
+    reason = "DECODER_DIED"
+
+
+class Broken(StenodError):
+    """Something that cannot happen did."""
+
+    reason = "INTERNAL"
+
+
+class ForbiddenTransition(Broken):
+    """The transition table has no such row."""
+
+    reason = "FORBIDDEN_TRANSITION"
+
+
+class ContractViolation(Broken):
+    """A recogniser's answer does not fit the tensor contract."""
+
+    reason = "CONTRACT_VIOLATION"
+
+
+class TritonFailed(Broken):
+    """The embedded Triton cannot be started, or fails its canary."""
+
+    reason = "TRITON_FAILED"

@@ -1,0 +1,305 @@
+"""The roles that the outside plays for the domain. Adapters live in `engine/`, `store/`, `audio/`, `telemetry/`."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_server.domain.job import Failure, Job, JobState, Progress
+from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+
+Int16Audio = npt.NDArray[np.int16]
+
+
+class Clock(Protocol):
+    """Time as an argument: the wall clock in aware UTC, and seconds that never go back."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic_s(self) -> float: ...
+
+
+# --- recognition ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What the server needs to know of a recogniser (see `stenod_models.contract.Profile`). Lengths in samples."""
+
+    model: str
+    family: str
+    languages: tuple[str, ...]
+    window_target_samples: int
+    window_max_samples: int
+    length_buckets_samples: tuple[int, ...]
+    max_batch_size: int
+    instances: int
+    tasks: tuple[str, ...]
+    operating_points: tuple[str, ...]
+    default_engines: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A slice of one channel, recognised on its own. `index` counts from 0; offsets are samples of the file.
+
+    `audio` is int16 (samples,) at 16 000 Hz. Words that start outside `keep_start_samples:keep_end_samples` belong to
+    a neighbour and are dropped when the window carries context on either side.
+    """
+
+    index: int
+    start_samples: int
+    audio: Int16Audio
+    keep_start_samples: int
+    keep_end_samples: int
+    channel: int = 0
+
+    @property
+    def end_samples(self) -> int:
+        return self.start_samples + len(self.audio)
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionRequest:
+    """How a window is to be recognised: one config gives one of these for all of its windows."""
+
+    model: str
+    language: str = "auto"
+    task: str = "transcribe"
+    interactive: bool = False  # ahead of bulk work in Triton's queue
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """The words of a window. Word offsets are samples from the start of the *window*, ordered, inside it."""
+
+    words: tuple[Word, ...]
+    language: str
+    language_confidence: float
+    no_speech: float
+
+
+class Engine(Protocol):
+    """Recognises windows. One call is one engine in use; the adapter batches nothing itself."""
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        """Recognise int16 (samples,) at 16 000 Hz. Cancelling the task cancels the work at the recogniser.
+
+        Raises EngineUnavailable, WindowTimeout (transient), ModelNotFound, InvalidField (the recogniser refused the
+        request), ContractViolation.
+        """
+        ...
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        """The recognisers that are loaded, by name. Raises EngineUnavailable."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether the last canary recognition gave the expected words. Never blocks."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- audio ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """How the front end cuts: trim in seconds (`end_s` 0 = to the end), window lengths in samples, caps."""
+
+    window_target_samples: int
+    window_max_samples: int
+    start_s: float = 0.0
+    end_s: float = 0.0
+    max_decoded_s: float = 24 * 3600.0
+    max_channels: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AudioProgress:
+    """How far decoding is: `decoded_samples` so far, `estimated_samples` in all (0 = unknown)."""
+
+    decoded_samples: int
+    estimated_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSummary:
+    """The last item of a front end's stream. `damage` is empty, or says what cut the recording short."""
+
+    duration_samples: int
+    speech_samples: int
+    windows: int
+    channels: int
+    sample_rate_hz: int
+    codec: str
+    container: str
+    damage: str = ""
+
+
+class AudioFrontEnd(Protocol):
+    """Decodes, finds speech and cuts windows, in a worker process that can be killed."""
+
+    def windows(
+        self, path: Path, plan: WindowPlan
+    ) -> AbstractAsyncContextManager[AsyncIterator[Window | AudioProgress | AudioSummary]]:
+        """Stream the windows of a media file in order of time; the last item is the AudioSummary.
+
+        Back-pressure: the worker stops when nobody reads. Leaving the context early kills or frees the worker.
+
+        Raises UnsupportedMedia, NoAudio, LimitExceeded (bad input), DecoderDied (transient).
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- store ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list, newest first. Empty = all. `before` is (create_time, job_id) of the last job seen."""
+
+    states: tuple[JobState, ...] = ()
+    user_id: str = ""
+    tag: str = ""
+    before: tuple[datetime, str] | None = None
+
+
+class JobStore(Protocol):
+    """Jobs, their segments and their results; durable when a call returns.
+
+    Every write that changes a state goes through the transition table and is atomic; where the job has moved on in
+    the meantime, the call changes nothing and returns None. Any call may raise StoreUnavailable.
+    """
+
+    async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
+        """Store a QUEUED job. With a `request_id` used before by the tenant, return that job instead.
+
+        Raises IdempotencyMismatch (other fingerprint), QueueFull.
+        """
+        ...
+
+    async def get(self, tenant: str, job_id: str) -> Job:
+        """Raises JobNotFound."""
+        ...
+
+    async def list(self, tenant: str, job_filter: JobFilter, *, limit: int) -> Sequence[Job]:
+        """Newest first; at most `limit`."""
+        ...
+
+    async def queued(self, *, limit: int) -> Sequence[Job]:
+        """The oldest QUEUED jobs of every tenant."""
+        ...
+
+    async def counts(self) -> Mapping[JobState, int]: ...
+
+    async def claim(self, job_id: str, *, node: str, now: datetime) -> Job | None:
+        """QUEUED → RUNNING; clears segments of an earlier attempt and counts the attempt."""
+        ...
+
+    async def release(self, job_id: str, *, now: datetime) -> Job | None:
+        """RUNNING → QUEUED, in its old place in the order."""
+        ...
+
+    async def rescue(self, node: str, *, now: datetime) -> Sequence[Job]:
+        """RUNNING → QUEUED for every job this node held before it was restarted."""
+        ...
+
+    async def record(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
+        """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once."""
+        ...
+
+    async def complete(
+        self, job_id: str, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
+    ) -> Job | None:
+        """RUNNING → SUCCEEDED with the last segments; the transcript is whole and durable on return."""
+        ...
+
+    async def fail(self, job_id: str, failure: Failure, *, now: datetime) -> Job | None: ...
+
+    async def request_cancel(self, tenant: str, job_id: str, *, now: datetime) -> Job:
+        """QUEUED → CANCELLED at once; a RUNNING job is marked and its executor cancels it. Terminal: unchanged.
+
+        Raises JobNotFound.
+        """
+        ...
+
+    async def cancelled(self, job_id: str, *, now: datetime) -> Job | None:
+        """RUNNING → CANCELLED, by the executor."""
+        ...
+
+    async def delete(self, tenant: str, job_id: str) -> Job:
+        """Erase the job, its segments and its result; the `request_id` stays known. Returns it as it was.
+
+        Raises JobNotFound, JobRunning.
+        """
+        ...
+
+    def segments(self, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
+        """The stored segments in order, streamed."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Media on its way in. `offset_bytes` is what is stored; `size_bytes` 0 = not declared yet."""
+
+    upload_id: str
+    tenant: str
+    file_name: str
+    size_bytes: int
+    offset_bytes: int
+    complete: bool
+    sha256: str  # of a complete upload
+    create_time: datetime
+    expire_time: datetime
+
+
+class UploadStore(Protocol):
+    """The records of uploads."""
+
+    async def create_upload(self, upload: Upload) -> Upload:
+        """Store it; when the id exists for the tenant, return the stored one."""
+        ...
+
+    async def get_upload(self, tenant: str, upload_id: str) -> Upload:
+        """Raises UploadNotFound."""
+        ...
+
+    async def save_upload(self, upload: Upload) -> None: ...
+
+    async def expired_uploads(self, now: datetime) -> Sequence[Upload]: ...
+
+    async def delete_upload(self, tenant: str, upload_id: str) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Bytes by key. Keys are built by us (`media/<id>`), never from a caller's text."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store the stream under `key`, durable on return; gives the bytes written. Raises StoreUnavailable."""
+        ...
+
+    def local_path(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """A seekable local file with the blob's bytes, for as long as the context is open."""
+        ...
+
+    async def exists(self, key: str) -> bool: ...
+
+    async def delete(self, key: str) -> None:
+        """Delete; a key that is not there is no error."""
+        ...

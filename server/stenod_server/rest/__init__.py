@@ -1,1 +1,1 @@
-"""rest."""
+"""HTTP dialects: thin translations onto the scheduler. Empty until they are built."""

@@ -1,1 +1,1 @@
-"""speakers."""
+"""Who speaks: clustering, assignment, identification. Sync and CPU-bound. Empty until it is built."""

@@ -1,0 +1,60 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_FIELD: _ClassVar[ErrorReason]
+    ERROR_REASON_LIMIT_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_FEATURE_NOT_BUILT: _ClassVar[ErrorReason]
+    ERROR_REASON_UNSUPPORTED_MEDIA: _ClassVar[ErrorReason]
+    ERROR_REASON_NO_AUDIO: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_MODEL_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_EXPIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_NOT_FINISHED: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_FINISHED: _ClassVar[ErrorReason]
+    ERROR_REASON_JOB_RUNNING: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_OFFSET_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_INCOMPLETE: _ClassVar[ErrorReason]
+    ERROR_REASON_IDEMPOTENCY_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_ENGINES_UNSATISFIABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_ENGINES_EXHAUSTED: _ClassVar[ErrorReason]
+    ERROR_REASON_QUEUE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_ENGINE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_WINDOW_TIMEOUT: _ClassVar[ErrorReason]
+    ERROR_REASON_DRAINING: _ClassVar[ErrorReason]
+    ERROR_REASON_STORE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_DECODER_DIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_WRONG_STATE: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INVALID_FIELD: ErrorReason
+ERROR_REASON_LIMIT_EXCEEDED: ErrorReason
+ERROR_REASON_FEATURE_NOT_BUILT: ErrorReason
+ERROR_REASON_UNSUPPORTED_MEDIA: ErrorReason
+ERROR_REASON_NO_AUDIO: ErrorReason
+ERROR_REASON_JOB_NOT_FOUND: ErrorReason
+ERROR_REASON_UPLOAD_NOT_FOUND: ErrorReason
+ERROR_REASON_MODEL_NOT_FOUND: ErrorReason
+ERROR_REASON_JOB_EXPIRED: ErrorReason
+ERROR_REASON_JOB_NOT_FINISHED: ErrorReason
+ERROR_REASON_JOB_FINISHED: ErrorReason
+ERROR_REASON_JOB_RUNNING: ErrorReason
+ERROR_REASON_UPLOAD_OFFSET_MISMATCH: ErrorReason
+ERROR_REASON_UPLOAD_INCOMPLETE: ErrorReason
+ERROR_REASON_IDEMPOTENCY_MISMATCH: ErrorReason
+ERROR_REASON_ENGINES_UNSATISFIABLE: ErrorReason
+ERROR_REASON_ENGINES_EXHAUSTED: ErrorReason
+ERROR_REASON_QUEUE_FULL: ErrorReason
+ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason
+ERROR_REASON_WINDOW_TIMEOUT: ErrorReason
+ERROR_REASON_DRAINING: ErrorReason
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
+ERROR_REASON_DECODER_DIED: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_WRONG_STATE: ErrorReason

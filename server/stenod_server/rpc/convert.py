@@ -1,0 +1,141 @@
+"""Domain → API messages."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from stenod.v1 import job_pb2, media_pb2, transcript_pb2
+from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.job import Job, JobState, Progress
+from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.ports import Upload
+from stenod_server.rpc import job_config
+from stenod_server.rpc.status import failure_status
+
+_NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: exact
+_STATES: Final = {
+    JobState.QUEUED: job_pb2.JOB_STATE_QUEUED,
+    JobState.RUNNING: job_pb2.JOB_STATE_RUNNING,
+    JobState.SUCCEEDED: job_pb2.JOB_STATE_SUCCEEDED,
+    JobState.FAILED: job_pb2.JOB_STATE_FAILED,
+    JobState.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
+    JobState.EXPIRED: job_pb2.JOB_STATE_EXPIRED,
+}
+_STATES_BACK: Final = {int(number): value for value, number in _STATES.items()}
+
+
+def duration(samples: int) -> Duration:
+    """Exact: a sample is a whole number of nanoseconds."""
+    message = Duration()
+    message.FromNanoseconds(samples * _NANOSECONDS_PER_SAMPLE)
+    return message
+
+
+def duration_of_s(seconds: float) -> Duration:
+    message = Duration()
+    message.FromTimedelta(timedelta(seconds=seconds))
+    return message
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def state(value: JobState) -> job_pb2.JobState:
+    return _STATES[value]
+
+
+def state_from(value: int) -> JobState:
+    """Raises KeyError for a value that is no state."""
+    return _STATES_BACK[value]
+
+
+def job(value: Job) -> job_pb2.Job:
+    message = job_pb2.Job(
+        job_id=value.job_id,
+        state=state(value.state),
+        config=job_config.to_proto(value.config),
+        media=media_pb2.MediaInfo(
+            file_name=value.media.file_name, size_bytes=value.media.size_bytes, sha256=value.media.sha256
+        ),
+        request_id=value.request_id,
+        create_time=timestamp(value.create_time),
+        update_time=timestamp(value.update_time),
+        start_time=timestamp(value.start_time),
+        end_time=timestamp(value.end_time),
+        expire_time=timestamp(value.expire_time),
+        attempt_count=value.attempt,
+        progress=progress(value.progress),
+        node=value.node,
+        cancelling=value.cancel_requested and not value.state.is_terminal,
+    )
+    if value.failure:
+        message.error.CopyFrom(failure_status(value.failure.reason, value.failure.message))
+    if value.info:
+        message.transcript_info.CopyFrom(info(value.info))
+    return message
+
+
+def progress(value: Progress) -> job_pb2.JobProgress:
+    message = job_pb2.JobProgress(
+        done_duration=duration(value.done_samples), segment_count=value.segments, ratio=value.ratio
+    )
+    if value.total_samples:
+        message.total_duration.CopyFrom(duration(value.total_samples))
+    return message
+
+
+def info(value: TranscriptInfo) -> transcript_pb2.TranscriptInfo:
+    return transcript_pb2.TranscriptInfo(
+        duration=duration(value.duration_samples),
+        language=value.language,
+        language_confidence=value.language_confidence,
+        model=value.model,
+        speech_duration=duration(value.speech_samples),
+        warnings=[transcript_pb2.Warning(reason=w.reason, message=w.message) for w in value.warnings],
+        window_count=value.windows,
+    )
+
+
+def segment(value: Segment) -> transcript_pb2.Segment:
+    return transcript_pb2.Segment(
+        index=value.index,
+        text=value.text,
+        start_offset=duration(value.start_samples),
+        end_offset=duration(value.end_samples),
+        words=[word(w) for w in value.words],
+        language=value.language,
+        channel=value.channel,
+        speaker=value.speaker,
+        final=value.final,
+    )
+
+
+def word(value: Word) -> transcript_pb2.Word:
+    return transcript_pb2.Word(
+        text=value.text,
+        start_offset=duration(value.start_samples),
+        end_offset=duration(value.end_samples),
+        confidence=value.confidence,
+        language=value.language,
+        channel=value.channel,
+        speaker=value.speaker,
+    )
+
+
+def upload(value: Upload) -> media_pb2.Upload:
+    return media_pb2.Upload(
+        upload_id=value.upload_id,
+        offset_bytes=value.offset_bytes,
+        size_bytes=value.size_bytes,
+        complete=value.complete,
+        sha256=value.sha256,
+        expire_time=timestamp(value.expire_time),
+        file_name=value.file_name,
+    )

@@ -1,0 +1,139 @@
+"""Every setting of a node, read once at start: command line over environment (`STENOD_…`) over file over default."""
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+def _host_and_port(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65_535 or not host:
+        message = f"{value!r} is not HOST:PORT"
+        raise ValueError(message)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
+
+
+class Settings(BaseSettings):
+    """Immutable; an unknown key is an error, so that a typo cannot pass for a default."""
+
+    model_config = SettingsConfigDict(env_prefix="STENOD_", extra="forbid", frozen=True)
+
+    # Where it listens. Port 0 picks a free one.
+    listen: Address = Field("127.0.0.1:50051", description="gRPC API")
+    metrics_listen: Address | Literal["off"] = Field("127.0.0.1:9090", description="Prometheus metrics")
+    health_listen: Address | Literal["off"] = Field("off", description="plain-text grpc.health.v1 for probes")
+    allow_unauthenticated: bool = Field(
+        default=False, description="listen beyond loopback although nobody is asked who they are"
+    )
+
+    # What it keeps, and where.
+    data_dir: Path = Field(Path("~/.local/share/stenod"), description="database, media, models")
+    models_dir: Path | None = Field(None, description="model repository; default: <data_dir>/models")
+
+    # Recognition.
+    model: str = Field("moonshine-tiny-en", description="the recogniser for jobs that name none")
+    triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")
+    parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
+    elastic: bool = Field(default=True, description="lend idle engines to running jobs")
+    admission: Literal["queue", "reject"] = Field("queue", description="what happens when no engine is free")
+    window_timeout_s: float = Field(120.0, gt=0, description="the longest a window may take")
+    attempts: int = Field(3, ge=1, le=100, description="attempts at a job before a passing failure is final")
+
+    # Audio.
+    decode_workers: int | None = Field(
+        None, ge=1, le=1024, description="decode processes; default: by cores and engines"
+    )
+
+    # Limits.
+    max_queued_jobs: int = Field(10_000, ge=0)
+    max_media_bytes: int = Field(2 * GIB, gt=0)
+    max_inline_bytes: int = Field(3 * MIB, gt=0)
+    max_decoded_s: float = Field(24 * 3600.0, gt=0)
+    max_channels: int = Field(32, gt=0)
+    upload_ttl_s: float = Field(3600.0, gt=0)
+    drain_s: float = Field(30.0, ge=0, description="how long running jobs may finish after SIGTERM")
+
+    # What it says.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    node: str = Field(default_factory=socket.gethostname, description="this node's name; unique and stable")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings  # one way to say a thing
+        sources = [init_settings, env_settings]
+        if settings_cls.model_config.get("toml_file"):
+            sources.append(TomlConfigSettingsSource(settings_cls))
+        return tuple(sources)
+
+    @model_validator(mode="after")
+    def _guard_the_door(self) -> Self:
+        """Until callers are authenticated, only the machine itself may call."""
+        exposed = [name for name in ("listen",) if not _is_loopback(getattr(self, name))]
+        if exposed and not self.allow_unauthenticated:
+            message = (
+                f"{exposed[0]} = {getattr(self, exposed[0])!r} is reachable from outside, and callers are not "
+                "authenticated; listen on 127.0.0.1, or set allow_unauthenticated where the network is trusted"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def data_path(self) -> Path:
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def models_path(self) -> Path:
+        return (self.models_dir or self.data_path / "models").expanduser().resolve()
+
+
+def load(config_file: Path | None = None, **given: Any) -> Settings:
+    """Settings from the command line's `given` (None = not given), the environment and `config_file` (TOML).
+
+    Raises ValueError (pydantic's ValidationError) naming each bad setting, FileNotFoundError for a missing file.
+    """
+    if config_file is not None and not config_file.is_file():
+        raise FileNotFoundError(config_file)
+    unknown = {key for key in os.environ if key.startswith("STENOD_") and not _is_known(key)}
+    if unknown:
+        message = f"unknown settings in the environment: {', '.join(sorted(unknown))}"
+        raise ValueError(message)
+
+    class SettingsWithFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config_file)
+
+    return SettingsWithFile(**{key: value for key, value in given.items() if value is not None})
+
+
+def _is_known(variable: str) -> bool:
+    name = variable.removeprefix("STENOD_").lower()
+    # The client's address and the test suite's switches share the prefix.
+    return name in Settings.model_fields or name == "server" or name.startswith("test_")
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

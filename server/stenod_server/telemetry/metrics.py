@@ -1,0 +1,80 @@
+"""Every metric of stenod. Base units, `stenod_` prefix, labels from closed sets only (state, reason, stage, method)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from stenod_server.domain.capacity import Capacity
+from stenod_server.domain.job import JobState
+
+_LATENCY_BUCKETS_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+_RPC_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30)
+
+
+class Metrics:
+    """One node's metrics, on a registry of their own so that tests and several nodes in a process do not collide."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self.jobs: Final = self._gauge("jobs", "Jobs by state", "state")
+        self.jobs_ended: Final = self._counter("jobs_ended", "Jobs that ended, by state and reason", "state", "reason")
+        self.queue_oldest_age: Final = self._gauge("queue_oldest_age_seconds", "Age of the oldest waiting job")
+        self.engines: Final = self._gauge("engines", "Engines: max, reserved, elastic, used, unused", "kind")
+        self.real_time_factor: Final = self._gauge("real_time_factor", "Seconds of audio per second of work, recent")
+        self.audio_accepted: Final = self._counter("audio_accepted_bytes", "Bytes of media accepted")
+        self.audio_done: Final = self._counter("audio_transcribed_seconds", "Seconds of audio transcribed")
+        self.windows: Final = self._counter("windows", "Windows recognised")
+        self.stage: Final = self._histogram("stage_seconds", "Time in a stage of a job", _LATENCY_BUCKETS_S, "stage")
+        self.languages: Final = self._counter("job_languages", "Succeeded jobs by language", "language")
+        self.empty: Final = self._counter("empty_transcripts", "Succeeded jobs without a word")
+        self.rpc: Final = self._histogram("rpc_seconds", "Calls of the API", _RPC_BUCKETS_S, "method", "code")
+        self.errors: Final = self._counter("rpc_errors", "Calls that ended in an error, by reason", "reason")
+        self._batches = _BatchSizes()
+        self.registry.register(self._batches)
+        for state in JobState:
+            self.jobs.labels(state.lower())
+
+    def show_capacity(self, capacity: Capacity, counts: Mapping[JobState, int]) -> None:
+        """Publish the numbers that are sampled rather than counted."""
+        for state in JobState:
+            self.jobs.labels(state.lower()).set(counts.get(state, 0))
+        reserved = capacity.max_engines - capacity.unused_engines
+        for kind, value in (
+            ("max", capacity.max_engines),
+            ("unused", capacity.unused_engines),
+            ("reserved", reserved),
+            ("elastic", capacity.elastic_engines),
+            ("used", capacity.used_engines),
+        ):
+            self.engines.labels(kind).set(value)
+        self.queue_oldest_age.set(capacity.oldest_queued_age_s or 0.0)
+        self.real_time_factor.set(capacity.real_time_factor or 0.0)
+
+    def show_batches(self, executions_by_size: Mapping[int, int]) -> None:
+        """Publish Triton's own count of executions by realised batch size."""
+        self._batches.executions_by_size = dict(executions_by_size)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"stenod_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"stenod_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"stenod_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class _BatchSizes(Collector):
+    """Counters that Triton keeps: replaced whole, so they cannot be prometheus_client Counters."""
+
+    def __init__(self) -> None:
+        self.executions_by_size: dict[int, int] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily("stenod_batches", "Batches the recogniser ran, by their size", labels=["size"])
+        for size, count in sorted(self.executions_by_size.items()):
+            family.add_metric([str(size)], count)
+        yield family

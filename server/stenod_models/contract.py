@@ -109,6 +109,6 @@ class Profile:
     def from_json(cls, text: str) -> Self:
         """Raises ValueError or TypeError when a key is missing or unknown."""
         raw = json.loads(text)
-        for key in ("languages", "length_buckets_samples", "tasks", "operating_points"):
+        for key in {"languages", "length_buckets_samples", "tasks", "operating_points"} & raw.keys():
             raw[key] = tuple(raw[key])
         return cls(**raw)

@@ -37,6 +37,10 @@ class Recogniser(Protocol):
 
     profile: Profile
 
+    def check(self, language: str, options: RecognitionOptions) -> None:
+        """Raises ValueError for a language or an option that this model cannot honour."""
+        ...
+
     def recognise(
         self,
         windows: Sequence[Int16Audio],
@@ -57,5 +61,5 @@ class Recogniser(Protocol):
         ...
 
     def warm(self) -> None:
-        """Run every length bucket once at batch 1 and at the full batch, so that no request pays for it."""
+        """Run every length bucket once, and the longest at the full batch, so that no request pays for it."""
         ...

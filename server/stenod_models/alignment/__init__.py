@@ -1,0 +1,1 @@
+"""From attention to word times. Pure numpy."""

@@ -1,0 +1,1 @@
+"""Decoding loops shared by the families. Pure numpy; the model is a step function."""

@@ -1,0 +1,1 @@
+"""One package per model family: its graphs, its tokenizer, its runtime."""

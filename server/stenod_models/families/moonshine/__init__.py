@@ -1,0 +1,1 @@
+"""Moonshine: graphs (built by export), tokenizer and runtime."""

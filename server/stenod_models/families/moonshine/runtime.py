@@ -1,0 +1,119 @@
+"""MoonshineRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from stenod_models.alignment.dtw import token_starts
+from stenod_models.alignment.word_times import WordSpan, times_of_words
+from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, RecognitionOptions
+from stenod_models.decoding.greedy import Hypothesis, decode_greedy
+from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.sessions import Decoder, Encoder
+from stenod_models.families.moonshine.tokenizer import Tokenizer
+from stenod_models.recogniser import Int16Audio, Recognition, RecognisedWord
+
+_LANGUAGE: Final = "en"
+_TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
+_SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token counts
+
+
+class MoonshineRecogniser:
+    def __init__(self, artefacts: Path, profile: Profile, *, threads: int) -> None:
+        """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
+        self.profile = profile
+        self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
+        self._encoder = Encoder(artefacts / "encoder.onnx", threads)
+        self._decoder = Decoder(artefacts / "decoder.onnx", threads)
+
+    def recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        *,
+        language: str,
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool] = lambda _index: False,
+    ) -> list[Recognition | None]:
+        self.check(language, options)
+        longest = self.profile.length_buckets_samples[-1]
+        if any(len(window) > longest for window in windows):
+            raise ValueError(f"a window is longer than {longest} samples")
+        results: list[Recognition | None] = [_EMPTY] * len(windows)
+        audible = [index for index, window in enumerate(windows) if arch.frames_of(len(window)) > 0]
+        if audible:
+            chosen = [windows[index] for index in audible]
+            for index, result in zip(
+                audible, self._recognise(chosen, lambda row: is_cancelled(audible[row])), strict=True
+            ):
+                results[index] = result
+        return results
+
+    def check(self, language: str, options: RecognitionOptions) -> None:
+        """Raises ValueError for what this family cannot do."""
+        primary = language.lower().replace("_", "-").split("-")[0]
+        if primary not in {AUTO_LANGUAGE, _LANGUAGE}:
+            raise ValueError(f"language {language!r}: {self.profile.model} knows English only")
+        if options.task not in self.profile.tasks:
+            raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
+        if options.beam_size != 1 or options.hotwords or options.prompt:
+            raise ValueError(f"{self.profile.model} decodes greedily: no beam, hotwords or prompt")
+
+    def warm(self) -> None:
+        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
+        for bucket in self.profile.length_buckets_samples:
+            self._run([noise[:bucket]], lambda _row: False, cap=2)
+        self._run([noise] * self.profile.max_batch_size, lambda _row: False, cap=2)
+
+    def _recognise(
+        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]
+    ) -> list[Recognition | None]:
+        hypotheses, attention = self._run(windows, is_cancelled)
+        return [
+            None if hypothesis is None else self._words(window, hypothesis, attention[:, row])
+            for row, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
+        ]
+
+    def _run(
+        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
+    ) -> tuple[list[Hypothesis | None], "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"]:
+        longest = max(len(window) for window in windows)
+        bucket = next(size for size in self.profile.length_buckets_samples if size >= longest)
+        cross = self._encoder.encode(windows, arch.frames_of(bucket))
+        caps = [min(cap, _token_cap(len(window))) for window in windows]
+        run = self._decoder.start(cross, max(caps))
+        hypotheses = decode_greedy(
+            run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
+        )
+        return hypotheses, run.attention
+
+    def _words(
+        self,
+        window: Int16Audio,
+        hypothesis: Hypothesis,
+        attention: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
+    ) -> Recognition:
+        words = self._tokenizer.words(hypothesis.tokens)
+        if not words:
+            return _EMPTY
+        rows = len(hypothesis.tokens) + hypothesis.ended  # the end token's attention says where the last word ends
+        frames = arch.frames_of(len(window))
+        starts = np.append(token_starts(attention[:rows, :, :frames]), frames)
+        spans = [WordSpan(int(starts[word.first]), int(starts[word.last + 1])) for word in words]
+        times = times_of_words(window, spans, arch.FRAME_SAMPLES)
+        logs = np.log(np.maximum(hypothesis.probabilities, 1e-9))
+        spelled = tuple(
+            RecognisedWord(word.text, start, end, float(np.exp(logs[word.first : word.last + 1].mean())))
+            for word, (start, end) in zip(words, times, strict=True)
+        )
+        return Recognition(spelled, _LANGUAGE, 1.0, no_speech=float(1 - np.exp(logs.mean())))
+
+
+# Moonshine has no "no speech" token. A window without words is taken as silence; otherwise one minus the geometric
+# mean of the token probabilities stands in: low for clear speech, high where the decoder guesses at noise.
+_EMPTY: Final = Recognition((), _LANGUAGE, 1.0, no_speech=1.0)
+
+
+def _token_cap(samples: int) -> int:
+    return min(arch.MAX_TOKENS, int(samples / SAMPLE_RATE_HZ * _TOKENS_PER_S) + _SPARE_TOKENS)

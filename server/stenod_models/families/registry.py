@@ -1,0 +1,15 @@
+"""From the family named in a profile to a loaded recogniser. Families are imported only when asked for."""
+
+from pathlib import Path
+
+from stenod_models.contract import Profile
+from stenod_models.recogniser import Recogniser
+
+
+def load_recogniser(profile: Profile, artefacts: Path, *, threads: int) -> Recogniser:
+    """`artefacts` is the version directory of a model repository entry. Raises ValueError for an unknown family."""
+    if profile.family == "moonshine":
+        from stenod_models.families.moonshine.runtime import MoonshineRecogniser  # noqa: PLC0415 - one family is loaded
+
+        return MoonshineRecogniser(artefacts, profile, threads=threads)
+    raise ValueError(f"family {profile.family!r} of {profile.model} is not known")

@@ -1,0 +1,114 @@
+"""The Triton Python-backend model of every family; each model repository entry's model.py imports it.
+
+Imported only inside Triton, where `triton_python_backend_utils` exists. What can be tested without Triton lives in
+batching.py and model_config.py.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from stenod_models import contract
+from stenod_models.batching import WindowKey, bucket_of, group_windows
+from stenod_models.contract import RecognitionOptions
+from stenod_models.families.registry import load_recogniser
+from stenod_models.model_config import read_model_config
+from stenod_models.recogniser import Int16Audio, Recogniser, Recognition
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    key: WindowKey
+    audio: Int16Audio
+    request: Any
+
+
+class TritonPythonModel:
+    """Batches by length, language and options; a bad request fails alone."""
+
+    _recogniser: Recogniser
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load and warm the model; Triton reports it READY only after this returns."""
+        served = read_model_config(json.loads(args["model_config"]))
+        artefacts = Path(args["model_repository"]) / args["model_version"]
+        self._recogniser = load_recogniser(served.profile, artefacts, threads=served.threads)
+        self._recogniser.warm()
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """One response per request, in their order."""
+        responses: list[Any] = [None] * len(requests)
+        windows: list[_Window] = []
+        for index, request in enumerate(requests):
+            try:
+                windows.append(self._read(index, request))
+            except ValueError as error:
+                responses[index] = _failure(pb_utils.TritonError.INVALID_ARG, str(error))
+        profile = self._recogniser.profile
+        keys = [window.key for window in windows]
+        by_index = {window.key.index: window for window in windows}
+        for group in group_windows(keys, profile.length_buckets_samples, profile.max_batch_size):
+            members = [by_index[key.index] for key in group]
+            for window, response in zip(members, self._recognise(members), strict=True):
+                responses[window.key.index] = response
+        return responses
+
+    def _read(self, index: int, request: Any) -> _Window:
+        audio = pb_utils.get_input_tensor_by_name(request, contract.AUDIO).as_numpy().reshape(-1)
+        language = _text(request, contract.LANGUAGE)
+        options = RecognitionOptions.from_json(_text(request, contract.OPTIONS))
+        self._recogniser.check(language, options)
+        bucket_of(len(audio), self._recogniser.profile.length_buckets_samples)
+        return _Window(WindowKey(index, len(audio), language, options), audio, request)
+
+    def _recognise(self, windows: Sequence[_Window]) -> list[Any]:
+        try:
+            results = self._recogniser.recognise(
+                [window.audio for window in windows],
+                language=windows[0].key.language,
+                options=windows[0].key.options,
+                is_cancelled=lambda row: windows[row].request.is_cancelled(),
+            )
+        except Exception as error:  # the seam to Triton: a window must not take its batch-mates down with it
+            if len(windows) > 1:
+                _log.exception("a batch of %d windows failed; recognising them one by one", len(windows))
+                return [self._recognise([window])[0] for window in windows]
+            _log.exception("a window of %d samples failed", windows[0].key.length_samples)
+            return [_failure(pb_utils.TritonError.INTERNAL, f"{type(error).__name__}: {error}")]
+        return [_response(result) for result in results]
+
+
+def _text(request: Any, name: str) -> str:
+    raw = pb_utils.get_input_tensor_by_name(request, name).as_numpy().reshape(-1)[0]
+    try:
+        return raw.decode() if isinstance(raw, bytes) else str(raw)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not UTF-8") from error
+
+
+def _failure(code: int, message: str) -> Any:
+    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(message, code))
+
+
+def _response(result: Recognition | None) -> Any:
+    if result is None:
+        return _failure(pb_utils.TritonError.CANCELLED, "the request was cancelled")
+    words = result.words
+    columns: dict[str, Any] = {
+        contract.WORDS: np.array([word.text.encode() for word in words], np.object_),
+        contract.START_SAMPLES: np.array([word.start_samples for word in words], np.int32),
+        contract.END_SAMPLES: np.array([word.end_samples for word in words], np.int32),
+        contract.CONFIDENCE: np.array([word.confidence for word in words], np.float32),
+        contract.LANGUAGE_OUT: np.array([result.language.encode()], np.object_),
+        contract.LANGUAGE_CONFIDENCE: np.array([result.language_confidence], np.float32),
+        contract.NO_SPEECH: np.array([result.no_speech], np.float32),
+    }
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, value.reshape(1, -1)) for name, value in columns.items()])

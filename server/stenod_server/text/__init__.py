@@ -1,1 +1,4 @@
-"""text."""
+"""Renders transcripts as json, txt, srt and vtt, segment by segment, so that memory does not grow with the recording.
+
+Pure and synchronous. Imports `telemetry`, `ports`, `domain` and `errors` alone.
+"""

@@ -1,0 +1,137 @@
+"""Cuts the words of a segment into cues, and a cue into lines: short enough, balanced, broken where phrases end.
+
+Both cuts are found by dynamic programming over the places where a break may be, so the result is the best one by the
+costs below, not the first that fits.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from math import inf
+from typing import Final
+
+from stenod_server.errors import InvalidField
+
+MAX_CUE_MS: Final = 7_000
+MIN_CUE_MS: Final = 1_000
+_PAUSE_MS: Final = 300  # a gap between words that a listener hears
+_SENTENCE_ENDS: Final = ".?!…。？！"  # noqa: RUF001  full-width marks are meant
+_CLAUSE_ENDS: Final = ",;:—–、，；："  # noqa: RUF001  as above
+_CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  as above
+
+# Costs, in cues: what a break there is worth against having one cue more.
+_CUE_COST: Final = 1.0
+_BREAK_IN_PHRASE: Final = 1.0
+_BREAK_AT_CLAUSE: Final = 0.3
+_PAUSE_FACTOR: Final = 0.5
+_TOO_SHORT: Final = 0.8
+# Costs of a line: one line less always wins; a break in a phrase weighs as much as lines half as long again as ideal.
+_LINE_COST: Final = 1_000.0
+_LINE_BREAK_WEIGHT: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleShape:
+    """The longest line in characters, and the most lines of a cue. Raises InvalidField out of range."""
+
+    max_line_length: int = 37
+    max_lines: int = 2
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.max_line_length <= 200:
+            raise InvalidField("subtitles.max_line_length", "must be 10 to 200")
+        if not 1 <= self.max_lines <= 10:
+            raise InvalidField("subtitles.max_lines", "must be 1 to 10")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word as it is shown: no blanks at its ends, never empty. Milliseconds from the start of the file."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+def cut_into_cues(pieces: Sequence[Piece], shape: SubtitleShape) -> list[Sequence[Piece]]:
+    """Runs of pieces that each fit in `shape` and last at most MAX_CUE_MS; a single piece always fits."""
+    bounds = _best_cuts(len(pieces), partial(_cue_reach, pieces, shape), partial(_cue_cost, pieces))
+    return [pieces[start:end] for start, end in pairwise(bounds)]
+
+
+def break_into_lines(pieces: Sequence[Piece], max_length: int) -> list[str]:
+    """The fewest lines that the cue fits in, of about the same length. A piece longer than a line has its own line."""
+    ideal = _width(pieces) / _line_count(pieces, max_length)
+    bounds = _best_cuts(len(pieces), partial(_line_reach, pieces, max_length), partial(_line_cost, pieces, ideal))
+    return [" ".join(piece.text for piece in pieces[start:end]) for start, end in pairwise(bounds)]
+
+
+def _best_cuts(count: int, reach: Callable[[int], int], cost: Callable[[int, int], float]) -> list[int]:
+    """The cheapest way to cut `count` items into runs `[start, end)`: the bounds, first and last included.
+
+    `reach(start)` is the largest allowed end of a run, at least `start + 1`. The work is `count` times the longest run.
+    """
+    best = [0.0] + [inf] * count
+    previous = [0] * (count + 1)
+    for start in range(count):
+        for end in range(start + 1, reach(start) + 1):
+            if (total := best[start] + cost(start, end)) < best[end]:
+                best[end], previous[end] = total, start
+    bounds = [count]
+    while bounds[-1]:
+        bounds.append(previous[bounds[-1]])
+    return bounds[::-1]
+
+
+def _cue_reach(pieces: Sequence[Piece], shape: SubtitleShape, start: int) -> int:
+    end = start
+    for _ in range(shape.max_lines):
+        if end < len(pieces):
+            end = _line_reach(pieces, shape.max_line_length, end)
+    while end - start > 1 and pieces[end - 1].end_ms - pieces[start].start_ms > MAX_CUE_MS:
+        end -= 1
+    return end
+
+
+def _cue_cost(pieces: Sequence[Piece], start: int, end: int) -> float:
+    cost = _CUE_COST
+    if pieces[end - 1].end_ms - pieces[start].start_ms < MIN_CUE_MS:
+        cost += _TOO_SHORT
+    return cost + _break_cost(pieces, end)
+
+
+def _line_reach(pieces: Sequence[Piece], max_length: int, start: int) -> int:
+    end, length = start + 1, len(pieces[start].text)
+    while end < len(pieces) and length + 1 + len(pieces[end].text) <= max_length:
+        length += 1 + len(pieces[end].text)
+        end += 1
+    return end
+
+
+def _line_cost(pieces: Sequence[Piece], ideal: float, start: int, end: int) -> float:
+    unevenness = ((_width(pieces[start:end]) - ideal) / ideal) ** 2
+    return _LINE_COST + unevenness + _LINE_BREAK_WEIGHT * _break_cost(pieces, end)
+
+
+def _line_count(pieces: Sequence[Piece], max_length: int) -> int:
+    """Lines needed when each is filled up: no other way needs fewer."""
+    lines, end = 0, 0
+    while end < len(pieces):
+        lines, end = lines + 1, _line_reach(pieces, max_length, end)
+    return lines
+
+
+def _break_cost(pieces: Sequence[Piece], end: int) -> float:
+    """What it costs to break before `pieces[end]`; nothing at the very end."""
+    if end == len(pieces):
+        return 0.0
+    last = pieces[end - 1].text.rstrip(_CLOSERS)[-1:]
+    if last and last in _SENTENCE_ENDS:
+        return 0.0
+    cost = _BREAK_AT_CLAUSE if last and last in _CLAUSE_ENDS else _BREAK_IN_PHRASE
+    return cost * _PAUSE_FACTOR if pieces[end].start_ms - pieces[end - 1].end_ms >= _PAUSE_MS else cost
+
+
+def _width(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.text) for piece in pieces) + len(pieces) - 1

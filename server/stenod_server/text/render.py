@@ -1,0 +1,67 @@
+"""Chooses a renderer by format; the one door of this package for those who send transcripts."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Protocol
+
+from stenod_server.domain.job import Job
+from stenod_server.domain.transcript import Segment
+from stenod_server.errors import JobNotFinished, UnsupportedFeature
+from stenod_server.text.cue_layout import SubtitleShape
+from stenod_server.text.render_json import JsonRenderer
+from stenod_server.text.render_subtitles import SrtRenderer, VttRenderer
+from stenod_server.text.render_txt import TxtRenderer
+
+
+class TranscriptFormat(StrEnum):
+    """A form in which a transcript can be rendered; the value is its name on the command line and in file names."""
+
+    JSON = "json"
+    JSON_V2 = "json-v2"
+    TXT = "txt"
+    SRT = "srt"
+    VTT = "vtt"
+
+
+class Renderer(Protocol):
+    """Turns the segments of one transcript into text, piece by piece. The pieces, joined, are the rendering."""
+
+    def start(self) -> str:
+        """The text before the first segment. Called once, first; as all pieces, it may be empty."""
+        ...
+
+    def feed(self, segment: Segment) -> str:
+        """The text that is certain once this segment is known. Segments come in order of start time."""
+        ...
+
+    def finish(self) -> str:
+        """The rest. Called once, after the last segment."""
+        ...
+
+
+def open_renderer(form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None) -> Renderer:
+    """A fresh renderer for the transcript of a SUCCEEDED job.
+
+    Raises UnsupportedFeature for a format that is not built, JobNotFinished for a job without a transcript.
+    """
+    if job.info is None:
+        message = f"job {job.job_id} is {job.state}: it has no transcript"
+        raise JobNotFinished(message, state=job.state)
+    match form:
+        case TranscriptFormat.JSON:
+            return JsonRenderer(job.job_id, job.info)
+        case TranscriptFormat.TXT:
+            return TxtRenderer()
+        case TranscriptFormat.SRT:
+            return SrtRenderer(shape or SubtitleShape())
+        case TranscriptFormat.VTT:
+            return VttRenderer(shape or SubtitleShape())
+        case TranscriptFormat.JSON_V2:
+            raise UnsupportedFeature("format", "json-v2")
+
+
+def render(renderer: Renderer, segments: Iterable[Segment]) -> Iterator[str]:
+    """The pieces of the rendering, in order."""
+    yield renderer.start()
+    yield from map(renderer.feed, segments)
+    yield renderer.finish()

@@ -1,0 +1,40 @@
+"""What the scheduler is made of and how it behaves; filled in by `app` from the settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stenod_server.domain.capacity import Admission
+from stenod_server.domain.retry import RetryPolicy
+from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """The outside, as ports."""
+
+    store: JobStore
+    blobs: BlobStore
+    engine: Engine
+    front_end: AudioFrontEnd
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerOptions:
+    """How a node schedules. `max_engines` 0: it accepts jobs and runs none."""
+
+    node: str
+    max_engines: int
+    default_model: str = ""
+    elastic: bool = True
+    admission: Admission = Admission.QUEUE
+    max_queued_jobs: int = 10_000
+    window_timeout_s: float = 120.0
+    max_decoded_s: float = 24 * 3600.0
+    max_channels: int = 32
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    tenant_weights: Mapping[str, float] = field(default_factory=dict)  # turns per round; 1 where a tenant is absent
+    max_overtakes: int = 8  # smaller jobs that may start before one that waits for its engines
+    poll_s: float = 0.5  # how soon a change nobody announced is seen: the engine is ready, another node submitted
+    record_interval_s: float = 0.5  # progress and segments of a job are stored at most this often
+    capacity_interval_s: float = 0.1  # WatchCapacity tells at most this often

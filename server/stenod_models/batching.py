@@ -4,11 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
 
 from stenod_models.contract import RecognitionOptions
-
-MAX_PADDING_RATIO: Final = 0.1  # of a batch's samples; padding is computed and thrown away
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +26,20 @@ def bucket_of(length_samples: int, buckets: Sequence[int]) -> int:
     return buckets[place]
 
 
-def group_windows(windows: Sequence[WindowKey], buckets: Sequence[int], max_batch_size: int) -> list[list[WindowKey]]:
-    """Batches of windows with equal language and options, similar in length.
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """`max_padding_ratio` is of a batch's samples: padding is computed and thrown away."""
+
+    buckets: tuple[int, ...]
+    max_batch_size: int
+    max_padding_ratio: float
+
+
+def group_windows(windows: Sequence[WindowKey], limits: BatchLimits) -> list[list[WindowKey]]:
+    """Batches of windows with equal language and options, similar in length, longest first.
 
     Each batch is padded to the bucket of its longest window. Windows are taken from the longest down, and one joins
-    while the batch stays within `MAX_PADDING_RATIO`; a window alone in its bucket always gets a batch.
+    while the padding stays within the limit; windows of one bucket always fit together.
     """
 
     def kind(window: WindowKey) -> tuple[str, str]:
@@ -41,24 +47,24 @@ def group_windows(windows: Sequence[WindowKey], buckets: Sequence[int], max_batc
 
     groups = []
     for _kind, members in groupby(sorted(windows, key=kind), key=kind):
-        by_length = sorted(members, key=lambda window: -window.length_samples)
-        groups.extend(_split(by_length, buckets, max_batch_size))
+        groups.extend(_split(sorted(members, key=lambda window: -window.length_samples), limits))
     return groups
 
 
-def _split(windows: Sequence[WindowKey], buckets: Sequence[int], max_batch_size: int) -> list[list[WindowKey]]:
+def _split(windows: Sequence[WindowKey], limits: BatchLimits) -> list[list[WindowKey]]:
     """`windows` descends by length."""
     groups: list[list[WindowKey]] = []
     for window in windows:
-        if groups and len(groups[-1]) < max_batch_size:
-            padded = bucket_of(groups[-1][0].length_samples, buckets)
-            same_bucket = bucket_of(window.length_samples, buckets) == padded
-            if same_bucket or _padding_ratio([*groups[-1], window], padded) <= MAX_PADDING_RATIO:
-                groups[-1].append(window)
-                continue
-        groups.append([window])
+        if groups and len(groups[-1]) < limits.max_batch_size and _fits(window, groups[-1], limits):
+            groups[-1].append(window)
+        else:
+            groups.append([window])
     return groups
 
 
-def _padding_ratio(windows: Sequence[WindowKey], padded_samples: int) -> float:
-    return 1 - sum(window.length_samples for window in windows) / (padded_samples * len(windows))
+def _fits(window: WindowKey, group: Sequence[WindowKey], limits: BatchLimits) -> bool:
+    padded = bucket_of(group[0].length_samples, limits.buckets)
+    if bucket_of(window.length_samples, limits.buckets) == padded:
+        return True
+    used = sum(member.length_samples for member in group) + window.length_samples
+    return 1 - used / (padded * (len(group) + 1)) <= limits.max_padding_ratio

@@ -36,6 +36,8 @@ class Recogniser(Protocol):
     """A loaded model. Not thread-safe: one caller at a time."""
 
     profile: Profile
+    max_padding_ratio: float
+    """The share of padding up to which batching windows of different lengths pays; 1 where nothing is padded."""
 
     def check(self, language: str, options: RecognitionOptions) -> None:
         """Raises ValueError for a language or an option that this model cannot honour."""
@@ -49,10 +51,9 @@ class Recogniser(Protocol):
         options: RecognitionOptions,
         is_cancelled: Callable[[int], bool] = lambda _index: False,
     ) -> list[Recognition | None]:
-        """Recognise windows of one length bucket as one padded batch.
+        """Recognise windows as one batch.
 
-        `windows` holds int16 arrays of shape (samples,) at 16 000 Hz, 1 to `profile.max_batch_size` of them, all in
-        the same length bucket. A window's result depends on nothing but itself, `language` and `options`.
+        `windows` holds int16 arrays of shape (samples,) at 16 000 Hz, 1 to `profile.max_batch_size` of them. A window's result depends on nothing but itself, `language` and `options`.
         `is_cancelled(i)` is polled between decoding steps; a cancelled window gives None. CPU- or GPU-bound, blocks.
 
         Raises:

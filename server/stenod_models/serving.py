@@ -15,7 +15,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from stenod_models import contract
-from stenod_models.batching import WindowKey, bucket_of, group_windows
+from stenod_models.batching import BatchLimits, WindowKey, bucket_of, group_windows
 from stenod_models.contract import RecognitionOptions
 from stenod_models.families.registry import load_recogniser
 from stenod_models.model_config import read_model_config
@@ -35,12 +35,17 @@ class TritonPythonModel:
     """Batches by length, language and options; a bad request fails alone."""
 
     _recogniser: Recogniser
+    _limits: BatchLimits
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load and warm the model; Triton reports it READY only after this returns."""
         served = read_model_config(json.loads(args["model_config"]))
         artefacts = Path(args["model_repository"]) / args["model_version"]
         self._recogniser = load_recogniser(served.profile, artefacts, threads=served.threads)
+        profile = served.profile
+        self._limits = BatchLimits(
+            profile.length_buckets_samples, profile.max_batch_size, self._recogniser.max_padding_ratio
+        )
         self._recogniser.warm()
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
@@ -52,10 +57,8 @@ class TritonPythonModel:
                 windows.append(self._read(index, request))
             except ValueError as error:
                 responses[index] = _failure(pb_utils.TritonError.INVALID_ARG, str(error))
-        profile = self._recogniser.profile
-        keys = [window.key for window in windows]
         by_index = {window.key.index: window for window in windows}
-        for group in group_windows(keys, profile.length_buckets_samples, profile.max_batch_size):
+        for group in group_windows([window.key for window in windows], self._limits):
             members = [by_index[key.index] for key in group]
             for window, response in zip(members, self._recognise(members), strict=True):
                 responses[window.key.index] = response

@@ -21,10 +21,13 @@ _LONGEST_LOOP: Final = 16  # tokens in one copy
 
 
 class Step(Protocol):
-    """Advances every row by one token."""
+    """Advances rows by one token."""
 
     def __call__(self, tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Take the last tokens (batch,), give the next ones and their probabilities, (batch,) each. May reuse memory."""
+        """Take the last tokens (rows,), give the next ones and their probabilities, (rows,) each; may reuse memory.
+
+        `rows` never grows: when the last rows of a batch are finished, they are left out from then on.
+        """
         ...
 
 
@@ -47,7 +50,8 @@ def decode_greedy(
 ) -> list[Hypothesis | None]:
     """Decode `len(caps)` rows; `caps[i]` is the most tokens of row i. A cancelled row gives None.
 
-    Finished rows keep stepping with the end token, whose results are thrown away, until all are finished.
+    Finished rows keep stepping, their results thrown away, while a later row is running; so put the rows that are
+    likely to take longest first.
     """
     rows: list[Hypothesis | None] = [Hypothesis([], []) for _ in caps]
     running = {row for row, cap in enumerate(caps) if cap > 0}
@@ -58,13 +62,14 @@ def decode_greedy(
             running.discard(row)
         if not running:
             break
-        following, probabilities = step(tokens)
-        tokens = np.full(len(caps), end_token, np.int64)
+        following, probabilities = step(tokens[: max(running) + 1])
+        tokens = np.full(len(following), end_token, np.int64)
         for row in tuple(running):
             hypothesis = rows[row]
-            if hypothesis is None or _extend(hypothesis, int(following[row]), float(probabilities[row]), end_token):
-                running.discard(row)
-            elif len(hypothesis.tokens) >= caps[row]:
+            if hypothesis is None:
+                continue
+            finished = _extend(hypothesis, int(following[row]), float(probabilities[row]), end_token)
+            if finished or len(hypothesis.tokens) >= caps[row]:
                 running.discard(row)
             else:
                 tokens[row] = following[row]

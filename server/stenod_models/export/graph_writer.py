@@ -12,6 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 Array = npt.NDArray[Any]
 
 CONTRIB: Final = "com.microsoft"  # ONNX Runtime's own fused operators
+# Element types, for Cast.
+FLOAT: Final = TensorProto.FLOAT
+DOUBLE: Final = TensorProto.DOUBLE
+INT64: Final = TensorProto.INT64
+
 _OPSET: Final = 18
 _IR_VERSION: Final = 9
 _ELEMENT_TYPES: Final = {

@@ -18,7 +18,8 @@ END_TOKEN: Final = 2
 
 FRAME_SAMPLES: Final = 384  # hop between encoder frames
 _LEAD_SAMPLES: Final = 832  # what the grouped convolutions read beyond frames * FRAME_SAMPLES
-MIN_SAMPLES: Final = 127 + 64 * 18  # the shortest audio that gives one frame
+MIN_SAMPLES: Final = 1600  # 0.1 s: below it the model only invents
+MASKED: Final = -1e4  # score of a padded frame: exp() of it is exactly 0, and unlike -inf it survives subtraction
 
 
 def frames_of(samples: int) -> int:

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from stenod_models.export.graph_writer import CONTRIB, GraphWriter
-from stenod_models.export.row_quantised import QuantisedMatrix, matmul, quantise_rows
+from stenod_models.export.quantised import matmul, quantise_rows, side_by_side
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.normalisation import quantised_norm
 from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
 from stenod_models.families.moonshine.weights import MoonshineWeights
-
-_EPSILON = 1e-5
 
 
 def build_decoder(weights: MoonshineWeights, alignment_heads: Sequence[tuple[int, int]]) -> GraphWriter:
@@ -53,18 +52,13 @@ def _embed(graph: GraphWriter, weights: MoonshineWeights, tokens: str) -> str:
     return graph.op("DequantizeLinear", values, graph.const(table.scale), graph.const(table.zero, np.int8))
 
 
-def _norm(graph: GraphWriter, weights: MoonshineWeights, name: str, value: str) -> str:
-    scale = graph.weight(f"{name}.weight", weights.floats[f"{name}.weight"])
-    return graph.op("LayerNormalization", value, scale, axis=-1, epsilon=_EPSILON)
-
-
 def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
     prefix = f"decoder.layers.{layer}"
     columns = padded_head_columns(arch.CACHED_HEAD_SIZE)
     plain = padded_head_columns(arch.CACHED_HEAD_SIZE, rotated=False)
     query, key, value = (weights.matrices[f"{prefix}.self_attn.{part}_proj"] for part in "qkv")
-    joined = QuantisedMatrix.side_by_side([query.columns(columns), key.columns(columns), value.columns(plain)])
-    normed = quantise_rows(graph, _norm(graph, weights, f"{prefix}.input_layernorm", hidden))
+    joined = side_by_side([query.columns(columns), key.columns(columns), value.columns(plain)])
+    normed = quantised_norm(graph, weights, f"{prefix}.input_layernorm", hidden)
     cosine, sine = rotary_tables(arch.MAX_TOKENS)
     cache: list[int | str] = ["batch", arch.HEADS, "capacity", arch.CACHED_HEAD_SIZE]
     attended = graph.ops(
@@ -107,13 +101,14 @@ def _cross_attention(
     products need no transposition here.
     """
     prefix = f"decoder.layers.{layer}"
-    keys = graph.input(f"cross_key_{layer}", "float", ["batch", arch.HEADS, arch.HEAD_SIZE, "frames"])
+    keys = graph.input(f"cross_key_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
     values = graph.input(f"cross_value_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
-    normed = quantise_rows(graph, _norm(graph, weights, f"{prefix}.post_attention_layernorm", hidden))
+    normed = quantised_norm(graph, weights, f"{prefix}.post_attention_layernorm", hidden)
     scaled = weights.matrices[f"{prefix}.encoder_attn.q_proj"].scaled(arch.HEAD_SIZE**-0.5)
     query = matmul(graph, normed, f"{prefix}.encoder_attn.q_proj", scaled)
     heads = graph.op("Reshape", query, graph.ints(0, arch.HEADS, 1, arch.HEAD_SIZE))
-    scores = graph.op("Add", graph.op("MatMul", heads, keys), bias)
+    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
+    scores = graph.op("Add", graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1), bias)
     probabilities = graph.op("Softmax", scores, axis=-1)
     mixed = graph.op("Reshape", graph.op("MatMul", probabilities, values), graph.ints(0, 1, arch.WIDTH))
     out = matmul(
@@ -128,18 +123,18 @@ def _cross_attention(
 def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
     """Gated: fc2(value * silu(gate))."""
     prefix = f"decoder.layers.{layer}"
-    normed = quantise_rows(graph, _norm(graph, weights, f"{prefix}.final_layernorm", hidden))
-    inner = matmul(graph, normed, f"{prefix}.fc1", weights.matrices[f"{prefix}.mlp.fc1"])
-    bias = graph.weight(f"{prefix}.fc1.bias", weights.floats[f"{prefix}.mlp.fc1.bias"])
-    value, gate = graph.ops("Split", [graph.op("Add", inner, bias)], 2, axis=-1, num_outputs=2)
+    normed = quantised_norm(graph, weights, f"{prefix}.final_layernorm", hidden)
+    biases = (weights.floats[f"{prefix}.mlp.{name}.bias"] for name in ("fc1", "fc2"))
+    inner = matmul(graph, normed, f"{prefix}.fc1", weights.matrices[f"{prefix}.mlp.fc1"], next(biases))
+    value, gate = graph.ops("Split", [inner], 2, axis=-1, num_outputs=2)
     gated = graph.op("Mul", value, graph.op("QuickGelu", gate, domain=CONTRIB, alpha=1.0))
-    outer = matmul(graph, quantise_rows(graph, gated), f"{prefix}.fc2", weights.matrices[f"{prefix}.mlp.fc2"])
-    biased = graph.op("Add", outer, graph.weight(f"{prefix}.fc2.bias", weights.floats[f"{prefix}.mlp.fc2.bias"]))
-    return graph.op("Add", hidden, biased)
+    rows = quantise_rows(graph, gated)
+    outer = matmul(graph, rows, f"{prefix}.fc2", weights.matrices[f"{prefix}.mlp.fc2"], next(biases))
+    return graph.op("Add", hidden, outer)
 
 
 def _predict(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
-    normed = quantise_rows(graph, _norm(graph, weights, "decoder.norm", hidden))
+    normed = quantised_norm(graph, weights, "decoder.norm", hidden)
     logits = matmul(graph, normed, "decoder.logits", weights.matrices["decoder.logits"])
     graph.ops("ArgMax", [logits], ["next_tokens"], axis=-1, keepdims=0)
     graph.output_of("next_tokens", "int64", ["batch", 1])

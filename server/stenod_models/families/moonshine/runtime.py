@@ -12,6 +12,7 @@ from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, Recog
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.sessions import Decoder, Encoder
+from stenod_models.families.moonshine.scratch import FloatArray
 from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.recogniser import Int16Audio, Recognition, RecognisedWord
 
@@ -21,6 +22,8 @@ _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token
 
 
 class MoonshineRecogniser:
+    max_padding_ratio = 1.0  # the encoder pads nothing, and the decoder's padding costs little
+
     def __init__(self, artefacts: Path, profile: Profile, *, threads: int) -> None:
         """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
         self.profile = profile
@@ -41,12 +44,13 @@ class MoonshineRecogniser:
         if any(len(window) > longest for window in windows):
             raise ValueError(f"a window is longer than {longest} samples")
         results: list[Recognition | None] = [_EMPTY] * len(windows)
-        audible = [index for index, window in enumerate(windows) if arch.frames_of(len(window)) > 0]
+        audible = [index for index, window in enumerate(windows) if len(window) >= arch.MIN_SAMPLES]
+        # Longest first: a batch sheds finished rows from its end.
+        audible.sort(key=lambda index: -len(windows[index]))
         if audible:
             chosen = [windows[index] for index in audible]
-            for index, result in zip(
-                audible, self._recognise(chosen, lambda row: is_cancelled(audible[row])), strict=True
-            ):
+            found = self._recognise(chosen, lambda row: is_cancelled(audible[row]))
+            for index, result in zip(audible, found, strict=True):
                 results[index] = result
         return results
 
@@ -71,18 +75,15 @@ class MoonshineRecogniser:
     ) -> list[Recognition | None]:
         hypotheses, attention = self._run(windows, is_cancelled)
         return [
-            None if hypothesis is None else self._words(window, hypothesis, attention[:, row])
+            None if hypothesis is None else self._words(window, hypothesis, attention[:, row, :, 0])
             for row, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
         ]
 
     def _run(
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
-    ) -> tuple[list[Hypothesis | None], "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"]:
-        longest = max(len(window) for window in windows)
-        bucket = next(size for size in self.profile.length_buckets_samples if size >= longest)
-        cross = self._encoder.encode(windows, arch.frames_of(bucket))
+    ) -> tuple[list[Hypothesis | None], FloatArray]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        run = self._decoder.start(cross, max(caps))
+        run = self._decoder.start(self._encoder.encode(windows), max(caps))
         hypotheses = decode_greedy(
             run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
         )
@@ -92,7 +93,7 @@ class MoonshineRecogniser:
         self,
         window: Int16Audio,
         hypothesis: Hypothesis,
-        attention: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]",
+        attention: FloatArray,
     ) -> Recognition:
         words = self._tokenizer.words(hypothesis.tokens)
         if not words:

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from stenod_models.export.row_quantised import QuantisedMatrix
+from stenod_models.export.quantised import QuantisedMatrix
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -1,0 +1,127 @@
+"""A recogniser that sleeps: the engine of the other layers' tests and of the scaling proof.
+
+Product code, so that it is type-checked and kept to the contract suite that TritonEngine passes.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
+from stenod_server.domain.transcript import Word
+from stenod_server.errors import EngineUnavailable, InvalidField, ModelNotFound, WindowTimeout
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+
+FAKE_PROFILE: Final = ModelProfile(
+    model="fake",
+    family="fake",
+    languages=("en", "de"),
+    window_target_samples=10 * SAMPLE_RATE_HZ,
+    window_max_samples=30 * SAMPLE_RATE_HZ,
+    length_buckets_samples=(10 * SAMPLE_RATE_HZ, 30 * SAMPLE_RATE_HZ),
+    max_batch_size=4,
+    instances=1,
+    tasks=("transcribe",),
+    operating_points=("standard",),
+    default_engines=8,
+)
+
+
+class FakeEngine:
+    """Takes `fixed_delay_s` + `delay_ratio` times the window's length, each window on its own.
+
+    Its words follow from the window's length alone: one per whole second, `<length_samples>-<second>`, each half a
+    second long. `failures` is consumed one error per call, before the delay. `gate`, when set to an asyncio.Event,
+    holds every window until the event is set: tests that wait for a state rather than a time use it.
+    """
+
+    def __init__(
+        self,
+        profiles: Sequence[ModelProfile] = (FAKE_PROFILE,),
+        *,
+        fixed_delay_s: float = 0.0,
+        delay_ratio: float = 0.0,
+        failures: Sequence[Exception] = (),
+    ) -> None:
+        self._profiles = {profile.model: profile for profile in profiles}
+        self.fixed_delay_s = fixed_delay_s
+        self.delay_ratio = delay_ratio
+        self.failures = list(failures)
+        self.gate: asyncio.Event | None = None
+        self.ready = True
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.completed = 0
+        self.cancelled = 0
+        self.requests: list[RecognitionRequest] = []
+        self._closed = False
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        """As `ports.Engine.recognise`."""
+        if self._closed:
+            raise EngineUnavailable("the engine is closed")
+        self._check(audio, request)
+        self.requests.append(request)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            if self.failures:
+                raise self.failures.pop(0)
+            async with asyncio.timeout(timeout_s):
+                await self._work(audio)
+        except TimeoutError as error:
+            raise WindowTimeout(f"a window was not recognised within {timeout_s:g} s", model=request.model) from error
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.in_flight -= 1
+        self.completed += 1
+        return _result(audio, request)
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        """As `ports.Engine.profiles`."""
+        if self._closed:
+            raise EngineUnavailable("the engine is closed")
+        return dict(self._profiles)
+
+    async def batch_statistics(self) -> Mapping[int, int]:
+        """Executions by batch size; here every window is a batch of one."""
+        return {1: self.completed} if self.completed else {}
+
+    def is_ready(self) -> bool:
+        return self.ready and not self._closed
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _check(self, audio: Int16Audio, request: RecognitionRequest) -> None:
+        profile = self._profiles.get(request.model)
+        if profile is None:
+            raise ModelNotFound(request.model)
+        if request.language not in {"auto", *profile.languages}:
+            raise InvalidField("window", f"language {request.language!r} is not one of {', '.join(profile.languages)}")
+        if request.task not in profile.tasks:
+            raise InvalidField("window", f"task {request.task!r} is not one of {', '.join(profile.tasks)}")
+        if len(audio) > profile.window_max_samples:
+            raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
+
+    async def _work(self, audio: Int16Audio) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        await asyncio.sleep(self.fixed_delay_s + self.delay_ratio * to_seconds(len(audio)))
+
+
+def _result(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
+    language = "en" if request.language == "auto" else request.language
+    words = tuple(
+        Word(
+            text=f"{len(audio)}-{second}",
+            start_samples=second * SAMPLE_RATE_HZ,
+            end_samples=second * SAMPLE_RATE_HZ + SAMPLE_RATE_HZ // 2,
+            confidence=1.0,
+            language=language,
+        )
+        for second in range(len(audio) // SAMPLE_RATE_HZ)
+    )
+    return WindowResult(words=words, language=language, language_confidence=1.0, no_speech=0.0 if words else 1.0)

@@ -1,0 +1,159 @@
+"""Starts one tritonserver and waits until it, and nobody else, answers at its port."""
+
+import asyncio
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from stenod_server.engine.child import Child
+from stenod_server.engine.directory import TritonDirectory
+from stenod_server.engine.target import Target
+from stenod_server.engine.tritonserver import Installation, Launch, environment
+from stenod_server.errors import TritonFailed, Unavailable
+
+# Below every default range of ephemeral ports: an outgoing connection of anybody cannot take it while Triton restarts.
+_PORTS: Final = range(20_000, 32_000)
+_PORT_TRIES: Final = 8
+_POLL_S: Final = 0.05
+
+_log = structlog.get_logger()
+
+
+class _PortTaken(Exception):
+    """Somebody took the port between the choice and Triton's bind; another one is tried."""
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at 127.0.0.1 now."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if is_free(port):
+            return port
+    raise TritonFailed(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free on 127.0.0.1")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As Triton does it: a port whose last connections linger in TIME_WAIT can be had.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A tritonserver that answers. Its models are loaded; whether they are right, the canaries say."""
+
+    child: Child
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+class Launcher:
+    """Makes every start alike but for its port and its id; `last_port` is tried first, so that the address stays."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        directory: TritonDirectory,
+        make_launch: Callable[[str, int], Launch],
+        *,
+        nice: int,
+        choose_port: Callable[[], int] = free_port,
+    ) -> None:
+        self._installation = installation
+        self._directory = directory
+        self._make_launch = make_launch
+        self._nice = nice
+        self._choose_port = choose_port
+        self._last_port = 0
+
+    async def launch(self, inherited: dict[str, str], *, timeout_s: float) -> Running:
+        """Spawn, and return once it answers. Raises TritonFailed; then, and when cancelled, nothing runs."""
+        for _ in range(_PORT_TRIES):
+            port = self._last_port if self._last_port and is_free(self._last_port) else self._choose_port()
+            try:
+                running = await self._launch_at(port, inherited, timeout_s)
+            except _PortTaken as error:
+                _log.warning("triton_port_taken", port=port, problem=str(error))
+                self._last_port = 0
+                continue
+            self._last_port = port
+            return running
+        raise TritonFailed(f"{_PORT_TRIES} ports in turn were taken by others before Triton could have one")
+
+    async def _launch_at(self, port: int, inherited: dict[str, str], timeout_s: float) -> Running:
+        server_id = f"stenod-{secrets.token_hex(8)}"
+        launch = self._make_launch(server_id, port)
+        child = await Child.spawn(
+            launch.command(self._installation.binary),
+            environment(self._installation, inherited),
+            server_id=server_id,
+            nice=self._nice,
+        )
+        running = Running(child, port)
+        try:
+            self._directory.record(child.pid, server_id)
+            async with asyncio.timeout(timeout_s):
+                await _until_answers(running, server_id)
+        except BaseException as error:
+            await child.kill()
+            if isinstance(error, TimeoutError):
+                raise TritonFailed(f"Triton did not load its models within {timeout_s:g} s") from error
+            raise
+        return running
+
+
+async def _until_answers(running: Running, server_id: str) -> None:
+    ended = asyncio.create_task(running.child.wait())
+    try:
+        while not ended.done():
+            if await _accepts(running.port):
+                await _require_identity(running.url, server_id)
+                return
+            await asyncio.wait({ended}, timeout=_POLL_S)
+    finally:
+        ended.cancel()
+    problems = [problem for problem in running.child.problems if problem]
+    if any("already in use" in problem for problem in problems):
+        raise _PortTaken(problems[-1])
+    said = "; ".join(problems) or "it said nothing"
+    raise TritonFailed(f"tritonserver ended with status {ended.result()} while it started: {said}")
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _require_identity(url: str, server_id: str) -> None:
+    target = Target(url, {})
+    try:
+        name = (await target.identity()).name
+    except Unavailable as error:
+        raise _PortTaken(f"what answers at {url} is no Triton: {error.message}") from error
+    finally:
+        await target.close()
+    if name != server_id:
+        raise _PortTaken(f"another Triton answers at {url}")
+
+
+def inherited_environment(source: dict[str, str], data_dir: Path) -> dict[str, str]:
+    """What the child gets of our environment: all but our own settings, which may hold secrets."""
+    kept = {key: value for key, value in source.items() if not key.startswith("STENOD_")}
+    return {**kept, "HOME": kept.get("HOME", str(data_dir))}

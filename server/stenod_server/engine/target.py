@@ -1,0 +1,154 @@
+"""One Triton: its one long-lived channel, the calls we make of it, and what is known of its health."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from stenod_models import contract
+from stenod_server.engine.failures import translated
+from stenod_server.engine.wire import decode_window, encode_window
+from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+
+MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
+CONTROL_TIMEOUT_S: Final = 10.0
+_INFER_METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Notices a peer that vanished without a FIN. Only while calls are in flight, and no oftener than Triton's default
+    # of one ping in 5 minutes without data tolerates while an answer is awaited.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # A Triton that comes back is found within a second, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+class Health(StrEnum):
+    """What the last check of a Triton, or the last window sent to it, says."""
+
+    UNCHECKED = "UNCHECKED"  # gets no windows before its canaries were heard
+    GOOD = "GOOD"
+    SUSPECT = "SUSPECT"  # a window failed since; gets windows only where no other is GOOD
+    ASIDE = "ASIDE"  # failed its check; gets none until it passes one
+
+
+@dataclass(frozen=True, slots=True)
+class TritonIdentity:
+    name: str
+    version: str
+
+
+class Target:
+    """Written by the event loop alone. `in_flight` counts windows, canaries not among them."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self.health = Health.UNCHECKED
+        self.problem: StenodError | None = None
+        self.in_flight = 0
+        self.profiles: Mapping[str, ModelProfile] = {}
+        self.doubted = asyncio.Event()  # wakes the watch
+        self._metadata = tuple((name.lower(), value) for name, value in headers.items())
+        self._channel = grpc.aio.insecure_channel(url, options=_CHANNEL_OPTIONS)
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        # The generated stub would serialise a message; the request is bytes already (wire.py says why).
+        self._infer: Any = self._channel.unary_unary(
+            _INFER_METHOD, request_serializer=None, response_deserializer=service_pb2.ModelInferResponse.FromString
+        )
+
+    def doubt(self) -> None:
+        """A window failed in a way that says something of this Triton: check it soon."""
+        if self.health is Health.GOOD:
+            self.health = Health.SUSPECT
+        self.doubted.set()
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        """As `ports.Engine.recognise`. When the task is cancelled, so is the request inside Triton."""
+        message = encode_window(audio, request, timeout_s=timeout_s)
+        with translated(self.url, request.model):
+            response = await self._infer(message, timeout=timeout_s, metadata=self._metadata)
+        return decode_window(response, length_samples=len(audio))
+
+    async def identity(self) -> TritonIdentity:
+        metadata = await self._call(self._stub.ServerMetadata, service_pb2.ServerMetadataRequest())
+        return TritonIdentity(metadata.name, metadata.version)
+
+    async def is_ready(self) -> bool:
+        """Strict readiness: every model that was to be loaded is. Raises EngineUnavailable, WindowTimeout."""
+        return bool((await self._call(self._stub.ServerReady, service_pb2.ServerReadyRequest())).ready)
+
+    async def read_profiles(self) -> Mapping[str, ModelProfile]:
+        """The loaded models that have a profile; others (an encoder of an ensemble, say) are not recognisers."""
+        index = await self._call(self._stub.RepositoryIndex, service_pb2.RepositoryIndexRequest(ready=True))
+        names = sorted({model.name for model in index.models if model.state == "READY"})
+        found = await asyncio.gather(*(self._profile(name) for name in names))
+        return {profile.model: profile for profile in found if profile is not None}
+
+    async def executions_by_batch_size(self) -> Mapping[int, int]:
+        """How often Triton ran a batch of each size since it started, over all models."""
+        answer = await self._call(self._stub.ModelStatistics, service_pb2.ModelStatisticsRequest())
+        counts: dict[int, int] = {}
+        for model in answer.model_stats:
+            for batch in model.batch_stats:
+                counts[batch.batch_size] = counts.get(batch.batch_size, 0) + batch.compute_infer.count
+        return counts
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def _profile(self, name: str) -> ModelProfile | None:
+        answer = await self._call(self._stub.ModelConfig, service_pb2.ModelConfigRequest(name=name))
+        if contract.PROFILE_PARAMETER not in answer.config.parameters:
+            return None
+        text = answer.config.parameters[contract.PROFILE_PARAMETER].string_value
+        try:
+            return _model_profile(name, contract.Profile.from_json(text))
+        except (TypeError, ValueError) as error:
+            raise ContractViolation(f"the profile of {name} at {self.url} cannot be read: {error}") from error
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        with translated(self.url):
+            return await method(request, timeout=CONTROL_TIMEOUT_S, metadata=self._metadata)
+
+
+def pick(targets: Sequence[Target], turn: int) -> Target:
+    """The healthy Triton with the fewest windows in flight; `turn` decides between equals. Raises EngineUnavailable."""
+    for wanted in (Health.GOOD, Health.SUSPECT):
+        candidates = [target for target in targets if target.health is wanted]
+        if candidates:
+            fewest = min(target.in_flight for target in candidates)
+            idlest = [target for target in candidates if target.in_flight == fewest]
+            return idlest[turn % len(idlest)]
+    raise EngineUnavailable(_why_none(targets))
+
+
+def _why_none(targets: Sequence[Target]) -> str:
+    if not targets:
+        return "Triton is not running yet"
+    reasons = (str(target.problem or f"Triton at {target.url} was not checked yet") for target in targets)
+    return "no Triton is ready: " + "; ".join(reasons)
+
+
+def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
+    return ModelProfile(
+        model=name,
+        family=profile.family,
+        languages=profile.languages,
+        window_target_samples=profile.window_target_samples,
+        window_max_samples=profile.window_max_samples,
+        length_buckets_samples=profile.length_buckets_samples,
+        max_batch_size=profile.max_batch_size,
+        instances=profile.instances,
+        tasks=profile.tasks,
+        operating_points=profile.operating_points,
+        default_engines=profile.default_engines,
+    )

@@ -1,0 +1,124 @@
+"""Recognition by one Triton or several: the adapter behind `ports.Engine`."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Final
+
+from stenod_server.engine.canary import Canary
+from stenod_server.engine.target import Health, Target, pick
+from stenod_server.engine.watch import OnCheck, WatchOptions, watch
+from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, Unavailable
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+
+_NO_CANARIES: Final[Mapping[str, Canary]] = {}
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+class TritonEngine:
+    """Sends each window to the healthy Triton with the fewest windows in flight.
+
+    `urls` are `host:port`. `canaries` (see `canary.load_canaries`) are checked on every Triton before it gets its first
+    window, every `watch.interval_s` seconds and after failures. `headers` go with every call: a Triton with restricted
+    protocols wants `triton-grpc-protocol-<key>: <value>`. `on_check(url, problem)` is told the outcome of each check.
+
+    Use: `engine = TritonEngine([...]); await engine.start(); …; await engine.close()`. `start` opens the channels and
+    returns at once; the engine may be used from then on and raises EngineUnavailable until a Triton has passed.
+    For the child process of `EmbeddedTriton` use its `engine` instead: it follows restarts.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str] = (),
+        *,
+        canaries: Mapping[str, Canary] = _NO_CANARIES,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        options: WatchOptions | None = None,
+        on_check: OnCheck = lambda _url, _problem: None,
+    ) -> None:
+        self._urls = tuple(urls)
+        self._canaries = canaries
+        self._headers = headers
+        self._options = options or WatchOptions()
+        self._notify = on_check
+        self._watches: dict[Target, asyncio.Task[None]] = {}
+        self._turns = count()
+        self._checked = asyncio.Event()
+
+    async def start(self) -> None:
+        """Open the channels and begin to check. Idempotent; waits for nothing."""
+        await self.retarget(self._urls)
+
+    async def retarget(self, urls: Sequence[str]) -> None:
+        """Use these Tritons from now on. Those that stay keep their channel; windows in flight at others fail."""
+        self._urls = tuple(urls)
+        gone = [target for target in self._watches if target.url not in self._urls]
+        for target in gone:
+            task = self._watches.pop(target)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await target.close()
+        known = {target.url for target in self._watches}
+        for url in dict.fromkeys(self._urls):
+            if url not in known:
+                target = Target(url, self._headers)
+                watching = watch(target, self._canaries, self._options, self._on_check)
+                self._watches[target] = asyncio.create_task(watching, name=f"watch {url}")
+
+    async def wait_until_ready(self, timeout_s: float) -> None:
+        """Return when one Triton has passed its check. Raises the last problem seen, or EngineUnavailable."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self.is_ready():
+                    self._checked.clear()
+                    await self._checked.wait()
+        except TimeoutError as error:
+            problems = [target.problem for target in self._watches if target.problem]
+            raise (problems[0] if problems else EngineUnavailable("no Triton answered in time")) from error
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        """As `ports.Engine.recognise`."""
+        target = pick(list(self._watches), next(self._turns))
+        target.in_flight += 1
+        try:
+            return await target.recognise(audio, request, timeout_s=timeout_s)
+        except (Unavailable, ContractViolation):
+            target.doubt()
+            raise
+        finally:
+            target.in_flight -= 1
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        """As `ports.Engine.profiles`; as read by the last check, so it costs no call."""
+        self._require_one()
+        return {name: profile for target in self._healthy() for name, profile in target.profiles.items()}
+
+    async def batch_statistics(self) -> Mapping[int, int]:
+        """How often each batch size was executed since the Tritons started, summed over models and Tritons.
+
+        Canaries are in the counts. Raises EngineUnavailable, WindowTimeout.
+        """
+        self._require_one()
+        totals: dict[int, int] = {}
+        for counts in await asyncio.gather(*(target.executions_by_batch_size() for target in self._healthy())):
+            for size, executions in counts.items():
+                totals[size] = totals.get(size, 0) + executions
+        return totals
+
+    def is_ready(self) -> bool:
+        """Whether at least one Triton passed its last check."""
+        return bool(self._healthy())
+
+    async def close(self) -> None:
+        """Close every channel; windows in flight fail with EngineUnavailable. Idempotent."""
+        await self.retarget(())
+
+    def _healthy(self) -> list[Target]:
+        return [target for target in self._watches if target.health in {Health.GOOD, Health.SUSPECT}]
+
+    def _require_one(self) -> None:
+        pick(list(self._watches), 0)
+
+    def _on_check(self, url: str, problem: StenodError | None) -> None:
+        self._checked.set()
+        self._notify(url, problem)

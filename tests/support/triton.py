@@ -1,0 +1,144 @@
+"""A real Triton for tests: with the `sleeper` (quick, no weights) or with the real default model.
+
+Import the fixture you need into a test module or a conftest: `sleeper_triton`, `embedded_triton`.
+"""
+
+import json
+import os
+import platform
+import sys
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stenod_models.contract import SAMPLE_RATE_HZ, Profile
+from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
+from stenod_server.engine.tritonserver import Host, locate
+from stenod_server.engine.watch import WatchOptions
+from stenod_server.errors import TritonFailed
+from tests.support import sleeper_model
+
+SLEEPER = "sleeper"
+SLEEPER_CANARY_S = 2
+WINDOW_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
+
+SLEEPER_PROFILE = Profile(
+    model=SLEEPER,
+    family="sleeper",
+    languages=("en", "de", *sleeper_model.MISBEHAVIOURS),
+    window_target_samples=10 * SAMPLE_RATE_HZ,
+    window_max_samples=WINDOW_MAX_SAMPLES,
+    length_buckets_samples=(WINDOW_MAX_SAMPLES,),
+    max_batch_size=4,
+)
+
+_CONFIG = """
+name: "%(name)s"
+backend: "python"
+max_batch_size: 4
+input [
+  { name: "AUDIO" data_type: TYPE_INT16 dims: [ -1 ] allow_ragged_batch: true },
+  { name: "LANGUAGE" data_type: TYPE_STRING dims: [ 1 ] },
+  { name: "OPTIONS" data_type: TYPE_STRING dims: [ 1 ] }
+]
+output [
+  { name: "WORDS" data_type: TYPE_STRING dims: [ -1 ] },
+  { name: "START_SAMPLES" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "END_SAMPLES" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "CONFIDENCE" data_type: TYPE_FP32 dims: [ -1 ] },
+  { name: "LANGUAGE_OUT" data_type: TYPE_STRING dims: [ 1 ] },
+  { name: "LANGUAGE_CONFIDENCE" data_type: TYPE_FP32 dims: [ 1 ] },
+  { name: "NO_SPEECH" data_type: TYPE_FP32 dims: [ 1 ] }
+]
+instance_group [ { kind: KIND_CPU count: 1 } ]
+dynamic_batching {
+  max_queue_delay_microseconds: 20000
+  priority_levels: 2
+  default_priority_level: 2
+}
+%(parameters)s
+"""
+
+
+def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0.0, fixed_ms: int = 0) -> Path:
+    """Write the sleeper's model repository entry, canary included. Returns the file that a cancelled window leaves."""
+    entry = models_dir / name
+    (entry / "1").mkdir(parents=True)
+    (entry / "1" / "model.py").write_text(Path(sleeper_model.__file__).read_text())
+    cancelled_file = models_dir / f"{name}.cancelled"
+    parameters = {
+        "profile": SLEEPER_PROFILE.to_json(),
+        "fixed_ms": str(fixed_ms),
+        "sleep_ratio": str(sleep_ratio),
+        "cancelled_file": str(cancelled_file),
+    }
+    lines = [
+        f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
+        for key, value in parameters.items()
+    ]
+    (entry / "config.pbtxt").write_text(_CONFIG % {"name": name, "parameters": "\n".join(lines)})
+    samples = SLEEPER_CANARY_S * SAMPLE_RATE_HZ
+    write_canary(entry, samples, [f"{samples}-{second}" for second in range(SLEEPER_CANARY_S)])
+    return cancelled_file
+
+
+def write_canary(entry: Path, samples: int, words: list[str]) -> None:
+    with wave.open(str(entry / "canary.wav"), "wb") as opened:
+        opened.setnchannels(1)
+        opened.setsampwidth(2)
+        opened.setframerate(SAMPLE_RATE_HZ)
+        opened.writeframes(np.zeros(samples, "<i2").tobytes())
+    (entry / "canary.json").write_text(json.dumps({"words": words}))
+
+
+def sleeper_settings(root: Path, **changes: Any) -> EmbeddedSettings:
+    """Settings for a sleeper under `root`; quick restarts and checks, so that tests need not wait."""
+    quick = WatchOptions(interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, canary_timeout_s=10.0)
+    settings = {"grace_s": 5.0, "start_timeout_s": 60.0, "restart_initial_s": 0.05, "watch": quick, "models": [SLEEPER]}
+    return EmbeddedSettings(data_dir=root / "data", models_dir=root / "models", **(settings | changes))
+
+
+def require_triton() -> None:
+    """Skip where the embedded Triton cannot run at all; in CI, and on the platform it is made for, that is a failure."""
+    try:
+        locate(Host.here())
+    except TritonFailed as error:
+        supported = sys.platform == "linux" and platform.machine() in {"x86_64", "aarch64"}
+        if os.environ.get("CI") or supported:
+            raise
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+async def sleeper_triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
+    """A running Triton with the sleeper. Shared: a test that hurts its Triton starts one of its own."""
+    require_triton()
+    root = tmp_path_factory.mktemp("sleeper")
+    add_sleeper(root / "models")
+    triton = EmbeddedTriton(sleeper_settings(root))
+    await triton.start()
+    try:
+        yield triton
+    finally:
+        await triton.stop()
+
+
+@pytest.fixture(scope="session")
+async def embedded_triton(
+    built_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[EmbeddedTriton]:
+    """A running Triton with the real default model. Needs the fixture `built_models_dir` of tests/support/models.py."""
+    require_triton()
+    settings = EmbeddedSettings(
+        data_dir=tmp_path_factory.mktemp("triton"), models_dir=built_models_dir, models=["moonshine-tiny-en"]
+    )
+    triton = EmbeddedTriton(settings)
+    await triton.start()
+    try:
+        yield triton
+    finally:
+        await triton.stop()

@@ -1,0 +1,64 @@
+"""What is known of a transcript as a whole: its language by a vote of the windows, and the warnings."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.transcript import TranscriptInfo, Warning  # noqa: A004  the word the API uses
+from stenod_server.ports import AudioSummary, WindowResult
+from stenod_server.recognition.guard import Oddity
+from stenod_server.recognition.stitch import Frame
+
+DAMAGED_MEDIA = "DAMAGED_MEDIA"
+
+
+@dataclass(slots=True)
+class _Sightings:
+    count: int
+    first_samples: int
+
+
+@dataclass(slots=True)
+class Facts:
+    """Grows with the number of languages and oddities, not with the recording."""
+
+    _weight_by_language: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _heard_samples: int = 0
+    _sightings: dict[Oddity, _Sightings] = field(default_factory=dict)
+
+    def vote(self, frame: Frame, result: WindowResult) -> None:
+        """A window with words votes for its language with its length times its certainty."""
+        if result.words and result.language:
+            self._weight_by_language[result.language] += frame.kept_samples * result.language_confidence
+            self._heard_samples += frame.kept_samples
+
+    def note(self, frame: Frame, oddities: tuple[Oddity, ...]) -> None:
+        for oddity in oddities:
+            seen = self._sightings.setdefault(oddity, _Sightings(0, frame.start_samples))
+            seen.count += 1
+
+    def info(self, summary: AudioSummary, *, model: str, language: str) -> TranscriptInfo:
+        """`language` is what was asked for; it stands where no window has spoken, unless it is `auto`."""
+        asked = "" if language == "auto" else language
+        winner = max(sorted(self._weight_by_language), key=self._weight_by_language.__getitem__, default=asked)
+        certainty = self._weight_by_language.get(winner, 0.0) / self._heard_samples if self._heard_samples else 0.0
+        return TranscriptInfo(
+            duration_samples=summary.duration_samples,
+            language=winner,
+            language_confidence=min(1.0, certainty),
+            model=model,
+            speech_samples=summary.speech_samples,
+            windows=summary.windows,
+            warnings=self._warnings(summary),
+        )
+
+    def _warnings(self, summary: AudioSummary) -> tuple[Warning, ...]:
+        damaged = [Warning(DAMAGED_MEDIA, summary.damage)] if summary.damage else []
+        odd = [
+            Warning(
+                oddity,
+                f"{seen.count} of {summary.windows} windows; the first at {to_seconds(seen.first_samples):.1f} s",
+            )
+            for oddity, seen in self._sightings.items()
+        ]
+        return (*damaged, *odd)

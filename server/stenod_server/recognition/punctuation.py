@@ -1,0 +1,29 @@
+"""Marks of punctuation on words: where a sentence ends, and words without them."""
+
+from typing import Final
+
+_SENTENCE_ENDS: Final = frozenset(".?!…。？！؟।")  # noqa: RUF001  marks of other scripts
+_CLOSERS: Final = "\"'”’»)]}"  # noqa: RUF001
+_MARKS: Final = '.,;:!?…·—–"“”„«»()[]{}<>¿¡。、，？！：；؟،؛।'  # noqa: RUF001
+_ABBREVIATIONS: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "no", "jr", "sr", "e.g", "i.e"})
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a sentence ends with this word; an initial ("J.") or a common abbreviation ("Dr.") ends none."""
+    bare = text.rstrip(_CLOSERS)
+    if not bare or bare[-1] not in _SENTENCE_ENDS:
+        return False
+    stem = bare.rstrip(".").lower()
+    if not bare.endswith("."):
+        return True
+    return stem not in _ABBREVIATIONS and not (len(stem) == 1 and stem.isalpha() and stem != "i")
+
+
+def without_marks(text: str) -> str:
+    """The word without punctuation around it; case, apostrophes, hyphens and decimal points inside it stay. May be
+    empty.
+    """
+    bare = text.strip(_MARKS)
+    if len(bare) > 2 and bare[0] == bare[-1] == "'":
+        bare = bare[1:-1]
+    return bare if any(character.isalnum() for character in bare) else ""

@@ -1,0 +1,152 @@
+"""Windows' words → the segments of the whole file. Pure; holds one open segment, however long the file is.
+
+Every time is an integer count of samples from the start of the file: the window's offset plus the word's. Nothing is
+accumulated, so nothing drifts. Promises, for any input: words come out in order (no start before the start before it),
+`start <= end`, inside their window; each word that is kept comes out once, in exactly one segment.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.transcript import Segment, Word
+from stenod_server.ports import Window
+from stenod_server.recognition.punctuation import ends_sentence, without_marks
+
+_NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a window lies: a `Window` without its audio, so that what waits in line holds none."""
+
+    index: int
+    start_samples: int
+    end_samples: int
+    keep_start_samples: int
+    keep_end_samples: int
+
+    @classmethod
+    def of(cls, window: Window) -> "Frame":
+        return cls(
+            window.index, window.start_samples, window.end_samples, window.keep_start_samples, window.keep_end_samples
+        )
+
+    @property
+    def kept_samples(self) -> int:
+        return self.keep_end_samples - self.keep_start_samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRules:
+    """When a segment ends. Lengths in samples.
+
+    At a pause; at the end of a sentence once it is long enough that splitting makes no confetti; and at the latest when
+    it gets too long to read at once. Subtitles are laid out from segments later, by their own rules.
+    """
+
+    pause_samples: int = round(0.8 * SAMPLE_RATE_HZ)
+    sentence_min_samples: int = 2 * SAMPLE_RATE_HZ
+    max_samples: int = 20 * SAMPLE_RATE_HZ
+    max_words: int = 80
+    punctuation: bool = True  # False: words are written without marks
+
+
+class Stitcher:
+    """Takes windows in order of time, gives segments as soon as they are whole."""
+
+    def __init__(self, rules: SegmentRules | None = None) -> None:
+        self._rules = rules or SegmentRules()
+        self._open: list[Word] = []
+        self._last: Word | None = None
+        self._count = 0
+
+    @property
+    def segment_count(self) -> int:
+        """Segments given so far."""
+        return self._count
+
+    def place(self, frame: Frame, words: Sequence[Word]) -> list[Word]:
+        """The window's words that are the window's own, in samples of the file."""
+        placed = [_shifted(word, frame) for word in words]
+        kept = [word for word in placed if _belongs(word, frame)]
+        if kept and self._last is not None and _is_repeated(self._last, kept[0]):
+            kept = kept[1:]
+        return kept
+
+    def feed(self, frame: Frame, words: Sequence[Word]) -> list[Segment]:
+        """Add the placed words of the next window; gives the segments that are whole now."""
+        segments: list[Segment] = []
+        for word in words:
+            segments += self._add(self._in_order(word))
+        if self._open and frame.keep_end_samples - self._open[-1].end_samples >= self._rules.pause_samples:
+            segments += self._close()  # the window ended in silence: no need to wait for the next one
+        return segments
+
+    def finish(self) -> list[Segment]:
+        """The last segment, if one is open."""
+        return list(self._close())
+
+    def _in_order(self, word: Word) -> Word:
+        floor = self._last.start_samples if self._last else 0
+        start = max(word.start_samples, floor)
+        word = replace(word, start_samples=start, end_samples=max(word.end_samples, start))
+        self._last = word
+        return word
+
+    def _add(self, word: Word) -> Iterator[Segment]:
+        if self._open and self._must_split_before(word):
+            yield from self._close()
+        self._open.append(word)
+        length = word.end_samples - self._open[0].start_samples
+        if length >= self._rules.sentence_min_samples and ends_sentence(word.text):
+            yield from self._close()
+
+    def _must_split_before(self, word: Word) -> bool:
+        first, last = self._open[0], self._open[-1]
+        return (
+            word.start_samples - last.end_samples >= self._rules.pause_samples
+            or word.end_samples - first.start_samples > self._rules.max_samples
+            or len(self._open) >= self._rules.max_words
+            or (word.language, word.channel) != (last.language, last.channel)
+        )
+
+    def _close(self) -> Iterator[Segment]:
+        words, self._open = self._open, []
+        if not self._rules.punctuation:
+            words = [replace(word, text=text) for word in words if (text := without_marks(word.text))]
+        if words:
+            yield Segment(self._count, tuple(words), language=words[0].language, channel=words[0].channel)
+            self._count += 1
+
+
+def _shifted(word: Word, frame: Frame) -> Word:
+    start = min(max(frame.start_samples + word.start_samples, frame.start_samples), frame.end_samples)
+    end = min(max(frame.start_samples + word.end_samples, start), frame.end_samples)
+    return replace(word, start_samples=start, end_samples=end)
+
+
+def _belongs(word: Word, frame: Frame) -> bool:
+    """A word belongs to the window in whose kept part its midpoint lies: to one of two neighbours, never to both.
+
+    Where the window carries no context on a side there is no neighbour to keep the word instead.
+    """
+    double_middle = word.start_samples + word.end_samples
+    after_start = frame.keep_start_samples <= frame.start_samples or double_middle >= 2 * frame.keep_start_samples
+    before_end = frame.keep_end_samples >= frame.end_samples or double_middle < 2 * frame.keep_end_samples
+    return after_start and before_end
+
+
+def _is_repeated(last: Word, first: Word) -> bool:
+    """The same word, heard by two windows that share context and timed a little apart: both kept it.
+
+    Only windows that overlap can give words that overlap.
+    """
+    overlap = first.start_samples < last.end_samples
+    return overlap and _plain(last.text) == _plain(first.text)
+
+
+def _plain(text: str) -> str:
+    return _NOT_ALPHANUMERIC.sub("", text).casefold()

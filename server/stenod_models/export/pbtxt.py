@@ -1,25 +1,47 @@
-"""Reads the few things the builder needs from a config.pbtxt, without Triton or protobuf."""
+"""Reads and changes the few things a builder needs of a config.pbtxt, without Triton or protobuf."""
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from stenod_models.contract import PROFILE_PARAMETER, Profile
 from stenod_models.export.errors import ModelBuildError
+from stenod_models.model_config import THREADS_PARAMETER
 
-_PARAMETER = re.compile(
-    r'parameters\s*\{\s*key:\s*"(?P<key>\w+)"\s*value\s*\{\s*string_value:\s*(?P<value>"(?:[^"\\]|\\.)*")'
+_PARAMETER: Final = re.compile(
+    r'(?P<head>parameters\s*\{\s*key:\s*"(?P<key>\w+)"\s*value\s*\{\s*string_value:\s*)(?P<value>"(?:[^"\\]|\\.)*")'
 )
-
-
-def parameters_of(config: Path) -> dict[str, str]:
-    """The string parameters by key."""
-    return {found["key"]: json.loads(found["value"]) for found in _PARAMETER.finditer(config.read_text())}
+_INSTANCES: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*count:\s*)\d+")
 
 
 def profile_of(config: Path) -> Profile:
-    """Raises ModelBuildError where the file publishes no profile."""
-    text = parameters_of(config).get(PROFILE_PARAMETER)
-    if text is None:
-        raise ModelBuildError(f"{config} has no parameter {PROFILE_PARAMETER}")
-    return Profile.from_json(text)
+    """The profile that a config.pbtxt publishes. Raises ModelBuildError where there is none."""
+    return _profile(config.read_text(), str(config))
+
+
+def set_instances(config: Path, *, instances: int, threads: int) -> None:
+    """Have Triton start `instances` copies of the model, each with `threads` ONNX Runtime threads (0: one per core).
+
+    On a CPU one thread per instance is fastest: work inside a step is too small to share. Raises ModelBuildError.
+    """
+    text = config.read_text()
+    profile = replace(_profile(text, str(config)), instances=instances)
+    changed, count = _INSTANCES.subn(rf"\g<1>{instances}", text)
+    if count != 1:
+        raise ModelBuildError(f"{config} has no instance_group with a count")
+    values = {PROFILE_PARAMETER: profile.to_json(), THREADS_PARAMETER: str(threads)}
+
+    def rewritten(found: re.Match[str]) -> str:
+        value = values.get(found["key"])
+        return found[0] if value is None else found["head"] + json.dumps(value)
+
+    config.write_text(_PARAMETER.sub(rewritten, changed))
+
+
+def _profile(text: str, source: str) -> Profile:
+    for found in _PARAMETER.finditer(text):
+        if found["key"] == PROFILE_PARAMETER:
+            return Profile.from_json(json.loads(found["value"]))
+    raise ModelBuildError(f"{source} has no parameter {PROFILE_PARAMETER}")

@@ -15,7 +15,6 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 SAMPLE_RATE_HZ = 16_000
-MISBEHAVIOURS = ("x-unordered", "x-wait", "x-crash", "x-internal", "x-short")
 
 
 class TritonPythonModel:

@@ -20,16 +20,18 @@ from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.tritonserver import Host, locate
 from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import TritonFailed
-from tests.support import sleeper_model
 
 SLEEPER = "sleeper"
+MISBEHAVIOURS = ("x-unordered", "x-wait", "x-crash", "x-internal", "x-short")  # languages; see sleeper_model.py
 SLEEPER_CANARY_S = 2
 WINDOW_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
+
+_MODEL = Path(__file__).with_name("sleeper_model.py")  # importable inside Triton alone
 
 SLEEPER_PROFILE = Profile(
     model=SLEEPER,
     family="sleeper",
-    languages=("en", "de", *sleeper_model.MISBEHAVIOURS),
+    languages=("en", "de", *MISBEHAVIOURS),
     window_target_samples=10 * SAMPLE_RATE_HZ,
     window_max_samples=WINDOW_MAX_SAMPLES,
     length_buckets_samples=(WINDOW_MAX_SAMPLES,),
@@ -68,7 +70,7 @@ def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0
     """Write the sleeper's model repository entry, canary included. Returns the file that a cancelled window leaves."""
     entry = models_dir / name
     (entry / "1").mkdir(parents=True)
-    (entry / "1" / "model.py").write_text(Path(sleeper_model.__file__).read_text())
+    (entry / "1" / "model.py").write_text(_MODEL.read_text())
     cancelled_file = models_dir / f"{name}.cancelled"
     parameters = {
         "profile": SLEEPER_PROFILE.to_json(),
@@ -97,13 +99,21 @@ def write_canary(entry: Path, samples: int, words: list[str]) -> None:
 
 def sleeper_settings(root: Path, **changes: Any) -> EmbeddedSettings:
     """Settings for a sleeper under `root`; quick restarts and checks, so that tests need not wait."""
-    quick = WatchOptions(interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, canary_timeout_s=10.0)
-    settings = {"grace_s": 5.0, "start_timeout_s": 60.0, "restart_initial_s": 0.05, "watch": quick, "models": [SLEEPER]}
+    quick = WatchOptions(
+        interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, control_timeout_s=1.0, canary_timeout_s=10.0
+    )
+    settings: dict[str, Any] = {
+        "grace_s": 5.0,
+        "start_timeout_s": 60.0,
+        "restart_initial_s": 0.05,
+        "watch": quick,
+        "models": [SLEEPER],
+    }
     return EmbeddedSettings(data_dir=root / "data", models_dir=root / "models", **(settings | changes))
 
 
 def require_triton() -> None:
-    """Skip where the embedded Triton cannot run at all; in CI, and on the platform it is made for, that is a failure."""
+    """Skip where the embedded Triton cannot run at all; in CI and on the platform it is made for, fail instead."""
     try:
         locate(Host.here())
     except TritonFailed as error:

@@ -20,14 +20,16 @@ def parse_line(line: str) -> tuple[str, str] | None:
     """(level, message) of a line; None for blank ones and the frames of Triton's tables."""
     text = line.strip()
     found = _LINE.fullmatch(text)
-    if found is None:
-        # Without a head: a table, or something a stub or a library printed.
-        return None if not text or text[0] in "+|" else ("warning", text)
-    severity, _place, said = found.groups()
-    message = said.strip('"')
+    if found is not None:
+        severity, _place, said = found.groups()
+        level, message = _LEVELS[severity], said.strip('"')
+    elif text.startswith(("+", "|")):
+        return None
+    else:  # no head: something that a stub or a library printed
+        level, message = "warning", text
     if not message:
         return None
-    return ("debug" if _NO_NEWS.search(message) else _LEVELS[severity]), message
+    return ("debug" if _NO_NEWS.search(message) else level), message
 
 
 class LineSplitter:

@@ -88,7 +88,6 @@ class EmbeddedTriton:
         self._supervisor: asyncio.Task[None] | None = None
         self.engine = TritonEngine(
             canaries=load_canaries(settings.models_dir, settings.models),
-            headers=self._launch("", 0).headers,
             options=settings.watch,
             on_check=lambda _url, problem: self._checks.put_nowait(problem),
         )

@@ -18,7 +18,9 @@ _LEAVES: Final[Mapping[grpc.StatusCode, _Leaf]] = MappingProxyType(
     {
         grpc.StatusCode.INVALID_ARGUMENT: lambda _model, said: InvalidField("window", said),
         grpc.StatusCode.NOT_FOUND: lambda model, _said: ModelNotFound(model),
-        grpc.StatusCode.DEADLINE_EXCEEDED: lambda model, said: WindowTimeout(f"{model}: {said}", model=model),
+        grpc.StatusCode.DEADLINE_EXCEEDED: lambda model, _said: WindowTimeout(
+            f"{model or 'Triton'} did not answer in time", model=model
+        ),
         grpc.StatusCode.UNIMPLEMENTED: lambda _model, said: EngineUnavailable(f"no Triton answers there: {said}"),
     }
 )

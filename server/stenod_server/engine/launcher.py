@@ -117,19 +117,28 @@ class Launcher:
 
 async def _until_answers(running: Running, server_id: str) -> None:
     ended = asyncio.create_task(running.child.wait())
+    answers = asyncio.create_task(_answers(running, server_id))
     try:
-        while not ended.done():
-            if await _accepts(running.port):
-                await _require_identity(running.url, server_id)
-                return
-            await asyncio.wait({ended}, timeout=_POLL_S)
+        await asyncio.wait({ended, answers}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            answers.result()  # raises what it found
+            return
     finally:
         ended.cancel()
-    problems = [problem for problem in running.child.problems if problem]
+        answers.cancel()
+        await asyncio.gather(answers, return_exceptions=True)
+    problems = list(running.child.problems)
     if any("already in use" in problem for problem in problems):
         raise _PortTaken(problems[-1])
     said = "; ".join(problems) or "it said nothing"
     raise TritonFailed(f"tritonserver ended with status {ended.result()} while it started: {said}")
+
+
+async def _answers(running: Running, server_id: str) -> None:
+    """Triton opens its port once every model is loaded."""
+    while not await _accepts(running.port):  # noqa: ASYNC110  another process's port has no event
+        await asyncio.sleep(_POLL_S)
+    await _require_identity(running.url, server_id)
 
 
 async def _accepts(port: int) -> bool:

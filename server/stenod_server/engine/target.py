@@ -16,7 +16,7 @@ from stenod_server.errors import ContractViolation, EngineUnavailable, StenodErr
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
-CONTROL_TIMEOUT_S: Final = 10.0
+CONTROL_TIMEOUT_S: Final = 10.0  # of every call but recognition
 _INFER_METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -50,13 +50,14 @@ class TritonIdentity:
 class Target:
     """Written by the event loop alone. `in_flight` counts windows, canaries not among them."""
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], *, control_timeout_s: float = CONTROL_TIMEOUT_S) -> None:
         self.url = url
         self.health = Health.UNCHECKED
         self.problem: StenodError | None = None
         self.in_flight = 0
         self.profiles: Mapping[str, ModelProfile] = {}
         self.doubted = asyncio.Event()  # wakes the watch
+        self._control_timeout_s = control_timeout_s
         self._metadata = tuple((name.lower(), value) for name, value in headers.items())
         self._channel = grpc.aio.insecure_channel(url, options=_CHANNEL_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
@@ -88,8 +89,9 @@ class Target:
 
     async def read_profiles(self) -> Mapping[str, ModelProfile]:
         """The loaded models that have a profile; others (an encoder of an ensemble, say) are not recognisers."""
-        index = await self._call(self._stub.RepositoryIndex, service_pb2.RepositoryIndexRequest(ready=True))
-        names = sorted({model.name for model in index.models if model.state == "READY"})
+        # The statistics list what is loaded, as the repository index does, but are open where that one is restricted.
+        answer = await self._call(self._stub.ModelStatistics, service_pb2.ModelStatisticsRequest())
+        names = sorted({model.name for model in answer.model_stats})
         found = await asyncio.gather(*(self._profile(name) for name in names))
         return {profile.model: profile for profile in found if profile is not None}
 
@@ -117,7 +119,7 @@ class Target:
 
     async def _call(self, method: Any, request: Any) -> Any:
         with translated(self.url):
-            return await method(request, timeout=CONTROL_TIMEOUT_S, metadata=self._metadata)
+            return await method(request, timeout=self._control_timeout_s, metadata=self._metadata)
 
 
 def pick(targets: Sequence[Target], turn: int) -> Target:

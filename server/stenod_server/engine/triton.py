@@ -19,8 +19,9 @@ class TritonEngine:
     """Sends each window to the healthy Triton with the fewest windows in flight.
 
     `urls` are `host:port`. `canaries` (see `canary.load_canaries`) are checked on every Triton before it gets its first
-    window, every `watch.interval_s` seconds and after failures. `headers` go with every call: a Triton with restricted
-    protocols wants `triton-grpc-protocol-<key>: <value>`. `on_check(url, problem)` is told the outcome of each check.
+    window, every `options.interval_s` seconds and after failures; `on_check(url, problem)` is told each outcome.
+    `headers` go with every call: a Triton that restricts inference, health, statistics or model-config wants
+    `triton-grpc-protocol-<key>: <value>`.
 
     Use: `engine = TritonEngine([...]); await engine.start(); …; await engine.close()`. `start` opens the channels and
     returns at once; the engine may be used from then on and raises EngineUnavailable until a Triton has passed.
@@ -61,7 +62,7 @@ class TritonEngine:
         known = {target.url for target in self._watches}
         for url in dict.fromkeys(self._urls):
             if url not in known:
-                target = Target(url, self._headers)
+                target = Target(url, self._headers, control_timeout_s=self._options.control_timeout_s)
                 watching = watch(target, self._canaries, self._options, self._on_check)
                 self._watches[target] = asyncio.create_task(watching, name=f"watch {url}")
 

@@ -12,7 +12,7 @@ import structlog
 
 from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import Canary, check_model
-from stenod_server.engine.target import Health, Target
+from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Target
 from stenod_server.errors import EngineUnavailable, StenodError
 from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
 
@@ -26,13 +26,15 @@ OnCheck = Callable[[str, StenodError | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """`interval_s` between checks of a good Triton; one that failed is tried again after a backoff between the other
-    two. `canary_timeout_s` is generous: a canary waits for the batch that is being worked on.
+    """`interval_s` between checks of a good Triton; one that failed is tried again after a backoff between
+    `retry_initial_s` and `retry_maximum_s`. `control_timeout_s` is for questions that need no recognition;
+    `canary_timeout_s` is generous: a canary waits for the batch that is being worked on.
     """
 
     interval_s: float = 30.0
     retry_initial_s: float = 0.25
     retry_maximum_s: float = 10.0
+    control_timeout_s: float = CONTROL_TIMEOUT_S
     canary_timeout_s: float = 60.0
 
 

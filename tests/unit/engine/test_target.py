@@ -1,0 +1,55 @@
+"""Which Triton gets the next window. Channels connect at their first call, so none does here."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stenod_server.engine.target import Health, Target, pick
+from stenod_server.errors import EngineUnavailable
+
+
+@pytest.fixture
+async def targets() -> AsyncIterator[list[Target]]:
+    made = [Target(f"127.0.0.1:{port}", {}) for port in (1, 2, 3)]
+    for target in made:
+        target.health = Health.GOOD
+    yield made
+    for target in made:
+        await target.close()
+
+
+async def test_the_fewest_windows_in_flight_win(targets: list[Target]) -> None:
+    targets[0].in_flight, targets[1].in_flight, targets[2].in_flight = 2, 1, 3
+    assert {pick(targets, turn) for turn in range(4)} == {targets[1]}
+
+
+async def test_equals_take_turns(targets: list[Target]) -> None:
+    assert [pick(targets, turn) for turn in range(4)] == [*targets, targets[0]]
+
+
+async def test_a_suspect_gets_windows_only_where_no_other_is_good(targets: list[Target]) -> None:
+    targets[0].doubt()
+    targets[1].in_flight = targets[2].in_flight = 9
+    assert pick(targets, 0) is targets[1]
+    targets[1].health = targets[2].health = Health.ASIDE
+    assert pick(targets, 0) is targets[0]
+
+
+async def test_no_window_goes_where_no_canary_was_heard(targets: list[Target]) -> None:
+    targets[0].health = targets[1].health = Health.ASIDE
+    targets[1].problem = EngineUnavailable("it is deaf")
+    targets[2].health = Health.UNCHECKED
+    with pytest.raises(EngineUnavailable, match=r"it is deaf; Triton at 127\.0\.0\.1:3 was not checked yet"):
+        pick(targets, 0)
+
+
+def test_without_any_triton_the_caller_is_told() -> None:
+    with pytest.raises(EngineUnavailable, match="not running yet"):
+        pick([], 0)
+
+
+async def test_doubt_wakes_the_watch_and_does_not_raise_the_dead(targets: list[Target]) -> None:
+    targets[0].health = Health.ASIDE
+    targets[0].doubt()
+    assert targets[0].health is Health.ASIDE
+    assert targets[0].doubted.is_set()

@@ -1,0 +1,149 @@
+"""`ObjectBlobStore`: blobs in a local directory or in any object store that obstore knows.
+
+A local blob is synced before `put` returns; a name shows up only once its bytes are whole (obstore stages and renames).
+"""
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.store import LocalStore, ObjectStore
+
+from stenod_server.errors import Broken
+from stenod_server.store import disk
+from stenod_server.store.faults import translated
+
+PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least
+PARTS_IN_FLIGHT: Final = 4  # bounds the memory of one `put` to some 25 MiB, however long the stream
+_KEY: Final = re.compile(r"[a-z0-9-]+(/[A-Za-z0-9_-]+)+")
+
+
+class ObjectBlobStore:
+    """Implements `ports.BlobStore`. `directory` is where the store keeps its files, None where it is not local."""
+
+    def __init__(self, store: ObjectStore, *, directory: Path | None = None) -> None:
+        self._store = store
+        self._directory = directory
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+        """See the port. When `chunks` raises, its exception passes through and nothing is stored."""
+        size_bytes = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size_bytes
+            async for chunk in chunks:
+                size_bytes += len(chunk)
+                yield chunk
+
+        with translated():
+            await obstore.put_async(
+                self._store,
+                _checked(key),
+                counted(),
+                use_multipart=True,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_IN_FLIGHT,
+            )
+            await self._sync(key)
+        return size_bytes
+
+    @asynccontextmanager
+    async def local_path(self, key: str) -> AsyncIterator[Path]:
+        """The blob's own file where the store is local; else a copy that is deleted with the context."""
+        if self._directory is not None:
+            path = self._path(key)
+            with translated():
+                await asyncio.to_thread(path.stat)  # missing: said here, not by whoever opens it
+            yield path
+            return
+        with tempfile.NamedTemporaryFile(prefix="stenod-blob-") as copy:
+            with translated():
+                response = await obstore.get_async(self._store, _checked(key))
+                async for chunk in response.stream():
+                    await asyncio.to_thread(copy.write, chunk)
+                await asyncio.to_thread(copy.flush)
+            yield Path(copy.name)
+
+    async def exists(self, key: str) -> bool:
+        with translated():
+            try:
+                await obstore.head_async(self._store, _checked(key))
+            except FileNotFoundError:
+                return False
+        return True
+
+    async def copy(self, source: str, target: str) -> None:
+        with translated():
+            if self._directory is not None:
+                await asyncio.to_thread(_link, self._path(source), self._path(target))
+            else:
+                await obstore.copy_async(self._store, _checked(source), _checked(target))
+
+    async def delete(self, key: str) -> None:
+        with translated():
+            try:
+                await obstore.delete_async(self._store, _checked(key))
+            except FileNotFoundError:
+                return
+            if self._directory is not None:
+                await asyncio.to_thread(disk.sync, self._path(key).parent)
+
+    async def adopt(self, path: Path, key: str) -> None:
+        """Move a synced file into the store: renamed where the store is local and on the same disk, else copied.
+
+        Durable on return; done twice, it is done once. Raises StoreUnavailable.
+        """
+        with translated():
+            if self._directory is not None:
+                await asyncio.to_thread(_rename, path, self._path(key))
+                return
+            await obstore.put_async(
+                self._store, _checked(key), path, chunk_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT
+            )
+            await asyncio.to_thread(path.unlink)
+
+    def _path(self, key: str) -> Path:
+        """Of a local store only."""
+        if self._directory is None:
+            message = "this blob store has no files"
+            raise Broken(message)
+        return self._directory / _checked(key)
+
+    async def _sync(self, key: str) -> None:
+        """An object store's own answer is durable; a local file is only once it is synced."""
+        if self._directory is not None:
+            await asyncio.to_thread(disk.sync_with_name, self._path(key))
+
+
+def open_local_blobs(directory: Path) -> ObjectBlobStore:
+    """Blobs as files below `directory`. Blocking."""
+    disk.make_private_directory(directory)
+    return ObjectBlobStore(LocalStore(directory), directory=directory)
+
+
+def _checked(key: str) -> str:
+    """Keys are ours; one that could leave the store is a defect, caught before it does harm."""
+    if not _KEY.fullmatch(key):
+        message = f"{key!r} is no key of a blob"
+        raise Broken(message)
+    return key
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.hardlink_to(source)
+    disk.sync(target.parent)
+
+
+def _rename(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)  # noqa: PTH105  says that it replaces
+    disk.sync(target.parent)
+    disk.sync(source.parent)

@@ -1,0 +1,140 @@
+"""Jobs and segments ↔ rows. JSON is canonical (sorted keys, no blanks), so that equal things are equal text.
+
+A segment's words are arrays, `["Hello", start, end, confidence]` in samples, to be short and still readable; a word
+that differs from its segment carries language, channel and speaker behind.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from stenod_server.domain.job import Failure, Job, JobConfig, JobState, Media, Progress
+from stenod_server.domain import transcript
+from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.ports import Upload
+
+RATIO_DIGITS: Final = 4  # finer than any recogniser's confidence means
+_PLAIN_COLUMNS: Final = (
+    "job_id", "tenant", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt",
+    "request_id", "fingerprint", "node", "cancel_requested",
+)  # fmt: skip
+
+
+def to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in _PLAIN_COLUMNS} | {
+        "state": str(job.state),
+        "user_id": job.config.user_id,
+        "priority": job.config.priority,
+        "reserved_engines": job.config.parallel_engines,
+        "config": config_json(job.config),
+        "media": to_json(asdict(job.media)),
+        "progress": progress_json(job.progress),
+        "failure": failure_json(job.failure) if job.failure else None,
+        "info": info_json(job.info) if job.info else None,
+    }
+
+
+def read_job(row: sa.Row[Any]) -> Job:
+    column = row._mapping  # noqa: SLF001  the documented way to read a row by name
+    return Job(
+        **{name: column[name] for name in _PLAIN_COLUMNS},
+        state=JobState(column["state"]),
+        config=_read_config(column["config"]),
+        media=Media(**json.loads(column["media"])),
+        progress=Progress(**json.loads(column["progress"])),
+        failure=Failure(**json.loads(column["failure"])) if column["failure"] else None,
+        info=_read_info(column["info"]) if column["info"] else None,
+    )
+
+
+def config_json(config: JobConfig) -> str:
+    """Every field, defaults too: a default that changes later does not change a job that is stored."""
+    plain = {field.name: getattr(config, field.name) for field in fields(config)}
+    plain["ttl_s"] = plain.pop("ttl").total_seconds()
+    return to_json(plain)
+
+
+def _read_config(text: str) -> JobConfig:
+    plain = json.loads(text)
+    plain["ttl"] = timedelta(seconds=plain.pop("ttl_s"))
+    plain["tags"] = tuple(plain["tags"])
+    return JobConfig(**plain)
+
+
+def progress_json(progress: Progress) -> str:
+    return to_json(asdict(progress))
+
+
+def failure_json(failure: Failure) -> str:
+    return to_json(asdict(failure))
+
+
+def info_json(info: TranscriptInfo) -> str:
+    return to_json(asdict(info) | {"language_confidence": round(info.language_confidence, RATIO_DIGITS)})
+
+
+def _read_info(text: str) -> TranscriptInfo:
+    plain = json.loads(text)
+    plain["warnings"] = tuple(transcript.Warning(**warning) for warning in plain["warnings"])
+    return TranscriptInfo(**plain)
+
+
+# --- segments -------------------------------------------------------------------------------------------------------
+
+
+def segment_row(job_id: str, segment: Segment) -> dict[str, Any]:
+    labels = _labels(segment)
+    body: dict[str, Any] = {"words": [_pack(word, labels) for word in segment.words]}
+    body |= {name: value for name, value in zip(_LABELS, labels, strict=True) if value}
+    return {"job_id": job_id, "segment_index": segment.index, "final": segment.final, "body": to_json(body)}
+
+
+def read_segment(row: sa.Row[Any]) -> Segment:
+    column = row._mapping  # noqa: SLF001  the documented way to read a row by name
+    body: Mapping[str, Any] = json.loads(column["body"])
+    labels = tuple(body.get(name, "") for name in _LABELS)
+    return Segment(
+        column["segment_index"],
+        tuple(_unpack(packed, labels) for packed in body["words"]),
+        *labels,
+        final=column["final"],
+    )
+
+
+_LABELS: Final = ("language", "channel", "speaker")
+
+
+def _labels(of: Segment | Word) -> tuple[str, str, str]:
+    return of.language, of.channel, of.speaker
+
+
+def _pack(word: Word, segment_labels: tuple[str, str, str]) -> list[Any]:
+    packed = [word.text, word.start_samples, word.end_samples, round(word.confidence, RATIO_DIGITS)]
+    labels = _labels(word)
+    return packed if labels == segment_labels else [*packed, *labels]
+
+
+def _unpack(packed: Sequence[Any], segment_labels: Sequence[str]) -> Word:
+    return Word(*packed, *(segment_labels if len(packed) == 4 else ()))
+
+
+# --- uploads --------------------------------------------------------------------------------------------------------
+
+
+def upload_row(upload: Upload) -> dict[str, Any]:
+    return asdict(upload)
+
+
+def read_upload(row: sa.Row[Any]) -> Upload:
+    return Upload(**row._mapping)  # noqa: SLF001  the documented way to read a row by name

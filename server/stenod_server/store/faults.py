@@ -1,0 +1,44 @@
+"""The one place where exceptions of the database, the object store and the disk become stenod's own."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import obstore.exceptions
+import sqlalchemy.exc
+
+from stenod_server.errors import Broken, StenodError, StoreUnavailable
+
+# Looked up along the exception's own line of descent, so the most special row wins.
+_TRANSLATIONS: Final[Mapping[type[BaseException], type[StenodError]]] = {
+    sqlalchemy.exc.IntegrityError: Broken,  # a constraint caught what the code let through
+    sqlalchemy.exc.ProgrammingError: Broken,
+    sqlalchemy.exc.DataError: Broken,
+    sqlalchemy.exc.DBAPIError: StoreUnavailable,  # disk full, locked for too long, file gone, connection lost
+    sqlalchemy.exc.TimeoutError: StoreUnavailable,
+    obstore.exceptions.BaseError: StoreUnavailable,
+    OSError: StoreUnavailable,
+}
+
+
+def translate(error: BaseException) -> StenodError | None:
+    """The stenod error for it, or None where the table has no row."""
+    for kind in type(error).__mro__:
+        if kind in _TRANSLATIONS:
+            cause = getattr(error, "orig", None) or error
+            return _TRANSLATIONS[kind](f"the store failed: {type(cause).__name__}: {cause}")
+    return None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises StoreUnavailable or Broken in place of what the libraries raise."""
+    try:
+        yield
+    except StenodError:
+        raise
+    except Exception as error:
+        translation = translate(error)
+        if translation is None:
+            raise
+        raise translation from error

@@ -1,0 +1,89 @@
+"""What is read of jobs: blocking functions of a connection, one statement each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from stenod_server.domain.job import Job, JobState
+from stenod_server.domain.transcript import Segment
+from stenod_server.errors import JobNotFound
+from stenod_server.ports import JobFilter
+from stenod_server.store.codec import read_job, read_segment
+from stenod_server.store.tables import IS_QUEUED, job_tags, jobs, segments
+
+SEGMENT_PAGE: Final = 200  # segments read at a time: some hundred kilobytes, however long the recording
+
+
+def get(connection: sa.Connection, tenant: str, job_id: str) -> Job:
+    row = connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).first()
+    if row is None:
+        raise JobNotFound(job_id)
+    return read_job(row)
+
+
+def page(connection: sa.Connection, tenant: str, job_filter: JobFilter, *, limit: int) -> Sequence[Job]:
+    """Newest first. A page continues behind a key, not at a number: jobs that arrive meanwhile shift nothing."""
+    statement = (
+        sa.select(jobs)
+        .where(jobs.c.tenant == tenant)
+        .order_by(jobs.c.create_time.desc(), jobs.c.job_id.desc())
+        .limit(limit)
+    )
+    if job_filter.states:
+        statement = statement.where(jobs.c.state.in_([str(state) for state in job_filter.states]))
+    if job_filter.user_id:
+        statement = statement.where(jobs.c.user_id == job_filter.user_id)
+    if job_filter.tag:
+        statement = statement.where(
+            jobs.c.job_id.in_(sa.select(job_tags.c.job_id).where(job_tags.c.tag == job_filter.tag))
+        )
+    if job_filter.before is not None:
+        create_time, job_id = job_filter.before
+        last = sa.tuple_(sa.literal(create_time, jobs.c.create_time.type), sa.literal(job_id, sa.Text))
+        statement = statement.where(sa.tuple_(jobs.c.create_time, jobs.c.job_id) < last)
+    return [read_job(row) for row in connection.execute(statement)]
+
+
+def queued(connection: sa.Connection, *, limit: int) -> Sequence[Job]:
+    """First every tenant's foremost job, then every tenant's second, and so on; equals by age."""
+    place = sa.func.row_number().over(
+        partition_by=jobs.c.tenant, order_by=(jobs.c.priority.desc(), jobs.c.create_time, jobs.c.job_id)
+    )
+    # The ranking touches the index alone; only the rows that are wanted are then fetched whole.
+    ranked = sa.select(jobs.c.job_id, jobs.c.create_time, place.label("place")).where(IS_QUEUED).subquery()
+    foremost = (
+        sa.select(ranked.c.job_id, ranked.c.place)
+        .order_by(ranked.c.place, ranked.c.create_time, ranked.c.job_id)
+        .limit(limit)
+        .subquery()
+    )
+    statement = (
+        sa.select(jobs)
+        .join(foremost, foremost.c.job_id == jobs.c.job_id)
+        .order_by(foremost.c.place, jobs.c.create_time, jobs.c.job_id)
+    )
+    return [read_job(row) for row in connection.execute(statement)]
+
+
+def count_queued(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(IS_QUEUED)).scalar_one()
+
+
+def counts(connection: sa.Connection) -> Mapping[JobState, int]:
+    rows = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).all()
+    return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in rows}
+
+
+def segment_page(connection: sa.Connection, job_id: str, from_index: int) -> Sequence[Segment]:
+    statement = (
+        sa.select(segments)
+        .where(segments.c.job_id == job_id, segments.c.segment_index >= from_index)
+        .order_by(segments.c.segment_index)
+        .limit(SEGMENT_PAGE)
+    )
+    return [read_segment(row) for row in connection.execute(statement)]
+
+
+def ping(connection: sa.Connection) -> None:
+    connection.execute(sa.select(sa.literal(1))).scalar_one()

@@ -1,0 +1,186 @@
+"""SQLite, and all that is particular to it: pragmas, threads, one writer with group commit, several readers.
+
+The writer commits everything that waits in one transaction, so that under load many calls share one fsync; alone, a
+call waits for nobody. Each operation has a savepoint of its own: one that is refused takes no other with it.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool, QueuePool
+
+from stenod_server.errors import StoreUnavailable
+from stenod_server.store.faults import translated
+
+T = TypeVar("T")
+Operation = Callable[[sa.Connection], Any]
+
+READERS: Final = 4  # readers wait for the disk, hardly for one another; more threads than this only fight for the GIL
+MAX_BATCH: Final = 64  # operations per commit: bounds how long the first of them waits for the last
+LOCK_TIMEOUT_S: Final = 10.0  # only another process can hold the lock: a second node, a backup, the sqlite3 shell
+
+_PRAGMAS: Final = (
+    "journal_mode = WAL",  # readers and the writer do not wait for each other
+    "synchronous = FULL",  # the write-ahead log is synced before a commit returns: an accepted job survives a power cut
+    "foreign_keys = ON",  # off by default in SQLite
+    "secure_delete = ON",  # DeleteJob erases: deleted transcripts are overwritten, not only forgotten
+    "journal_size_limit = 67108864",  # bytes: a log grown by one large transaction is cut back
+)
+
+
+class SqliteDatabase:
+    """`path` None: in memory, for one process and gone on close. Build with `open_sqlite`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._write_thread = ThreadPoolExecutor(1, "stenod-sql-writer")
+        self._write_engine = _engine(path, poolclass=NullPool)
+        sa.event.listen(self._write_engine, "begin", _begin_immediate)
+        self._connection: sa.Connection | None = None  # used by the writer's thread only
+        self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
+        self._committer: asyncio.Task[None] | None = None
+        self._read_threads: ThreadPoolExecutor | None = None
+        if path is not None:  # in memory there is one connection, which is the writer's
+            self._read_threads = ThreadPoolExecutor(READERS, "stenod-sql-reader")
+            self._read_engine = _engine(path, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
+        self._is_closed = False
+
+    async def read(self, operation: Callable[[sa.Connection], T]) -> T:
+        if self._read_threads is None:
+            return await self.write(operation)
+        self._check_open()
+        with translated():
+            return await _loop().run_in_executor(self._read_threads, partial(self._read, operation))
+
+    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+        self._check_open()
+        outcome: asyncio.Future[T] = _loop().create_future()
+        self._waiting.append((operation, outcome))
+        if self._committer is None or self._committer.done():
+            self._committer = asyncio.create_task(self._commit_waiting(), name="store-committer")
+        with translated():
+            return await outcome
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._committer is not None:
+            await self._committer
+        await _loop().run_in_executor(self._write_thread, self._disconnect)
+        self._write_thread.shutdown()
+        if self._read_threads is not None:
+            self._read_threads.shutdown()
+            self._read_engine.dispose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            message = "the store is closed"
+            raise StoreUnavailable(message)
+
+    # --- on the event loop: who waits gets an answer --------------------------------------------------------------
+
+    async def _commit_waiting(self) -> None:
+        """Runs while anything waits; ends on its own."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            batch = [(operation, outcome) for operation, outcome in batch if not outcome.cancelled()]
+            if batch:
+                operations = [operation for operation, _ in batch]
+                results = await _loop().run_in_executor(self._write_thread, partial(self._commit, operations))
+                _answer((outcome for _, outcome in batch), results)
+
+    # --- on the threads -------------------------------------------------------------------------------------------
+
+    def _commit(self, operations: Sequence[Operation]) -> Sequence[object]:
+        """Run all in one transaction; gives what each returned, or the exception it raised."""
+        try:
+            if self._connection is None:
+                self._connection = self._write_engine.connect()
+            with self._connection.begin():
+                if len(operations) == 1:
+                    return [operations[0](self._connection)]
+                return [_in_savepoint(self._connection, operation) for operation in operations]
+        except Exception as error:  # noqa: BLE001  the callers' to raise, on the event loop
+            return [error] * len(operations)
+
+    def _read(self, operation: Callable[[sa.Connection], T]) -> T:
+        with self._read_engine.connect() as connection:
+            return operation(connection)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._write_engine.dispose()
+
+
+async def open_sqlite(path: Path | None, prepare: Operation) -> SqliteDatabase:
+    """Open, and run `prepare` (the migrations) in a transaction that locks other processes out. Raises as `write`."""
+    with translated():
+        if path is not None:
+            # Readable by the owner alone, from the first moment: transcripts are private.
+            await asyncio.to_thread(lambda: os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)))
+    database = SqliteDatabase(path)
+    try:
+        await database.write(prepare)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _in_savepoint(connection: sa.Connection, operation: Operation) -> object:
+    """When SQLite has rolled the whole transaction back (a full disk), the savepoint is gone too: that error passes
+    through, and the batch fails as one.
+    """
+    savepoint = connection.begin_nested()
+    try:
+        result: object = operation(connection)
+    except Exception as error:  # noqa: BLE001  of this operation alone; its caller raises it
+        savepoint.rollback()
+        return error
+    savepoint.commit()
+    return result
+
+
+def _answer(outcomes: Iterable[asyncio.Future[Any]], results: Sequence[object]) -> None:
+    for outcome, result in zip(outcomes, results, strict=True):
+        if outcome.cancelled():
+            continue
+        if isinstance(result, Exception):
+            outcome.set_exception(result)
+        else:
+            outcome.set_result(result)
+
+
+def _engine(path: Path | None, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(
+        f"sqlite:///{path or ':memory:'}",
+        connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False},
+        hide_parameters=True,  # parameters are transcripts: never in an error, never in a log
+        **options,
+    )
+    sa.event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # else the driver begins transactions of its own, too late and too weak
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    """Take the write lock at once: a transaction that read first could not be upgraded once another one wrote."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()

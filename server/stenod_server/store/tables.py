@@ -1,0 +1,153 @@
+"""The tables. What must always hold stands here as a constraint, whoever writes; what is queried is a column, what is
+only read back with its job is canonical JSON (`codec.py`).
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from stenod_server.domain.job import JobState
+
+_NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata: Final = sa.MetaData(naming_convention=_NAMING)
+
+# Literals, not parameters: a planner matches a partial index only with a condition it can read.
+IS_QUEUED: Final = sa.text("state = 'QUEUED'")
+IS_RUNNING: Final = sa.text("state = 'RUNNING'")
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC, to the microsecond; sorts in order of time also where the database has no zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        del dialect
+        if value is not None and value.tzinfo is None:
+            message = f"{value} has no time zone"
+            raise ValueError(message)
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _required(name: str, kind: type[sa.types.TypeEngine[object]] | sa.types.TypeEngine[object]) -> sa.Column[object]:
+    return sa.Column(name, kind, nullable=False)
+
+
+jobs: Final = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    _required("tenant", sa.Text),
+    _required("state", sa.Text),
+    _required("user_id", sa.Text),
+    _required("priority", sa.Integer),
+    _required("reserved_engines", sa.Integer),
+    _required("create_time", UtcDateTime),
+    _required("update_time", UtcDateTime),
+    sa.Column("start_time", UtcDateTime),
+    sa.Column("end_time", UtcDateTime),
+    sa.Column("expire_time", UtcDateTime),
+    _required("attempt", sa.Integer),
+    _required("request_id", sa.Text),
+    _required("fingerprint", sa.Text),
+    _required("node", sa.Text),
+    _required("cancel_requested", sa.Boolean),
+    _required("config", sa.Text),
+    _required("media", sa.Text),
+    _required("progress", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("info", sa.Text),
+    sa.CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in JobState)})", name="state"),
+    sa.CheckConstraint("attempt >= 0 AND reserved_engines >= 1", name="counts"),
+    sa.CheckConstraint("state <> 'RUNNING' OR (node <> '' AND start_time IS NOT NULL)", name="running_on_a_node"),
+    # Nobody runs a waiting job, so nobody would notice the mark: it is cancelled at once instead.
+    sa.CheckConstraint("NOT (state = 'QUEUED' AND cancel_requested)", name="queued_is_not_cancelling"),
+    sa.CheckConstraint("state IN ('QUEUED', 'RUNNING') OR end_time IS NOT NULL", name="ended_at_some_time"),
+    sa.CheckConstraint("state <> 'SUCCEEDED' OR info IS NOT NULL", name="succeeded_with_info"),
+    sa.CheckConstraint("state <> 'FAILED' OR failure IS NOT NULL", name="failed_for_a_reason"),
+)
+
+# One job per request id and tenant, whatever two racing submits believe. Empty = the caller gave none.
+sa.Index(
+    "ux_jobs_request",
+    jobs.c.tenant,
+    jobs.c.request_id,
+    unique=True,
+    sqlite_where=sa.text("request_id <> ''"),
+    postgresql_where=sa.text("request_id <> ''"),
+)
+# ListJobs reads one tenant's jobs by age, a page at a time, without sorting.
+sa.Index("ix_jobs_listed", jobs.c.tenant, jobs.c.create_time, jobs.c.job_id)
+# The dispatcher ranks, and every submit counts, the waiting jobs: an index of those alone holds all that both read.
+sa.Index(
+    "ix_jobs_queued",
+    jobs.c.tenant,
+    jobs.c.priority,
+    jobs.c.create_time,
+    jobs.c.job_id,
+    sqlite_where=IS_QUEUED,
+    postgresql_where=IS_QUEUED,
+)
+# A node that starts looks for what it held before; few jobs run, so few rows.
+sa.Index("ix_jobs_held", jobs.c.node, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
+# Counts by state come from this index alone; within a state it is the order in which retention ends.
+sa.Index("ix_jobs_state", jobs.c.state, jobs.c.expire_time)
+
+job_tags: Final = sa.Table(
+    "job_tags",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+)
+# ListJobs by tag; the primary key serves the cascade.
+sa.Index("ix_job_tags_tag", job_tags.c.tag, job_tags.c.job_id)
+
+# One row per segment, its words packed: 100 000 words of a ten-hour recording are some thousand rows, read in pages.
+segments: Final = sa.Table(
+    "segments",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("segment_index", sa.Integer, primary_key=True, autoincrement=False),
+    _required("final", sa.Boolean),
+    _required("body", sa.Text),
+)
+
+# No foreign key: a request id stays known after its job is deleted.
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, primary_key=True),
+    _required("fingerprint", sa.Text),
+    _required("job_id", sa.Text),
+    _required("create_time", UtcDateTime),
+)
+
+uploads: Final = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("upload_id", sa.Text, primary_key=True),
+    _required("file_name", sa.Text),
+    _required("size_bytes", sa.BigInteger),
+    _required("offset_bytes", sa.BigInteger),
+    _required("complete", sa.Boolean),
+    _required("sha256", sa.Text),
+    _required("create_time", UtcDateTime),
+    _required("expire_time", UtcDateTime),
+    sa.CheckConstraint("offset_bytes >= 0 AND size_bytes >= 0", name="bytes"),
+    sa.CheckConstraint("NOT complete OR (sha256 <> '' AND offset_bytes = size_bytes)", name="complete_is_whole"),
+)
+# The sweep looks for those whose time is up.
+sa.Index("ix_uploads_expire_time", uploads.c.expire_time)

@@ -1,0 +1,207 @@
+"""`FileMediaSpool`: the bytes of uploads under way, one `.part` file each, until they are moved into the blob store.
+
+The record's `offset_bytes` is what is known to be on the disk: it is written after a sync, never before. Bytes behind
+it (a crash came between) are cut off when the upload goes on.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from stenod_server.domain.job import Media
+from stenod_server.errors import StoreUnavailable, UploadOffsetMismatch
+from stenod_server.ports import Upload, UploadStore
+from stenod_server.store import disk
+from stenod_server.store.blobs import ObjectBlobStore
+from stenod_server.store.faults import translated
+
+SYNC_EVERY_BYTES: Final = 32 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
+READ_BYTES: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Digest:
+    """The SHA-256 of a file's first `size_bytes`. Kept between the streams of an upload; made anew after a restart."""
+
+    size_bytes: int = 0
+    sha256: Any = field(default_factory=hashlib.sha256)
+
+    def update(self, chunk: bytes) -> None:
+        self.sha256.update(chunk)
+        self.size_bytes += len(chunk)
+
+
+class FileMediaSpool:
+    """Implements `ports.MediaSpool`. One process owns the directory: who writes is remembered in memory."""
+
+    def __init__(self, directory: Path, uploads: UploadStore, blobs: ObjectBlobStore) -> None:
+        self._directory = directory
+        self._uploads = uploads
+        self._blobs = blobs
+        self._digests: dict[str, _Digest] = {}
+        self._writing: set[str] = set()
+
+    async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        with self._alone(upload):
+            return await self._append(upload, chunks)
+
+    async def finish(self, upload: Upload) -> Media:
+        """Idempotent: a crash between the move and the caller's record of it is mended by calling again."""
+        key = self.key(upload)
+        with self._alone(upload), translated():
+            await self._reclaim(upload)
+            digest = await asyncio.to_thread(self._digest, upload)
+            await self._blobs.adopt(self._path(upload), key)
+        self._digests.pop(_name(upload), None)
+        return Media(
+            key=key, size_bytes=digest.size_bytes, sha256=digest.sha256.hexdigest(), file_name=upload.file_name
+        )
+
+    async def discard(self, upload: Upload) -> None:
+        self._digests.pop(_name(upload), None)
+        with translated():
+            await asyncio.to_thread(lambda: self._path(upload).unlink(missing_ok=True))
+        await self._blobs.delete(self.key(upload))
+
+    def key(self, upload: Upload) -> str:
+        return f"upload/{_name(upload)}"
+
+    @contextmanager
+    def _alone(self, upload: Upload) -> Iterator[None]:
+        """One writer for each upload; a second one is refused rather than queued, for its offset would be wrong."""
+        name = _name(upload)
+        if name in self._writing:
+            message = f"another stream is writing to upload {upload.upload_id!r}"
+            raise UploadOffsetMismatch(message, offset_bytes=upload.offset_bytes)
+        self._writing.add(name)
+        try:
+            yield
+        finally:
+            self._writing.discard(name)
+
+    # --- appending ------------------------------------------------------------------------------------------------
+
+    async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        with translated():
+            await self._reclaim(upload)
+            file = await asyncio.to_thread(self._open, upload)
+        tail = _Tail(file, await asyncio.to_thread(self._digest, upload), synced_bytes=upload.offset_bytes)
+        try:
+            async for chunk in chunks:
+                with translated():
+                    await asyncio.to_thread(tail.write, chunk)
+                if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
+                    await self._keep(upload, tail)
+        finally:
+            # Also when the stream broke or the caller is gone: what has arrived is not sent again. Shielded, because
+            # a server that stops cancels twice.
+            await asyncio.shield(self._close(upload, tail))
+        return tail.digest.size_bytes
+
+    async def _close(self, upload: Upload, tail: "_Tail") -> None:
+        try:
+            await self._keep(upload, tail)
+        finally:
+            await asyncio.to_thread(os.close, tail.file)
+
+    async def _keep(self, upload: Upload, tail: "_Tail") -> None:
+        """Sync, then say so in the record: in this order, a record never promises what the disk does not have."""
+        with translated():
+            await asyncio.to_thread(tail.sync)
+        await self._uploads.save_upload(replace(upload, offset_bytes=tail.synced_bytes))
+
+    def _open(self, upload: Upload) -> int:
+        """The part file, exactly `offset_bytes` long. Raises StoreUnavailable when bytes that were kept are gone."""
+        disk.make_private_directory(self._directory)
+        path = self._path(upload)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _check_length(file, upload)
+            os.ftruncate(file, upload.offset_bytes)
+            disk.sync(self._directory)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def _digest(self, upload: Upload) -> _Digest:
+        """The digest of the file up to `offset_bytes`; read again from the disk unless it is remembered."""
+        digest = self._digests.get(_name(upload))
+        if digest is None or digest.size_bytes != upload.offset_bytes:
+            digest = _read_digest(self._path(upload), upload.offset_bytes)
+            self._digests[_name(upload)] = digest
+        return digest
+
+    async def _reclaim(self, upload: Upload) -> None:
+        """Fetch the file back from the blob store when a crash came after its move but before the record of it."""
+        path = self._path(upload)
+        if upload.offset_bytes == 0 or path.exists():
+            return
+        async with self._blobs.local_path(self.key(upload)) as moved:
+            await asyncio.to_thread(_copy, moved, path)
+
+    def _path(self, upload: Upload) -> Path:
+        return self._directory / f"{_name(upload)}.part"
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The growing end of a part file. Blocking."""
+
+    file: int
+    digest: _Digest
+    synced_bytes: int
+
+    @property
+    def unsynced_bytes(self) -> int:
+        return self.digest.size_bytes - self.synced_bytes
+
+    def write(self, chunk: bytes) -> None:
+        view = memoryview(chunk)
+        while view:
+            written = os.write(self.file, view)
+            self.digest.update(bytes(view[:written]) if written < len(view) else bytes(view))
+            view = view[written:]
+
+    def sync(self) -> None:
+        os.fsync(self.file)
+        self.synced_bytes = self.digest.size_bytes
+
+
+def _name(upload: Upload) -> str:
+    """The creation time tells an upload from an earlier one of the same id, whose bytes a job may still be copying.
+    Hashed, so that nothing of a caller's or a tenant's name reaches the file system.
+    """
+    identity = f"{upload.tenant}\0{upload.upload_id}\0{upload.create_time.isoformat()}"
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def _check_length(file: int, upload: Upload) -> None:
+    if os.fstat(file).st_size < upload.offset_bytes:
+        message = f"upload {upload.upload_id!r}: the disk has fewer than the {upload.offset_bytes} bytes that were kept"
+        raise StoreUnavailable(message)
+
+
+def _read_digest(path: Path, length_bytes: int) -> _Digest:
+    digest = _Digest()
+    if length_bytes == 0:
+        return digest
+    with path.open("rb") as file:
+        while chunk := file.read(min(READ_BYTES, length_bytes - digest.size_bytes)):
+            digest.update(chunk)
+    return digest
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all."""
+    staged = target.with_suffix(".moving")
+    with source.open("rb") as reader, staged.open("wb") as writer:
+        while chunk := reader.read(READ_BYTES):
+            writer.write(chunk)
+    disk.sync(staged)
+    staged.rename(target)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stenod_server.domain.job import Failure, Job, JobState, Progress
+from stenod_server.domain.job import Failure, Job, JobState, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 
 Int16Audio = npt.NDArray[np.int16]
@@ -300,6 +300,30 @@ class BlobStore(Protocol):
 
     async def exists(self, key: str) -> bool: ...
 
+    async def copy(self, source: str, target: str) -> None:
+        """The same bytes under another key, durable on return; a link rather than a copy where the store can."""
+        ...
+
     async def delete(self, key: str) -> None:
         """Delete; a key that is not there is no error."""
+        ...
+
+
+class MediaSpool(Protocol):
+    """The bytes of uploads: appended to, then finished into the blob store."""
+
+    async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        """Append at `upload.offset_bytes`; gives the new offset, synced to disk. Bytes that arrived before `chunks`
+        failed stay. Raises UploadOffsetMismatch while another stream appends, StoreUnavailable.
+        """
+        ...
+
+    async def finish(self, upload: Upload) -> Media:
+        """Move the complete file into the blob store under `key(upload)`; gives its size and SHA-256."""
+        ...
+
+    def key(self, upload: Upload) -> str: ...
+
+    async def discard(self, upload: Upload) -> None:
+        """Delete the bytes of an upload, complete or not."""
         ...

@@ -6,11 +6,12 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from stenod.v1 import job_pb2, media_pb2, transcript_pb2
+from stenod.v1 import capacity_pb2, job_pb2, media_pb2, transcript_pb2
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.capacity import Admission, Capacity
 from stenod_server.domain.job import Job, JobState, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
-from stenod_server.ports import Upload
+from stenod_server.ports import ModelProfile, Upload
 from stenod_server.rpc import job_config
 from stenod_server.rpc.status import failure_status
 
@@ -22,6 +23,14 @@ _STATES: Final = {
     JobState.FAILED: job_pb2.JOB_STATE_FAILED,
     JobState.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
     JobState.EXPIRED: job_pb2.JOB_STATE_EXPIRED,
+}
+_ADMISSIONS: Final = {
+    Admission.QUEUE: capacity_pb2.ADMISSION_MODE_QUEUE,
+    Admission.REJECT: capacity_pb2.ADMISSION_MODE_REJECT,
+}
+_OPERATING_POINTS: Final = {
+    "standard": job_pb2.OPERATING_POINT_STANDARD,
+    "enhanced": job_pb2.OPERATING_POINT_ENHANCED,
 }
 _STATES_BACK: Final = {int(number): value for value, number in _STATES.items()}
 
@@ -138,4 +147,42 @@ def upload(value: Upload) -> media_pb2.Upload:
         sha256=value.sha256,
         expire_time=timestamp(value.expire_time),
         file_name=value.file_name,
+    )
+
+
+def capacity(value: Capacity) -> capacity_pb2.Capacity:
+    message = capacity_pb2.Capacity(
+        node=value.node,
+        max_engines=value.max_engines,
+        unused_engines=value.unused_engines,
+        elastic_engines=value.elastic_engines,
+        active_jobs=[
+            capacity_pb2.ActiveJob(
+                job_id=active.job_id, reserved_engines=active.reserved_engines, elastic_engines=active.elastic_engines
+            )
+            for active in value.active_jobs
+        ],
+        queued_job_count=value.queued_jobs,
+        real_time_factor=value.real_time_factor,
+        admission_mode=_ADMISSIONS[value.admission],
+        accepting=value.accepting,
+    )
+    if value.oldest_queued_age_s is not None:
+        message.oldest_queued_age.CopyFrom(duration_of_s(value.oldest_queued_age_s))
+    if value.expected_wait_s is not None:
+        message.expected_wait.CopyFrom(duration_of_s(value.expected_wait_s))
+    return message
+
+
+def model(value: ModelProfile, *, is_default: bool) -> capacity_pb2.Model:
+    return capacity_pb2.Model(
+        name=value.model,
+        family=value.family,
+        languages=value.languages,
+        operating_points=[_OPERATING_POINTS[point] for point in value.operating_points],
+        is_default=is_default,
+        window_target_duration=duration(value.window_target_samples),
+        window_max_duration=duration(value.window_max_samples),
+        max_batch_size=value.max_batch_size,
+        length_bucket_durations=[duration(samples) for samples in value.length_buckets_samples],
     )

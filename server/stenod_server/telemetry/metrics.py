@@ -1,9 +1,9 @@
 """Every metric of stenod. Base units, `stenod_` prefix, labels from closed sets only (state, reason, stage, method)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -25,7 +25,9 @@ class Metrics:
         self.engines: Final = self._gauge("engines", "Engines: max, reserved, elastic, used, unused", "kind")
         self.real_time_factor: Final = self._gauge("real_time_factor", "Seconds of audio per second of work, recent")
         self.audio_accepted: Final = self._counter("audio_accepted_bytes", "Bytes of media accepted")
-        self.audio_done: Final = self._counter("audio_transcribed_seconds", "Seconds of audio transcribed")
+        self.jobs_released: Final = self._counter("jobs_released", "Running jobs that went back, by reason", "reason")
+        self.audio_received: Final = self._counter("audio_received_seconds", "Seconds of recordings of ended jobs")
+        self.audio_done: Final = self._counter("audio_transcribed_seconds", "Seconds of speech recognised")
         self.windows: Final = self._counter("windows", "Windows recognised")
         self.stage: Final = self._histogram("stage_seconds", "Time in a stage of a job", _LATENCY_BUCKETS_S, "stage")
         self.languages: Final = self._counter("job_languages", "Succeeded jobs by language", "language")
@@ -41,11 +43,10 @@ class Metrics:
         """Publish the numbers that are sampled rather than counted."""
         for state in JobState:
             self.jobs.labels(state.lower()).set(counts.get(state, 0))
-        reserved = capacity.max_engines - capacity.unused_engines
         for kind, value in (
             ("max", capacity.max_engines),
             ("unused", capacity.unused_engines),
-            ("reserved", reserved),
+            ("reserved", capacity.reserved_engines),
             ("elastic", capacity.elastic_engines),
             ("used", capacity.used_engines),
         ):
@@ -65,6 +66,18 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"stenod_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+def serve_metrics(metrics: Metrics, host: str, port: int) -> tuple[int, Callable[[], None]]:
+    """Serve `/metrics` from a thread of its own; gives the port bound and what stops it. Raises OSError."""
+    server, thread = start_http_server(port, addr=host, registry=metrics.registry)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return server.server_port, stop
 
 
 class _BatchSizes(Collector):

@@ -1,0 +1,169 @@
+"""TranscriptionService: each handler checks and converts the request, calls the scheduler, converts the answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final, TypeAlias
+
+import grpc
+
+from stenod.v1 import job_pb2
+from stenod.v1 import transcription_service_pb2 as pb
+from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceServicer
+from stenod_server.domain.job import Job
+from stenod_server.ports import JobFilter
+from stenod_server.rpc import convert, fields, job_config
+from stenod_server.rpc.rendering import format_of, subtitle_shape
+from stenod_server.rpc.uploads import receive
+from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.scheduler import Scheduler, Submission
+from stenod_server.text.render import Renderer, open_renderer
+
+TENANT: Final = "default"  # until callers are authenticated
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class TranscriptionServicer(TranscriptionServiceServicer):
+    """Holds no state of its own. The names of the methods are the API's."""
+
+    def __init__(self, scheduler: Scheduler, intake: Intake, *, default_model: str) -> None:
+        self._scheduler = scheduler
+        self._intake = intake
+        self._default_model = default_model
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, _context: Context) -> pb.SubmitJobResponse:
+        if request.validate_only:
+            config = job_config.from_proto(request.config)
+            fields.media_origin(request.media)
+            await self._scheduler.check(config, fail_fast=request.config.scheduling.fail_fast)
+            return pb.SubmitJobResponse(job=job_pb2.Job(config=job_config.to_proto(config)))
+        return pb.SubmitJobResponse(job=convert.job(await self._submit(request)))
+
+    async def GetJob(self, request: pb.GetJobRequest, _context: Context) -> pb.GetJobResponse:
+        return pb.GetJobResponse(job=convert.job(await self._job(request.job_id)))
+
+    async def WatchJob(self, request: pb.WatchJobRequest, _context: Context) -> AsyncIterator[pb.WatchJobResponse]:
+        updates = self._scheduler.watch(
+            TENANT,
+            fields.required("job_id", request.job_id),
+            from_segment=fields.at_least_zero("from_segment_index", request.from_segment_index),
+            include_segments=request.include_segments,
+        )
+        async for update in updates:
+            segments = [convert.segment(segment) for segment in update.segments]
+            yield pb.WatchJobResponse(job=convert.job(update.job), segments=segments)
+
+    async def ListJobs(self, request: pb.ListJobsRequest, _context: Context) -> pb.ListJobsResponse:
+        size = fields.page_size(request.page_size)
+        job_filter = JobFilter(
+            states=fields.states(request.states),
+            user_id=request.user_id,
+            tag=request.tag,
+            before=fields.read_page_token(request.page_token),
+        )
+        jobs = await self._scheduler.list(TENANT, job_filter, limit=size + 1)
+        page = jobs[:size]
+        token = fields.write_page_token(page[-1]) if len(jobs) > size else ""
+        return pb.ListJobsResponse(jobs=[convert.job(job) for job in page], next_page_token=token)
+
+    async def CancelJob(self, request: pb.CancelJobRequest, _context: Context) -> pb.CancelJobResponse:
+        job = await self._scheduler.cancel(TENANT, fields.required("job_id", request.job_id))
+        return pb.CancelJobResponse(job=convert.job(job))
+
+    async def DeleteJob(self, request: pb.DeleteJobRequest, _context: Context) -> pb.DeleteJobResponse:
+        job = await self._scheduler.delete(TENANT, fields.required("job_id", request.job_id), force=request.force)
+        return pb.DeleteJobResponse(job=convert.job(job))
+
+    # --- transcripts --------------------------------------------------------------------------------------------
+
+    async def Transcribe(self, request: pb.TranscribeRequest, _context: Context) -> pb.TranscribeResponse:
+        form, shape = format_of(request.format), subtitle_shape(request.subtitles)
+        job = await self._submit(request, interactive=True)
+        try:
+            job = await self._scheduler.wait(TENANT, job.job_id)
+        except asyncio.CancelledError:
+            if not request.request_id:
+                # The caller is gone and nobody else knows the job: do not transcribe for nobody.
+                await asyncio.shield(self._scheduler.cancel(TENANT, job.job_id))
+            raise
+        self._scheduler.check_succeeded(job)
+        if form is None:
+            segments = [convert.segment(s) async for s in self._scheduler.segments(TENANT, job.job_id)]
+            return pb.TranscribeResponse(job=convert.job(job), segments=segments)
+        pieces = [piece async for piece in self._rendered(job, open_renderer(form, job, shape))]
+        return pb.TranscribeResponse(job=convert.job(job), rendered="".join(pieces))
+
+    async def GetTranscript(
+        self, request: pb.GetTranscriptRequest, _context: Context
+    ) -> AsyncIterator[pb.GetTranscriptResponse]:
+        form, shape = format_of(request.format), subtitle_shape(request.subtitles)
+        from_index = fields.at_least_zero("from_segment_index", request.from_segment_index)
+        job = await self._job(request.job_id)
+        self._scheduler.check_succeeded(job)
+        renderer = open_renderer(form, job, shape) if form else None
+        yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
+        if renderer is None:
+            async for segment in self._scheduler.segments(TENANT, job.job_id, from_index=from_index):
+                yield pb.GetTranscriptResponse(segment=convert.segment(segment))
+            return
+        async for piece in self._rendered(job, renderer):
+            yield pb.GetTranscriptResponse(rendered_chunk=piece.encode())
+
+    # --- media --------------------------------------------------------------------------------------------------
+
+    async def UploadMedia(
+        self, request_iterator: AsyncIterator[pb.UploadMediaRequest], _context: Context
+    ) -> pb.UploadMediaResponse:
+        return pb.UploadMediaResponse(upload=convert.upload(await receive(self._intake, TENANT, request_iterator)))
+
+    async def GetUpload(self, request: pb.GetUploadRequest, _context: Context) -> pb.GetUploadResponse:
+        upload = await self._intake.upload(TENANT, fields.required("upload_id", request.upload_id))
+        return pb.GetUploadResponse(upload=convert.upload(upload))
+
+    # --- the node -----------------------------------------------------------------------------------------------
+
+    async def GetCapacity(self, _request: pb.GetCapacityRequest, _context: Context) -> pb.GetCapacityResponse:
+        capacity = await self._scheduler.capacity()
+        return pb.GetCapacityResponse(capacity=convert.capacity(capacity.seen_by(TENANT)))
+
+    async def WatchCapacity(
+        self, _request: pb.WatchCapacityRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchCapacityResponse]:
+        async for capacity in self._scheduler.watch_capacity():
+            yield pb.WatchCapacityResponse(capacity=convert.capacity(capacity.seen_by(TENANT)))
+
+    async def ListModels(self, request: pb.ListModelsRequest, _context: Context) -> pb.ListModelsResponse:
+        size = fields.at_least_zero("page_size", request.page_size)
+        profiles = await self._scheduler.models()
+        names = [name for name in sorted(profiles) if name > request.page_token]
+        page = names[:size] if size else names
+        return pb.ListModelsResponse(
+            models=[convert.model(profiles[name], is_default=name == self._default_model) for name in page],
+            next_page_token=page[-1] if len(page) < len(names) else "",
+        )
+
+    # --- shared -------------------------------------------------------------------------------------------------
+
+    async def _job(self, job_id: str) -> Job:
+        return await self._scheduler.get(TENANT, fields.required("job_id", job_id))
+
+    async def _submit(self, request: pb.SubmitJobRequest | pb.TranscribeRequest, *, interactive: bool = False) -> Job:
+        submission = Submission(
+            config=job_config.from_proto(request.config),
+            request_id=fields.request_id(request.request_id),
+            fail_fast=request.config.scheduling.fail_fast,
+            interactive=interactive,
+        )
+        return await self._intake.submit(TENANT, submission, fields.media_origin(request.media))
+
+    async def _rendered(self, job: Job, renderer: Renderer) -> AsyncIterator[str]:
+        """The pieces that say something, in order."""
+        if start := renderer.start():
+            yield start
+        async for segment in self._scheduler.segments(TENANT, job.job_id):
+            if piece := renderer.feed(segment):
+                yield piece
+        if end := renderer.finish():
+            yield end

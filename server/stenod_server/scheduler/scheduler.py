@@ -1,13 +1,34 @@
 """The façade: what a transport may ask of the node. A transport converts; every decision is made below here."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from stenod_server.domain.capacity import Capacity
-from stenod_server.domain.job import Job, JobConfig, Media
+import structlog
+
+from stenod_server.domain.capacity import ActiveJob, Capacity, expected_wait_s
+from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
+from stenod_server.errors import JobExpired, JobFinished, JobNotFinished, QueueFull, StenodError
 from stenod_server.ports import JobFilter, ModelProfile
+from stenod_server.scheduler.admission import Gate
+from stenod_server.scheduler.dispatcher import Dispatcher
+from stenod_server.scheduler.executor import Executor
+from stenod_server.scheduler.fingerprint import fingerprint
+from stenod_server.scheduler.observer import Observer, SilentObserver
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.recorder import StopReason
+from stenod_server.scheduler.routing import Router
+from stenod_server.scheduler.slots import Slots
+from stenod_server.scheduler.updates import Broadcast, JobUpdates
+
+WATCH_PAGE_SEGMENTS: Final = 500  # what one update carries at most
+DELETE_PATIENCE_S: Final = 30.0  # for another node to stop a job that is deleted with force
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,92 +54,268 @@ class JobUpdate:
 class Scheduler:
     """One node's scheduler. Built by `app`; `start` before the first call, `stop` once, at the end."""
 
-    def __init__(self, adapters: Adapters, options: SchedulerOptions) -> None:
-        raise NotImplementedError
+    def __init__(self, adapters: Adapters, options: SchedulerOptions, observer: Observer | None = None) -> None:
+        observer = observer or SilentObserver()
+        self._adapters = adapters
+        self._options = options
+        self._observer = observer
+        self._changed = Broadcast()
+        self._updates = JobUpdates()
+        self._slots = Slots(options.max_engines, elastic=options.elastic, on_change=self._changed.notify)
+        self._router = Router(adapters.engine, adapters.clock, default_model=options.default_model)
+        self._executor = Executor(
+            adapters,
+            options,
+            slots=self._slots,
+            router=self._router,
+            updates=self._updates,
+            observer=observer,
+        )
+        self._dispatcher = Dispatcher(
+            adapters, options, self._executor, slots=self._slots, updates=self._updates, observer=observer
+        )
+        self._gate = Gate(adapters, options, slots=self._slots, dispatcher=self._dispatcher, router=self._router)
 
     async def start(self) -> None:
-        """Put back what this node ran before it was restarted, and begin to run jobs."""
-        raise NotImplementedError
+        """Put back what this node ran before it was restarted, and begin to run jobs. Raises StoreUnavailable."""
+        await self._dispatcher.start()
 
     async def drain(self, grace_s: float) -> None:
-        """Refuse new jobs, claim none, let running ones finish for `grace_s`, hand back the rest. Idempotent."""
-        raise NotImplementedError
+        """Refuse new jobs, claim none, let running ones finish for `grace_s`, hand back the rest. May be repeated."""
+        await self._dispatcher.drain(grace_s)
 
     async def stop(self) -> None:
         """End at once, handing back what runs. May be called twice, or without `start`."""
-        raise NotImplementedError
+        await self._dispatcher.drain(0.0)
 
     # --- jobs ---------------------------------------------------------------------------------------------------
 
     async def check(self, config: JobConfig, *, fail_fast: bool = False) -> None:
         """Whether a job of this config would be accepted now: before its media is read, or to validate alone.
 
-        Raises what `submit` raises but IdempotencyMismatch. Promises nothing: `submit` decides.
+        Raises what `submit` raises but IdempotencyMismatch and QueueFull. Promises nothing: `submit` decides.
         """
-        raise NotImplementedError
+        self._gate.check_open()
+        immediate = self._gate.is_immediate(fail_fast=fail_fast)
+        await self._gate.check(config, immediate=immediate)
+        if immediate:
+            self._gate.check_free(config)
 
     async def submit(self, tenant: str, submission: Submission, media: Media) -> Job:
         """Accept a job whose media is stored. Durable on return; idempotent by `request_id`.
 
         Raises EnginesUnsatisfiable, ModelNotFound, IdempotencyMismatch, QueueFull, Draining, StoreUnavailable; in
-        reject mode or with `fail_fast` EnginesExhausted and EngineUnavailable. The media is the caller's to delete when
-        this raises, or when the job that comes back has another media key.
+        reject mode or with `fail_fast` EnginesExhausted and EngineUnavailable. With any of these the job is not stored
+        and the media is the caller's to delete, as it is when the job that comes back has another media key. A call
+        that is cancelled may have stored the job.
         """
-        raise NotImplementedError
+        self._gate.check_open()
+        job = self._new_job(tenant, submission, media)
+        immediate = self._gate.is_immediate(fail_fast=submission.fail_fast)
+        try:
+            await self._gate.check(job.config, immediate=immediate)
+            if immediate:
+                self._gate.reserve(job)
+        except StenodError as refusal:
+            return await self._submitted_before(job, refusal)
+        if submission.interactive:
+            self._dispatcher.expect(job.job_id)
+        try:
+            stored = await self._adapters.store.submit(job, max_queued_jobs=self._options.max_queued_jobs)
+        except BaseException:
+            self._forget(job, reserved=immediate)
+            raise
+        if stored.job_id != job.job_id:
+            self._forget(job, reserved=immediate)
+            return stored
+        self._accepted(stored, reserved=immediate)
+        return stored
 
     async def get(self, tenant: str, job_id: str) -> Job:
         """Raises JobNotFound."""
-        raise NotImplementedError
+        return await self._adapters.store.get(tenant, job_id)
 
     async def list(self, tenant: str, job_filter: JobFilter, *, limit: int) -> Sequence[Job]:
         """Newest first; at most `limit`."""
-        raise NotImplementedError
+        return await self._adapters.store.list(tenant, job_filter, limit=limit)
 
     async def cancel(self, tenant: str, job_id: str) -> Job:
         """A job that waits ends at once; one that runs within one window. Terminal: unchanged. Raises JobNotFound."""
-        raise NotImplementedError
+        now = self._adapters.clock.now()
+        job = await self._adapters.store.request_cancel(tenant, job_id, now=now)
+        if job.state is JobState.RUNNING:
+            self._dispatcher.request_stop(job_id, StopReason.CANCEL)
+        else:
+            self._dispatcher.withdraw(job_id)
+            self._changed.notify()
+        if job.state is JobState.CANCELLED and job.end_time == now:
+            _log.info("job_ended", job_id=job_id, state=str(job.state), run_s=0.0)
+            self._observer.ended(job, run_s=0.0)
+        self._updates.publish(job)
+        return job
 
     async def delete(self, tenant: str, job_id: str, *, force: bool = False) -> Job:
         """Erase a job with its media and transcript; `force` cancels it first. Returns it as it was.
 
-        Raises JobNotFound, JobRunning.
+        Raises JobNotFound, JobRunning (also with `force` where another node does not stop it in time).
         """
-        raise NotImplementedError
+        if force and (await self.cancel(tenant, job_id)).state is JobState.RUNNING:
+            await self._dispatcher.ended(job_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DELETE_PATIENCE_S):
+                    await self.wait(tenant, job_id)
+        job = await self._adapters.store.delete(tenant, job_id)
+        self._dispatcher.withdraw(job_id)
+        self._updates.invalidate(job_id)
+        self._changed.notify()
+        await self._adapters.blobs.delete(job.media.key)
+        _log.info("job_deleted", job_id=job_id, state=str(job.state))
+        return job
 
     async def wait(self, tenant: str, job_id: str) -> Job:
         """The job once it has ended. Raises JobNotFound."""
-        raise NotImplementedError
+        with self._updates.watch(job_id) as watcher:
+            job = await self._adapters.store.get(tenant, job_id)
+            while not job.state.is_terminal:
+                job = await watcher.changed(self._options.watch_poll_s) or await self.get(tenant, job_id)
+        return job
 
-    def watch(
+    async def watch(
         self, tenant: str, job_id: str, *, from_segment: int = 0, include_segments: bool = True
     ) -> AsyncIterator[JobUpdate]:
         """The job now, then whenever it changed, until it has ended; changes merge for a slow reader, segments are
         never left out. Raises JobNotFound, also when the job is deleted meanwhile.
         """
-        raise NotImplementedError
+        shown: Job | None = None
+        with self._updates.watch(job_id) as watcher:
+            job = await self._adapters.store.get(tenant, job_id)
+            while True:
+                page = await self._page(job, from_segment) if include_segments else ()
+                from_segment += len(page)
+                if page or job != shown:
+                    yield JobUpdate(job, page)
+                    shown = job
+                if len(page) == WATCH_PAGE_SEGMENTS:
+                    continue  # there may be more; the last message of all is the one with the terminal state
+                if job.state.is_terminal:
+                    return
+                job = await watcher.changed(self._options.watch_poll_s) or await self.get(tenant, job_id)
 
-    def segments(self, tenant: str, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
+    async def segments(self, tenant: str, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
         """The stored segments of a job, in order. Raises JobNotFound."""
-        raise NotImplementedError
+        await self._adapters.store.get(tenant, job_id)
+        async for segment in self._adapters.store.segments(job_id, from_index=from_index):
+            yield segment
 
     def check_succeeded(self, job: Job) -> None:
         """Raises JobNotFinished, JobExpired, JobFinished unless the job has a transcript."""
-        raise NotImplementedError
+        match job.state:
+            case JobState.SUCCEEDED:
+                return
+            case JobState.QUEUED | JobState.RUNNING:
+                raise JobNotFinished(f"job {job.job_id!r} is {job.state}: it has not ended yet", state=job.state)
+            case JobState.EXPIRED:
+                raise JobExpired(job.job_id)
+            case _:
+                raise JobFinished(f"job {job.job_id!r} is {job.state}: it has no transcript", state=job.state)
 
     # --- the node -----------------------------------------------------------------------------------------------
 
     async def capacity(self) -> Capacity:
         """Raises StoreUnavailable."""
-        raise NotImplementedError
+        queued_jobs = (await self._adapters.store.counts()).get(JobState.QUEUED, 0)
+        table, running, speed = self._slots.table, self._dispatcher.running, self._dispatcher.speed
+        oldest = self._dispatcher.oldest_waiting() if queued_jobs else None
+        return Capacity(
+            node=self._options.node,
+            admission=self._options.admission,
+            accepting=self._gate.accepts(queued_jobs=queued_jobs),
+            max_engines=table.max_engines,
+            reserved_engines=table.reserved,
+            elastic_engines=table.elastic,
+            used_engines=table.in_use,
+            active_jobs=tuple(
+                ActiveJob(job_id, running[job_id].job.tenant, holding.reserved, holding.elastic)
+                for job_id, holding in table.holdings.items()
+                if job_id in running
+            ),
+            queued_jobs=queued_jobs,
+            oldest_queued_age_s=None if oldest is None else (self._adapters.clock.now() - oldest).total_seconds(),
+            expected_wait_s=expected_wait_s(
+                queued_jobs=queued_jobs,
+                active_jobs=len(running),
+                unused_engines=table.unused,
+                mean_run_s=speed.mean_run_s,
+            ),
+            real_time_factor=speed.real_time_factor,
+        )
 
-    def watch_capacity(self) -> AsyncIterator[Capacity]:
+    async def watch_capacity(self) -> AsyncIterator[Capacity]:
         """The capacity now, then whenever it changed, at most ten times a second, without end."""
-        raise NotImplementedError
+        shown: Capacity | None = None
+        with self._changed.listen() as changed:
+            while True:
+                changed.clear()
+                now = await self.capacity()
+                if now != shown:
+                    yield now
+                    shown = now
+                with contextlib.suppress(TimeoutError):  # the recogniser's readiness is announced by nobody
+                    async with asyncio.timeout(self._options.watch_poll_s):
+                        await changed.wait()
+                await asyncio.sleep(self._options.capacity_interval_s)
 
     async def models(self) -> Mapping[str, ModelProfile]:
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
-        raise NotImplementedError
+        return await self._router.profiles()
 
     def stalled_s(self) -> float:
         """How long work has been in flight without anything being finished; 0 when nothing is in flight."""
-        raise NotImplementedError
+        return self._executor.pulse.silent_s() if self._slots.table.in_use else 0.0
+
+    # --- submitting ---------------------------------------------------------------------------------------------
+
+    def _new_job(self, tenant: str, submission: Submission, media: Media) -> Job:
+        now = self._adapters.clock.now()
+        return Job(
+            job_id=uuid.uuid4().hex,
+            tenant=tenant,
+            config=submission.config,
+            media=media,
+            create_time=now,
+            update_time=now,
+            request_id=submission.request_id,
+            fingerprint=fingerprint(media.sha256, submission.config),
+        )
+
+    async def _submitted_before(self, job: Job, refusal: StenodError) -> Job:
+        """A repeated request gets the job it made, also when a new one would be refused now."""
+        if job.request_id:
+            # A queue without room stores nothing, and says so only of a request that is new.
+            with contextlib.suppress(QueueFull):
+                return await self._adapters.store.submit(job, max_queued_jobs=0)
+        raise refusal
+
+    def _accepted(self, job: Job, *, reserved: bool) -> None:
+        _log.info("job_submitted", job_id=job.job_id, engines=job.config.parallel_engines)
+        self._observer.submitted(job)
+        self._dispatcher.offer(job, reserved=reserved)
+        self._changed.notify()
+
+    def _forget(self, job: Job, *, reserved: bool) -> None:
+        if reserved:
+            self._slots.release(job.job_id)
+        self._dispatcher.withdraw(job.job_id)
+
+    async def _page(self, job: Job, from_segment: int) -> tuple[Segment, ...]:
+        """The next segments; shown before the job has succeeded they are provisional."""
+        final = job.state is JobState.SUCCEEDED
+        page: list[Segment] = []
+        stream = self._adapters.store.segments(job.job_id, from_index=from_segment)
+        async for segment in stream:
+            page.append(segment if segment.final == final else replace(segment, final=final))
+            if len(page) == WATCH_PAGE_SEGMENTS:
+                break
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()  # left early, it would hold its page until it is collected
+        return tuple(page)

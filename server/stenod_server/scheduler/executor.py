@@ -1,0 +1,228 @@
+"""One running job: from its claim to the state it ends in. A supervisor: whatever a job does, it harms no other."""
+
+import asyncio
+import itertools
+import random
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import structlog
+
+from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.job import Failure, Job, JobState
+from stenod_server.domain.retry import failure_of
+from stenod_server.domain.transcript import Segment, TranscriptInfo
+from stenod_server.errors import Broken, StenodError, StoreUnavailable
+from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.recognition.pipeline import Pipeline, Recording
+from stenod_server.recognition.stitch import SegmentRules
+from stenod_server.scheduler.observer import Observer
+from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.pulse import Pulse
+from stenod_server.scheduler.recorder import JobStopped, Recorder, StopReason, Telling
+from stenod_server.scheduler.routing import Route, Router
+from stenod_server.scheduler.slots import Slots
+from stenod_server.scheduler.updates import JobUpdates
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The recording is transcribed; `rest` are the segments that are not stored yet."""
+
+    info: TranscriptInfo
+    rest: tuple[Segment, ...]
+
+
+Outcome: TypeAlias = Done | Failure | StopReason
+
+
+@dataclass(slots=True)
+class Running:
+    """A claimed job. `stop` is set once, by whoever wants it to end early."""
+
+    job: Job
+    interactive: bool = False
+    stop: "asyncio.Future[StopReason]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def request_stop(self, reason: StopReason) -> None:
+        if not self.stop.done():
+            self.stop.set_result(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended: the job as it is now (None: not ours any more), and when to try again."""
+
+    job: Job | None
+    retry_in_s: float | None = None
+
+
+class JobEngines:
+    """The engines of one job, as its pipeline sees them."""
+
+    def __init__(self, job_id: str, slots: Slots, pulse: Pulse) -> None:
+        self._job_id = job_id
+        self._slots = slots
+        self._pulse = pulse
+
+    async def acquire(self) -> None:
+        await self._slots.acquire(self._job_id)
+        if self._slots.table.in_use == 1:
+            self._pulse.beat()  # work begins after idleness: that was no stall
+
+    def release(self) -> None:
+        self._pulse.beat()
+        self._slots.give_back(self._job_id)
+
+
+class Executor:
+    """Runs jobs that are claimed and hold a reservation; gives the reservation back before the job's end is told."""
+
+    def __init__(
+        self,
+        adapters: Adapters,
+        options: SchedulerOptions,
+        *,
+        slots: Slots,
+        router: Router,
+        updates: JobUpdates,
+        observer: Observer,
+    ) -> None:
+        self._adapters = adapters
+        self._options = options
+        self._slots = slots
+        self._router = router
+        self._updates = updates
+        self._observer = observer
+        self.pulse = Pulse(adapters.clock)
+        # A window that hangs must not keep the other engines idle: room for several rounds behind it.
+        self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
+        self._chance = random.Random()  # noqa: S311  jitter is no secret
+
+    async def run(self, running: Running) -> Ended:
+        """Run the job to an end and store it. Cancelling this leaves the job RUNNING in the store, to be rescued."""
+        job = running.job
+        with structlog.contextvars.bound_contextvars(job_id=job.job_id):
+            try:
+                outcome = await self._attempt(running)
+            finally:
+                # Before the end is stored: who hears of it may submit the next job, and finds the engines free.
+                self._slots.release(job.job_id)
+            return await self._settle(job, outcome)
+
+    async def _attempt(self, running: Running) -> Outcome:
+        work = asyncio.create_task(self._transcribe(running), name=f"job-{running.job.job_id}")
+        either: set[asyncio.Future[Any]] = {work, running.stop}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Also when this task is cancelled itself: nothing of a job outlives its executor.
+            work.cancel()
+            await asyncio.wait({work})
+        if work.cancelled():
+            return running.stop.result()
+        error = work.exception()
+        return work.result() if error is None else self._judge(running, error)
+
+    def _judge(self, running: Running, error: BaseException) -> Outcome:
+        if isinstance(error, JobStopped):
+            return error.reason
+        if running.stop.done():
+            return running.stop.result()  # what breaks while it is torn down is no failure of the job
+        if isinstance(error, StenodError) and not isinstance(error, Broken):
+            return failure_of(error)
+        error_id = uuid.uuid4().hex[:12]
+        _log.error("job_broke", error_id=error_id, exc_info=error)
+        return Failure("INTERNAL", f"internal error {error_id}; the server's log has more under this id")
+
+    async def _transcribe(self, running: Running) -> Done:
+        job = running.job
+        if job.cancel_requested:  # while it waited, or before its node was restarted
+            raise JobStopped(StopReason.CANCEL)
+        route = await self._router.route(job.config)
+        recorder = self._recorder(job, route)
+        async with self._adapters.blobs.local_path(job.media.key) as path:
+            recording = Recording(
+                path=path,
+                plan=self._plan(job, route),
+                request=RecognitionRequest(route.profile.model, route.language, interactive=running.interactive),
+                window_timeout_s=self._options.window_timeout_s,
+                rules=SegmentRules(punctuation=job.config.punctuation),
+            )
+            engines = JobEngines(job.job_id, self._slots, self.pulse)
+            info = await self._pipeline.transcribe(recording, engines, recorder)
+        return Done(info, tuple(recorder.rest()))
+
+    def _plan(self, job: Job, route: Route) -> WindowPlan:
+        return WindowPlan(
+            route.profile.window_target_samples,
+            route.profile.window_max_samples,
+            start_s=job.config.start_s,
+            end_s=job.config.end_s,
+            max_decoded_s=self._options.max_decoded_s,
+            max_channels=self._options.max_channels,
+        )
+
+    def _recorder(self, job: Job, route: Route) -> Recorder:
+        telling = Telling(
+            updated=self._updates.publish,
+            window=lambda audio_s: self._observer.window(route.profile.model, audio_s),
+        )
+        interval_s = self._options.record_interval_s
+        return Recorder(job, self._adapters.store, self._adapters.clock, telling, interval_s=interval_s)
+
+    async def _settle(self, job: Job, outcome: Outcome) -> Ended:
+        """Store the end; while the store is away, keep at it: the work is done, only its result is not safe yet."""
+        for count in itertools.count(1):
+            try:
+                ended = await self._write(job, outcome)
+            except StoreUnavailable as error:
+                delay_s = self._options.retry.delay_s(min(count, 10), self._chance.random())
+                _log.warning("job_end_not_stored", error=str(error), retry_in_s=round(delay_s, 1))
+                await asyncio.sleep(delay_s)
+            else:
+                break
+        self._tell(job, outcome, ended)
+        return ended
+
+    async def _write(self, job: Job, outcome: Outcome) -> Ended:
+        store, job_id, now = self._adapters.store, job.job_id, self._adapters.clock.now()
+        match outcome:
+            case Done(info=info, rest=rest):
+                return Ended(await store.complete(job_id, info, rest, now=now))
+            case StopReason.CANCEL:
+                return Ended(await store.cancelled(job_id, now=now))
+            case StopReason.HAND_BACK:
+                return Ended(await store.release(job_id, now=now))
+            case StopReason.LOST:
+                return Ended(None)
+            case Failure() if self._options.retry.allows(outcome, job.attempt):
+                delay_s = self._options.retry.delay_s(job.attempt, self._chance.random())
+                return Ended(await store.release(job_id, now=now), delay_s)
+            case _:
+                return Ended(await store.fail(job_id, outcome, now=now))
+
+    def _tell(self, job: Job, outcome: Outcome, ended: Ended) -> None:
+        if ended.job is None:
+            _log.warning("job_lost", outcome=type(outcome).__name__)
+            self._updates.invalidate(job.job_id)
+            return
+        self._updates.publish(ended.job)
+        if ended.job.state is JobState.QUEUED:
+            reason = outcome.reason if isinstance(outcome, Failure) else str(outcome)
+            _log.info("job_released", reason=reason, attempt=job.attempt, retry_in_s=ended.retry_in_s)
+            self._observer.released(ended.job)
+            return
+        run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
+        _log.info("job_ended", state=str(ended.job.state), run_s=round(run_s, 3), **_detail(outcome))
+        self._observer.ended(ended.job, run_s=run_s)
+
+
+def _detail(outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, Done):
+        info = outcome.info
+        return {"audio_s": round(info.duration_samples / SAMPLE_RATE_HZ, 1), "windows": info.windows}
+    return {"reason": outcome.reason} if isinstance(outcome, Failure) else {}

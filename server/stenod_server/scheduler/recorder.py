@@ -1,0 +1,101 @@
+"""Progress and segments of a running job on their way to the store, in batches: a write costs more than a window."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.job import Job, JobState, Progress
+from stenod_server.domain.transcript import Segment
+from stenod_server.errors import JobNotFound
+from stenod_server.ports import Clock, JobStore
+from stenod_server.recognition.stitch import Frame
+
+MAX_PENDING_SEGMENTS: Final = 256  # what a fast recogniser may hold in memory between two writes
+
+
+class StopReason(StrEnum):
+    """Why a job stops before it is done."""
+
+    CANCEL = "cancel"  # its owner asked
+    HAND_BACK = "hand_back"  # the node drains
+    LOST = "lost"  # it is not this node's any more: deleted, or rescued by another one
+
+
+class JobStopped(Exception):
+    """The store says that the job shall not go on."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """Whom a recorder tells what it knows already."""
+
+    updated: Callable[[Job], None]
+    window: Callable[[float], None]  # seconds of audio it covers
+
+
+class Recorder:
+    """The sink of one attempt at one job."""
+
+    def __init__(self, job: Job, store: JobStore, clock: Clock, telling: Telling, *, interval_s: float) -> None:
+        self._job = job
+        self._store = store
+        self._clock = clock
+        self._telling = telling
+        self._interval_s = interval_s
+        self._pending: list[Segment] = []
+        self._progress = Progress()
+        self._written_s = clock.monotonic_s()
+        self._writing = asyncio.Lock()  # reader and emitter of the pipeline both come here
+
+    def rest(self) -> Sequence[Segment]:
+        """What has not been written: goes with the completion, so that a short job costs one write."""
+        return tuple(self._pending)
+
+    def recognised(self, frame: Frame) -> None:
+        self._telling.window(to_seconds(frame.kept_samples))
+
+    async def progress(self, *, done_samples: int, total_samples: int) -> None:
+        done = max(done_samples, self._progress.done_samples)
+        self._progress = replace(self._progress, done_samples=done, total_samples=max(total_samples, done))
+        await self._write_if_due()
+
+    async def segments(self, segments: Sequence[Segment]) -> None:
+        self._pending += segments
+        self._progress = replace(self._progress, segments=self._progress.segments + len(segments))
+        await self._write_if_due()
+
+    def _is_due(self) -> bool:
+        waited_s = self._clock.monotonic_s() - self._written_s
+        return waited_s >= self._interval_s or len(self._pending) >= MAX_PENDING_SEGMENTS
+
+    async def _write_if_due(self) -> None:
+        if not self._is_due():
+            return
+        async with self._writing:
+            if self._is_due():  # the other task may have written while this one waited
+                await self._write()
+
+    async def _write(self) -> None:
+        self._written_s = self._clock.monotonic_s()
+        segments, self._pending = self._pending, []
+        await self._store.record(self._job.job_id, self._progress, segments)
+        self._telling.updated(replace(await self._still_ours(), progress=self._progress))
+
+    async def _still_ours(self) -> Job:
+        """Another process may have cancelled the job, deleted it, or taken it over; it can only say so in the store."""
+        try:
+            now = await self._store.get(self._job.tenant, self._job.job_id)
+        except JobNotFound:
+            raise JobStopped(StopReason.LOST) from None
+        if (now.state, now.node, now.attempt) != (JobState.RUNNING, self._job.node, self._job.attempt):
+            raise JobStopped(StopReason.LOST)
+        if now.cancel_requested:
+            raise JobStopped(StopReason.CANCEL)
+        return now

@@ -3,9 +3,15 @@
 import os
 from pathlib import Path
 
+import av
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from stenod_models.contract import SAMPLE_RATE_HZ
 from stenod_models.export.catalogue import CATALOGUE, add
+from stenod_models.export.pbtxt import profile_of
+from stenod_models.families.moonshine.runtime import MoonshineRecogniser
 from tests.support.speech import PROJECT_ROOT
 
 DEFAULT_MODEL = "moonshine-tiny-en"
@@ -28,3 +34,19 @@ def build_models() -> Path:
 def built_models_dir() -> Path:
     """A models directory with everything in the catalogue; treat it as read-only."""
     return build_models()
+
+
+def read_audio(path: Path) -> npt.NDArray[np.int16]:
+    """Any recording as mono 16 kHz, without the server's own decoder."""
+    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
+    with av.open(str(path)) as container:
+        frames = [*container.decode(audio=0), None]
+        blocks = [block.to_ndarray()[0] for frame in frames for block in resampler.resample(frame)]
+    return np.concatenate(blocks).astype(np.int16)
+
+
+def load_default_model(models_dir: Path, *, padding_frames: int = 0) -> MoonshineRecogniser:
+    """The default model in this process, on one thread."""
+    entry = models_dir / DEFAULT_MODEL
+    profile = profile_of(entry / "config.pbtxt")
+    return MoonshineRecogniser(entry / "1", profile, threads=1, padding_frames=padding_frames)

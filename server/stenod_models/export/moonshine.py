@@ -38,8 +38,9 @@ WHEEL: Final = PinnedWheel(
     },
 )
 
-# Heads whose attention follows the speech most closely, as (layer, head), chosen by measurement.
-ALIGNMENT_HEADS: Final = ((2, 0), (3, 1))
+# Heads whose attention follows the speech most closely, as (layer, head): chosen greedily on 57 read clips against
+# faster-whisper base's word starts, confirmed on 57 others (median difference 24 ms).
+ALIGNMENT_HEADS: Final = ((2, 0), (3, 0), (3, 2), (4, 7), (5, 7))
 
 _MOST_INSTANCES: Final = 16  # each holds its own copy of the weights, some 150 MB in all
 

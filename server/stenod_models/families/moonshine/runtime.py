@@ -24,8 +24,12 @@ _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token
 class MoonshineRecogniser:
     max_padding_ratio = 1.0  # the encoder pads nothing, and the decoder's padding costs little
 
-    def __init__(self, artefacts: Path, profile: Profile, *, threads: int) -> None:
-        """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
+    def __init__(self, artefacts: Path, profile: Profile, *, threads: int, padding_frames: int = 0) -> None:
+        """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose.
+
+        `padding_frames` has every window computed with that much padding, to prove that it changes nothing.
+        """
+        self._padding_frames = padding_frames
         self.profile = profile
         self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
@@ -83,7 +87,7 @@ class MoonshineRecogniser:
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
     ) -> tuple[list[Hypothesis | None], FloatArray]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        run = self._decoder.start(self._encoder.encode(windows), max(caps))
+        run = self._decoder.start(self._encoder.encode(windows, padding_frames=self._padding_frames), max(caps))
         hypotheses = decode_greedy(
             run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
         )

@@ -1,12 +1,13 @@
 """The client of stenod, a batch speech-to-text service. `stenod.v1` holds the generated messages and stubs."""
 
 from stenod import errors
+from stenod._options import JobOptions
 from stenod._retry import RetryPolicy
 from stenod.client import Client
 from stenod.errors import StenodError
 from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
 
 __all__ = [
-    "Capacity", "Client", "Job", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment", "StenodError",
-    "Transcript", "Word", "errors",
+    "Capacity", "Client", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
+    "StenodError", "Transcript", "Word", "errors",
 ]  # fmt: skip

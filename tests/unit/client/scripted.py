@@ -13,7 +13,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from stenod.v1 import capacity_pb2, job_pb2, media_pb2, transcript_pb2
 from stenod.v1 import transcription_service_pb2 as pb
@@ -76,7 +76,7 @@ class Script:
 
     `faults[rpc]` are used up one a call; `break_uploads_after` are byte counts after which an upload breaks, one a
     stream; a watch breaks after `break_watches_after` messages, one a stream. A recording called `broken…` fails. With
-    `hold_watches` a watch stays silent after its first message.
+    `hold_watches` a watch stays silent after its first message. It is ready, and has no capacity.
     """
 
     faults: dict[str, list[status_pb2.Status]] = field(default_factory=lambda: defaultdict(list))
@@ -280,7 +280,10 @@ async def scripted_server(script: Script, address: str = "127.0.0.1:0") -> Async
     # Without this a second server could share the port with one that is not quite gone.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     add_TranscriptionServiceServicer_to_server(ScriptedServicer(script), server)  # type: ignore[no-untyped-call]
-    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    health_servicer = health.aio.HealthServicer()
+    await health_servicer.set("readiness", health_pb2.HealthCheckResponse.SERVING)
+    await health_servicer.set("capacity", health_pb2.HealthCheckResponse.NOT_SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     port = server.add_insecure_port(address)
     await server.start()
     try:

@@ -1,0 +1,137 @@
+# ruff: noqa: ARG001  the options are read from the context, all alike
+"""`stenod serve`: every setting as an option; what is not given comes from the environment, the file or the default."""
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stenod_server.cli.connection import fail
+
+if TYPE_CHECKING:
+    from stenod_server.app import Node
+
+
+class OnOff(StrEnum):
+    """A switch."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Admission(StrEnum):
+    """What happens to a job that finds no free engine."""
+
+    QUEUE = "queue"
+    REJECT = "reject"
+
+
+class LogLevel(StrEnum):
+    """The least important events that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How events are written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def _option(help_text: str, default: str = "", metavar: str | None = None, *, panel: str | None = None) -> Any:
+    """An option that is None unless given; `default` is only shown."""
+    return typer.Option(help=help_text, show_default=default or False, metavar=metavar, rich_help_panel=panel)
+
+
+def _limit(help_text: str, default: str, metavar: str) -> Any:
+    return _option(help_text, default, metavar, panel="Limits")
+
+
+_HOST = "HOST:PORT"
+_Text = str | None
+_Count = int | None
+_Seconds = float | None
+_OptionalPath = Path | None
+
+
+def serve(
+    context: typer.Context,
+    config: Annotated[_OptionalPath, _option("TOML file of settings, named as below with _ for -.", "", "FILE")] = None,
+    listen: Annotated[_Text, _option("gRPC API; port 0 picks a free one.", "127.0.0.1:50051", _HOST)] = None,
+    metrics_listen: Annotated[_Text, _option("Prometheus metrics, or off.", "127.0.0.1:9090", _HOST)] = None,
+    health_listen: Annotated[_Text, _option("Health alone, for probes, or off.", "off", _HOST)] = None,
+    allow_unauthenticated: Annotated[
+        bool | None, typer.Option("--allow-unauthenticated", help="Listen beyond loopback although all may call.")
+    ] = None,
+    data_dir: Annotated[_OptionalPath, _option("Database, media, models.", "~/.local/share/stenod", "DIR")] = None,
+    models_dir: Annotated[_OptionalPath, _option("Model repository.", "<data-dir>/models", "DIR")] = None,
+    model: Annotated[_Text, _option("The recogniser for jobs that name none.", "moonshine-tiny-en", "NAME")] = None,
+    triton_url: Annotated[
+        list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
+    ] = None,
+    parallel: Annotated[_Count, _option("Engines; 0: API only.", "as the model asks", "N")] = None,
+    elastic: Annotated[OnOff | None, _option("Lend idle engines to running jobs.", "on")] = None,
+    admission: Annotated[Admission | None, _option("What happens when no engine is free.", "queue")] = None,
+    window_timeout_s: Annotated[_Seconds, _option("The longest a window may take.", "120", "SECONDS")] = None,
+    attempts: Annotated[_Count, _option("Attempts at a job when failures may pass.", "3", "N")] = None,
+    decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
+    drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
+    node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,
+    max_queued_jobs: Annotated[_Count, _limit("Jobs that may wait.", "10000", "N")] = None,
+    max_media_bytes: Annotated[_Count, _limit("Size of a recording.", "2147483648", "BYTES")] = None,
+    max_inline_bytes: Annotated[_Count, _limit("Size of one sent with its request.", "3145728", "BYTES")] = None,
+    max_decoded_s: Annotated[_Seconds, _limit("Length of a recording.", "86400", "SECONDS")] = None,
+    max_channels: Annotated[_Count, _limit("Channels of a recording.", "32", "N")] = None,
+    upload_ttl_s: Annotated[_Seconds, _limit("Life of an upload.", "3600", "SECONDS")] = None,
+    log_level: Annotated[LogLevel | None, _option("The least that is logged.", "info")] = None,
+    log_format: Annotated[LogFormat | None, _option("How it is logged.", "console")] = None,
+) -> None:
+    """Run a server: it loads its models once and stays up. Prints one line when it is READY.
+
+    Each option is also a setting of the environment: --max-channels is STENOD_MAX_CHANNELS. The command line goes over
+    the environment, that over the file.
+    """
+    given = {name: value for name, value in context.params.items() if name != "config" and value not in (None, [])}
+    raise typer.Exit(_run(config, given))
+
+
+def _run(config: Path | None, given: dict[str, Any]) -> int:
+    from pydantic import ValidationError
+
+    from stenod_server import settings
+    from stenod_server.cli.progress import phases
+    from stenod_server.errors import StenodError
+
+    try:
+        chosen = settings.load(config, **given)
+    except ValidationError as error:
+        fail("; ".join(map(_problem, error.errors())))
+    except (ValueError, OSError) as error:
+        fail(str(error))
+
+    from stenod_server import app  # the whole server: not before the settings are known to be good
+
+    try:
+        with phases("stenod") as show:
+            return asyncio.run(app.run(chosen, show, _announce))
+    except StenodError as error:
+        fail(error.message)
+
+
+def _announce(node: "Node") -> None:
+    """The line that scripts wait for."""
+    typer.echo(
+        f"READY grpc={node.address} metrics={node.metrics_address or 'off'} health={node.health_address or 'off'} "
+        f"engines={node.max_engines}"
+    )
+
+
+def _problem(error: Any) -> str:
+    where = ".".join(map(str, error["loc"]))
+    return f"{where}: {error['msg']}" if where else str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+from google.rpc import code_pb2
+
+from stenod.v1 import job_pb2
+from tests.unit.cli.conftest import Stenod, run_stenod
+from tests.unit.client.scripted import Script, make_status
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    for name in ("a.wav", "b.mp3", "broken.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+async def test_transcripts_go_to_standard_output_in_order_and_nothing_else_does(
+    stenod: Stenod, recordings: Path
+) -> None:
+    ended = await stenod("transcribe", str(recordings / "b.mp3"), str(recordings / "a.wav"))
+
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        f"{name} TRANSCRIPT_FORMAT_TXT {index}" for name in ("b.mp3", "a.wav") for index in range(3)
+    ]
+    assert f"{recordings / 'a.wav'}: 15.0 s of audio in 2.0 s, 7.5 x real time" in ended.err
+    assert "2 of 2 files transcribed: 30.0 s of audio" in ended.err
+
+
+async def test_one_file_s_failure_is_told_by_name_and_stops_no_other(
+    stenod: Stenod, recordings: Path, tmp_path: Path
+) -> None:
+    files = [str(recordings / name) for name in ("broken.wav", "missing.wav", "a.wav")]
+
+    ended = await stenod("transcribe", *files, "--format", "srt", "-o", str(tmp_path / "out"))
+
+    assert ended.status == 1
+    assert ended.out == ""
+    assert f"{files[0]}: failed: the media cannot be decoded: no audio stream" in ended.err
+    assert f"{files[1]}: failed: no such file or directory" in ended.err
+    assert "1 of 3 files transcribed" in ended.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.srt"]
+    assert (tmp_path / "out" / "a.srt").read_text().startswith("a.wav TRANSCRIPT_FORMAT_SRT 0\n")
+
+
+async def test_a_dash_reads_standard_input(stenod: Stenod, script: Script) -> None:
+    ended = await stenod("transcribe", "-", stdin=b"RIFF")
+
+    assert (ended.status, list(script.media.values())) == (0, [b"RIFF"])
+    assert ended.out.startswith("stdin ")
+
+
+async def test_options_reach_the_job(stenod: Stenod, script: Script) -> None:
+    options = ["--language", "en", "--model", "tiny", "--parallel-engines", "2", "--diarization", "channel"]
+
+    await stenod("transcribe", "-", *options, stdin=b"RIFF")
+
+    config = script.requests("SubmitJob")[0].config
+    assert (config.language, config.model, config.scheduling.parallel_engines) == ("en", "tiny", 2)
+    assert config.diarization.mode == job_pb2.DIARIZATION_MODE_CHANNEL
+
+
+async def test_a_transcript_that_cannot_be_fetched_is_a_failure_and_leaves_no_file(
+    stenod: Stenod, script: Script, recordings: Path, tmp_path: Path
+) -> None:
+    script.faults["GetTranscript"] = [make_status(code_pb2.UNIMPLEMENTED, "FEATURE_NOT_BUILT", "json-v2 is not built")]
+
+    ended = await stenod(
+        "transcribe", str(recordings / "a.wav"), "--format", "json-v2", "--output-dir", str(tmp_path / "out")
+    )
+
+    assert ended.status == 1
+    assert "json-v2 is not built" in ended.err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_without_a_server_it_says_how_to_start_one(recordings: Path) -> None:
+    ended = await run_stenod("transcribe", str(recordings / "a.wav"), "--server", "127.0.0.1:1")
+
+    assert ended.status == 1
+    assert "no stenod server answers at 127.0.0.1:1; start one with `stenod serve`" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+async def test_two_files_that_would_overwrite_each_other_are_refused_before_anything_is_sent(
+    stenod: Stenod, script: Script, tmp_path: Path
+) -> None:
+    ended = await stenod("transcribe", "x/a.wav", "y/a.mp3", "-o", str(tmp_path))
+
+    assert ended.status == 2
+    assert "a.txt" in ended.err
+    assert not script.calls

@@ -70,10 +70,17 @@ class RecognitionOptions:
         except TypeError as error:
             message = f"OPTIONS: {error}"
             raise ValueError(message) from error
+        if isinstance(raw.get("hotwords"), str) or not options._is_well_typed():
+            message = "OPTIONS: a value has the wrong type"
+            raise ValueError(message)
         if options.task not in {"transcribe", "translate"} or options.beam_size < 1:
             message = f"OPTIONS: task {options.task!r} with beam_size {options.beam_size} is not known"
             raise ValueError(message)
         return options
+
+    def _is_well_typed(self) -> bool:
+        texts = (self.task, self.prompt, *self.hotwords)
+        return type(self.beam_size) is int and all(isinstance(text, str) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,10 @@ def times_of_words(
 
 
 def _sounding_frames(window: npt.NDArray[np.int16], frame_samples: int) -> npt.NDArray[np.bool_]:
-    frames = len(window) // frame_samples
-    blocks = window[: frames * frame_samples].astype(np.float32).reshape(frames, frame_samples)
+    frames = -(-len(window) // frame_samples)
+    padded = np.zeros(frames * frame_samples, np.float32)
+    padded[: len(window)] = window
+    blocks = padded.reshape(frames, frame_samples)
     levels = np.sqrt(np.mean(blocks * blocks, axis=1))
     loud = np.percentile(levels, _LOUD_PERCENTILE) if frames else 0.0
     sounding: npt.NDArray[np.bool_] = levels > loud * _SILENCE_RATIO

@@ -48,7 +48,8 @@ class Tokenizer:
 
     def _spans(self, tokens: Sequence[int]) -> list[tuple[int, int]]:
         starts = [index for index, token in enumerate(tokens) if index == 0 or self._opens_word(token)]
-        return list(zip(starts, [start - 1 for start in starts[1:]] + [len(tokens) - 1], strict=True))
+        ends = [*starts[1:], len(tokens)]
+        return [(start, end - 1) for start, end in zip(starts, ends, strict=False)]
 
     def _opens_word(self, token: int) -> bool:
         return self._is_text(token) and self._pieces[token].startswith(_SPACE)

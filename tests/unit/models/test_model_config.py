@@ -1,0 +1,94 @@
+"""config.pbtxt of every committed entry against the contract, as Triton will show it to the model."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2
+
+from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.pbtxt import profile_of, set_instances
+from stenod_models.model_config import BrokenConfigError, read_model_config
+from tests.support.speech import PROJECT_ROOT
+
+CONFIGS = sorted((PROJECT_ROOT / "model_repository").glob("*/config.pbtxt"))
+
+
+def as_triton_shows(path: Path) -> dict[str, Any]:
+    message = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    shown: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return shown
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return copy.deepcopy(as_triton_shows(CONFIGS[0]))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)
+def test_every_config_keeps_the_contract(path: Path) -> None:
+    served = read_model_config(as_triton_shows(path))
+    profile = served.profile
+    assert profile == profile_of(path)
+    assert profile.model == path.parent.name
+    assert list(profile.length_buckets_samples) == sorted(profile.length_buckets_samples)
+    assert profile.window_target_samples <= profile.window_max_samples <= profile.length_buckets_samples[-1]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)
+def test_every_config_puts_interactive_before_bulk(path: Path) -> None:
+    batching = as_triton_shows(path)["dynamic_batching"]
+    assert int(batching["priority_levels"]) == 2
+    assert int(batching["default_priority_level"]) == 2
+    assert batching["default_queue_policy"]["allow_timeout_override"]
+
+
+def test_a_wrong_type_is_refused_by_name(config: dict[str, Any]) -> None:
+    config["output"][3]["data_type"] = "TYPE_FP16"
+    with pytest.raises(BrokenConfigError, match="output tensors CONFIDENCE"):
+        read_model_config(config)
+
+
+def test_a_missing_tensor_is_refused_by_name(config: dict[str, Any]) -> None:
+    del config["input"][2]
+    with pytest.raises(BrokenConfigError, match="input tensors OPTIONS"):
+        read_model_config(config)
+
+
+def test_audio_must_be_ragged(config: dict[str, Any]) -> None:
+    config["input"][0]["allow_ragged_batch"] = False
+    with pytest.raises(BrokenConfigError, match="ragged"):
+        read_model_config(config)
+
+
+def test_the_profile_must_agree_on_the_batch_size(config: dict[str, Any]) -> None:
+    config["max_batch_size"] = 3
+    with pytest.raises(BrokenConfigError, match="max_batch_size is 3"):
+        read_model_config(config)
+
+
+@pytest.mark.parametrize("profile", ["", "{}", '{"model": 1, "surprise": 2}'])
+def test_a_broken_profile_is_refused(config: dict[str, Any], profile: str) -> None:
+    config["parameters"]["profile"]["string_value"] = profile
+    with pytest.raises(BrokenConfigError, match="profile"):
+        read_model_config(config)
+
+
+def test_instances_are_set_in_both_places(tmp_path: Path) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_text(CONFIGS[0].read_text())
+    set_instances(path, instances=5, threads=2)
+    shown = as_triton_shows(path)
+    assert shown["instance_group"][0]["count"] == 5
+    served = read_model_config(shown)
+    assert served.profile.instances == 5
+    assert served.threads == 2
+
+
+def test_a_config_without_profile_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_text('name: "x"')
+    with pytest.raises(ModelBuildError, match="no parameter profile"):
+        profile_of(path)

@@ -16,7 +16,7 @@ from stenod_server.telemetry.metrics import Metrics
 
 REQUEST_ID_KEY: Final = "x-request-id"
 _STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic for the type checker alone
 _log = structlog.get_logger()
 
 
@@ -28,9 +28,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> "Handler | None":
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith("/stenod."):

@@ -21,7 +21,7 @@ MAX_PRIORITY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Unbuilt:
+class Unbuilt:
     """A field whose feature is not built, and how to see that the caller asks for it."""
 
     path: str
@@ -33,34 +33,34 @@ def _differs(name: str, *accepted: object) -> Callable[[Message], bool]:
 
 
 # Every feature of the API that this version refuses. Building one means deleting its row.
-_UNBUILT: Final[Sequence[_Unbuilt]] = (
-    _Unbuilt("expected_languages", lambda c: bool(c.expected_languages)),
-    _Unbuilt("operating_point", _differs("operating_point", 0, job_pb2.OPERATING_POINT_STANDARD)),
-    _Unbuilt("task", _differs("task", 0, job_pb2.TASK_TRANSCRIBE)),
-    _Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
-    _Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
-    _Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
-    _Unbuilt("formatting.remove_disfluencies", lambda c: c.formatting.remove_disfluencies),
-    _Unbuilt("formatting.output_locale", lambda c: bool(c.formatting.output_locale)),
-    _Unbuilt("formatting.replacements", lambda c: bool(c.formatting.replacements)),
-    _Unbuilt("diarization.mode", lambda c: c.diarization.mode not in {0, job_pb2.DIARIZATION_MODE_NONE}),
-    _Unbuilt("diarization.channel_labels", lambda c: bool(c.diarization.channel_labels)),
-    _Unbuilt("diarization.speaker_sensitivity", lambda c: c.diarization.HasField("speaker_sensitivity")),
-    _Unbuilt("diarization.min_speakers", lambda c: c.diarization.HasField("min_speakers")),
-    _Unbuilt("diarization.max_speakers", lambda c: c.diarization.HasField("max_speakers")),
-    _Unbuilt("diarization.return_speaker_identifiers", lambda c: c.diarization.return_speaker_identifiers),
-    _Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
-    _Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
-    _Unbuilt("additional_vocabulary", lambda c: bool(c.additional_vocabulary)),
-    _Unbuilt("notifications", lambda c: bool(c.notifications)),
-    _Unbuilt("ttl", lambda c: c.HasField("ttl")),
-    _Unbuilt("rendering", lambda c: c.HasField("rendering")),
+UNBUILT: Final[Sequence[Unbuilt]] = (
+    Unbuilt("expected_languages", lambda c: bool(c.expected_languages)),
+    Unbuilt("operating_point", _differs("operating_point", 0, job_pb2.OPERATING_POINT_STANDARD)),
+    Unbuilt("task", _differs("task", 0, job_pb2.TASK_TRANSCRIBE)),
+    Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
+    Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
+    Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
+    Unbuilt("formatting.remove_disfluencies", lambda c: c.formatting.remove_disfluencies),
+    Unbuilt("formatting.output_locale", lambda c: bool(c.formatting.output_locale)),
+    Unbuilt("formatting.replacements", lambda c: bool(c.formatting.replacements)),
+    Unbuilt("diarization.mode", lambda c: c.diarization.mode not in {0, job_pb2.DIARIZATION_MODE_NONE}),
+    Unbuilt("diarization.channel_labels", lambda c: bool(c.diarization.channel_labels)),
+    Unbuilt("diarization.speaker_sensitivity", lambda c: c.diarization.HasField("speaker_sensitivity")),
+    Unbuilt("diarization.min_speakers", lambda c: c.diarization.HasField("min_speakers")),
+    Unbuilt("diarization.max_speakers", lambda c: c.diarization.HasField("max_speakers")),
+    Unbuilt("diarization.return_speaker_identifiers", lambda c: c.diarization.return_speaker_identifiers),
+    Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
+    Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
+    Unbuilt("additional_vocabulary", lambda c: bool(c.additional_vocabulary)),
+    Unbuilt("notifications", lambda c: bool(c.notifications)),
+    Unbuilt("ttl", lambda c: c.HasField("ttl")),
+    Unbuilt("rendering", lambda c: c.HasField("rendering")),
 )
 
 
 def from_proto(message: job_pb2.JobConfig) -> JobConfig:
     """Check and convert. Raises InvalidField, LimitExceeded, UnsupportedFeature; `field` starts with `config.`."""
-    for unbuilt in _UNBUILT:
+    for unbuilt in UNBUILT:
         if unbuilt.is_asked(message):
             raise UnsupportedFeature(f"config.{unbuilt.path}")
     start_s, end_s = _trim(message)

@@ -20,7 +20,7 @@ from stenod_server.text.render import Renderer, open_renderer
 
 TENANT: Final = "default"  # until callers are authenticated
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class TranscriptionServicer(TranscriptionServiceServicer):

@@ -14,7 +14,14 @@ from typing import Final, TypeAlias
 import structlog
 
 from stenod_server.domain.job import Job, Media
-from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature, UploadIncomplete, UploadOffsetMismatch
+from stenod_server.errors import (
+    InvalidField,
+    LimitExceeded,
+    StenodError,
+    UnsupportedFeature,
+    UploadIncomplete,
+    UploadOffsetMismatch,
+)
 from stenod_server.ports import BlobStore, Clock, MediaSpool, Upload, UploadStore
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 
@@ -100,14 +107,15 @@ class Intake:
                 media = await self._copied(tenant, origin)
             case RemoteMedia():
                 raise UnsupportedFeature("media.uri")
-        kept = False
         try:
             job = await self._scheduler.submit(tenant, submission, media)
-            kept = job.media.key == media.key  # else a repeated request_id: that job has media of its own
-            return job
-        finally:
-            if not kept:
-                await self._blobs.delete(media.key)
+        except StenodError:
+            # Only then is it certain that no job was stored: a call that is cancelled may have come too late for that.
+            await self._blobs.delete(media.key)
+            raise
+        if job.media.key != media.key:  # a repeated request_id: that job has media of its own
+            await self._blobs.delete(media.key)
+        return job
 
     async def upload(self, tenant: str, upload_id: str) -> Upload:
         """Raises UploadNotFound."""

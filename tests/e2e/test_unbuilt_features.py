@@ -1,0 +1,83 @@
+"""A field whose feature is not built is refused by name, never ignored."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from stenod.v1 import job_pb2, media_pb2
+from stenod.v1 import transcription_service_pb2 as pb
+from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
+from stenod_server.rpc.job_config import UNBUILT
+from tests.support.node import fake_node
+
+ASKED: dict[str, job_pb2.JobConfig] = {
+    "expected_languages": job_pb2.JobConfig(expected_languages=["de"]),
+    "operating_point": job_pb2.JobConfig(operating_point=job_pb2.OPERATING_POINT_ENHANCED),
+    "task": job_pb2.JobConfig(task=job_pb2.TASK_TRANSLATE),
+    "formatting.numerals": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(numerals=True)),
+    "formatting.permitted_marks": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(permitted_marks=["."])),
+    "formatting.punctuation_sensitivity": job_pb2.JobConfig(
+        formatting=job_pb2.FormattingConfig(punctuation_sensitivity=0.5)
+    ),
+    "formatting.remove_disfluencies": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(remove_disfluencies=True)),
+    "formatting.output_locale": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(output_locale="en-GB")),
+    "formatting.replacements": job_pb2.JobConfig(
+        formatting=job_pb2.FormattingConfig(replacements=[job_pb2.Replacement(pattern="a", replacement="b")])
+    ),
+    "diarization.mode": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(mode=job_pb2.DIARIZATION_MODE_SPEAKER)),
+    "diarization.channel_labels": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(channel_labels=["a"])),
+    "diarization.speaker_sensitivity": job_pb2.JobConfig(
+        diarization=job_pb2.DiarizationConfig(speaker_sensitivity=0.5)
+    ),
+    "diarization.min_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(min_speakers=1)),
+    "diarization.max_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(max_speakers=2)),
+    "diarization.return_speaker_identifiers": job_pb2.JobConfig(
+        diarization=job_pb2.DiarizationConfig(return_speaker_identifiers=True)
+    ),
+    "diarization.known_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(known_speakers=[{}])),
+    "diarization.prefer_current_speaker": job_pb2.JobConfig(
+        diarization=job_pb2.DiarizationConfig(prefer_current_speaker=True)
+    ),
+    "additional_vocabulary": job_pb2.JobConfig(additional_vocabulary=[job_pb2.VocabularyEntry(content="stenod")]),
+    "notifications": job_pb2.JobConfig(notifications=[job_pb2.Notification(url="https://example.org")]),
+    "ttl": job_pb2.JobConfig(ttl=Duration(seconds=60)),
+    "rendering": job_pb2.JobConfig(rendering=job_pb2.RenderingConfig()),
+}
+
+
+def test_every_unbuilt_field_is_tried_below() -> None:
+    assert {unbuilt.path for unbuilt in UNBUILT} == set(ASKED)
+
+
+async def test_each_is_refused_by_name(tmp_path: Any) -> None:
+    async with fake_node(tmp_path) as node, grpc.aio.insecure_channel(node.address) as channel:
+        stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
+        for path, config in ASKED.items():
+            request = pb.SubmitJobRequest(media=media_pb2.MediaSource(inline=b"RIFF"), config=config)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.SubmitJob(request)
+            assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED, path
+            assert _error_info(refused.value).reason == "FEATURE_NOT_BUILT"
+            assert _error_info(refused.value).metadata["field"] == f"config.{path}"
+
+
+async def test_an_address_to_fetch_from_is_refused_by_name(tmp_path: Any) -> None:
+    async with fake_node(tmp_path) as node, grpc.aio.insecure_channel(node.address) as channel:
+        stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
+        request = pb.SubmitJobRequest(media=media_pb2.MediaSource(uri="https://example.org/a.mp3"))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.SubmitJob(request)
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert _error_info(refused.value).metadata["field"] == "media.uri"
+
+
+def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    status = rpc_status.from_call(error)
+    info = error_details_pb2.ErrorInfo()
+    assert status is not None
+    assert status.details[0].Unpack(info)
+    return info

@@ -1,0 +1,143 @@
+"""Opens a media file: which containers are read at all, which audio stream is chosen, and what its header must say.
+
+The one place where exceptions of av become ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.codec.codec import UnknownCodecError
+from av.container import InputContainer
+
+from stenod_server.domain.audio import to_samples
+from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
+
+# Rates that speech comes in: telephony and old telephony archives at the low end, studio masters at the high end.
+# Beyond them a header is forged or broken, and resampling from it is a way to exhaust the machine.
+MIN_RATE_HZ: Final = 2_000
+MAX_RATE_HZ: Final = 768_000
+
+# Every demuxer that reads recordings. Not on the list: the ones that open *other* files or addresses named inside the
+# file (hls, dash, concat, sdp, rtsp, image sequences), which would read this machine's files for whoever uploads one.
+_CONTAINERS: Final = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,g729,gsm,ircam,iff,loas,matroska,mov,"
+    "mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,rso,smjpeg,sox,tak,tta,voc,w64,wav,wv,xwma"
+)
+
+_NOT_READABLE: Final = "not an audio or video file we can read"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What the header says. `estimated_samples` is the length at 16 000 Hz, 0 where the header does not tell."""
+
+    codec: str
+    container: str
+    sample_rate_hz: int
+    channels: int
+    estimated_samples: int
+
+
+@contextmanager
+def readable_media(path: Path) -> Iterator[None]:
+    """Translate what av raises: bad bytes are the caller's fault, a missing file or no memory is ours."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError, MemoryError, BlockingIOError) as exc:
+        raise DecoderDied(f"the media file cannot be opened: {type(exc).__name__}") from exc
+    except IsADirectoryError as exc:
+        raise UnsupportedMedia(f"{_NOT_READABLE}: it is a directory") from exc
+    except av.error.FFmpegError as exc:
+        raise UnsupportedMedia(_explain(path, exc)) from exc
+
+
+def _explain(path: Path, exc: Exception) -> str:
+    if path.stat().st_size == 0:
+        return f"{_NOT_READABLE}: it is empty"
+    detail = getattr(exc, "strerror", None) or str(exc)
+    return f"{_NOT_READABLE}: {detail[:200].rstrip(': ')}"
+
+
+@cache
+def _audio_decoders() -> str:
+    """Probing would otherwise open video decoders too: slower, and more code for a hostile file to reach."""
+    names = (name for name in av.codecs_available if _decodes_audio(name))
+    return ",".join(sorted(names))
+
+
+def _decodes_audio(name: str) -> bool:
+    try:
+        return av.Codec(name, "r").type == "audio"
+    except UnknownCodecError:  # an encoder only
+        return False
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open and probe. Raises UnsupportedMedia, DecoderDied (through `readable_media`, which the caller holds)."""
+    return av.open(
+        str(path),
+        metadata_errors="replace",
+        options={
+            "format_whitelist": _CONTAINERS,
+            "codec_whitelist": _audio_decoders(),
+            "protocol_whitelist": "file",
+        },
+    )
+
+
+def choose_stream(container: InputContainer, *, max_channels: int) -> AudioStream:
+    """The stream a player would play. Raises NoAudio, UnsupportedMedia, LimitExceeded."""
+    streams = container.streams.audio
+    if not streams:
+        raise NoAudio("the file has no audio track")
+    best = container.streams.best("audio")
+    ordered = sorted(streams, key=lambda stream: stream is not best)
+    decodable = [stream for stream in ordered if _has_decoder(stream)]
+    if not decodable:
+        raise UnsupportedMedia(f"{_NOT_READABLE}: no decoder for its audio track")
+    stream = decodable[0]
+    check_shape(stream.codec_context.sample_rate, stream.codec_context.channels, max_channels=max_channels)
+    return stream
+
+
+def _has_decoder(stream: AudioStream) -> bool:
+    try:
+        return bool(stream.codec_context is not None and stream.codec_context.name)
+    except (AttributeError, ValueError):  # how av says that there is none
+        return False
+
+
+def check_shape(rate_hz: int, channels: int, *, max_channels: int) -> None:
+    """Refuse a header or a frame whose numbers cannot be of a recording. Raises UnsupportedMedia, LimitExceeded."""
+    if channels < 1:
+        raise UnsupportedMedia(f"{_NOT_READABLE}: its header says that it has no channels")
+    if channels > max_channels:
+        raise LimitExceeded("media", limit="max_channels", allowed=max_channels, actual=channels)
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UnsupportedMedia(f"{_NOT_READABLE}: its header says {rate_hz} samples per second")
+
+
+def describe(container: InputContainer, stream: AudioStream) -> MediaInfo:
+    return MediaInfo(
+        codec=stream.codec_context.name,
+        container=container.format.name.split(",")[0],
+        sample_rate_hz=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        estimated_samples=max(0, to_samples(_duration_s(container, stream))),
+    )
+
+
+def _duration_s(container: InputContainer, stream: AudioStream) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # A film may outlast its sound, so the container's length counts only where there is nothing else in it.
+    if container.duration and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return 0.0

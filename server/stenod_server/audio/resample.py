@@ -1,0 +1,59 @@
+"""Frames of any rate, format and layout → int16 (channels, samples) at 16 000 Hz."""
+
+from typing import Final, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+
+from stenod_server.domain.audio import SAMPLE_RATE_HZ
+
+Block = npt.NDArray[np.int16]  # (channels, samples)
+
+_FLOATS: Final = frozenset({"flt", "fltp", "dbl", "dblp"})
+
+
+def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
+    """Frames of one shape go through one resampler."""
+    return frame.sample_rate, frame.format.name, frame.layout.name
+
+
+class Resampler:
+    """For frames of one shape. `mono` averages the channels. Sync, CPU-bound; holds 2 ms of audio until `flush`."""
+
+    def __init__(self, first: AudioFrame, *, mono: bool) -> None:
+        self._is_float = first.format.name in _FLOATS
+        # swresample averages a stereo pair before it resamples, at half the cost of doing it afterwards. For more
+        # channels it weighs them as loudspeakers of a room, which says nothing of where people speak: plain average.
+        layout = "mono" if mono and first.layout.name == "stereo" else first.layout
+        self._mono = mono
+        self._resampler = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ)
+
+    def feed(self, frame: AudioFrame) -> list[Block]:
+        frame = _finite(frame) if self._is_float else frame
+        frame.pts = None  # holes are filled by the caller; the resampler must not stretch anything
+        return [self._block(out) for out in self._resampler.resample(frame)]
+
+    def flush(self) -> list[Block]:
+        """The samples still inside; the resampler is not to be used afterwards."""
+        return [self._block(out) for out in self._resampler.resample(None)]
+
+    def _block(self, frame: AudioFrame) -> Block:
+        block = cast(Block, frame.to_ndarray())
+        if self._mono and len(block) > 1:
+            block = np.rint(block.mean(axis=0, dtype=np.float32, keepdims=True)).astype(np.int16)
+        return block
+
+
+def _finite(frame: AudioFrame) -> AudioFrame:
+    """Not-a-number becomes silence and infinity full scale: one such sample would spread over its neighbours."""
+    samples = cast(npt.NDArray[np.float32], frame.to_ndarray())
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(samples.sum(dtype=samples.dtype)):
+            return frame
+    clean = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    repaired = av.AudioFrame.from_ndarray(clean, format=frame.format.name, layout=frame.layout)
+    repaired.sample_rate = frame.sample_rate
+    return repaired

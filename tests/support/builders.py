@@ -60,7 +60,7 @@ def make_segment(index: int, text: str = "so it goes", **changes: Any) -> Segmen
         Word(piece, start_samples + place * 1600, start_samples + place * 1600 + 1500, 0.875)
         for place, piece in enumerate(text.split())
     )
-    return Segment(**{"index": index, "words": words} | changes)
+    return replace(Segment(index, words), **changes)
 
 
 def make_info(**changes: Any) -> TranscriptInfo:

@@ -5,15 +5,15 @@ that differs from its segment carries language, channel and speaker behind.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from stenod_server.domain.job import Failure, Job, JobConfig, JobState, Media, Progress
 from stenod_server.domain import transcript
+from stenod_server.domain.job import Failure, Job, JobConfig, JobState, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.ports import Upload
 
@@ -103,12 +103,12 @@ def segment_row(job_id: str, segment: Segment) -> dict[str, Any]:
 def read_segment(row: sa.Row[Any]) -> Segment:
     column = row._mapping  # noqa: SLF001  the documented way to read a row by name
     body: Mapping[str, Any] = json.loads(column["body"])
-    labels = tuple(body.get(name, "") for name in _LABELS)
+    labels = {name: body.get(name, "") for name in _LABELS}
     return Segment(
-        column["segment_index"],
-        tuple(_unpack(packed, labels) for packed in body["words"]),
-        *labels,
+        index=column["segment_index"],
+        words=tuple(_unpack(packed, labels.values()) for packed in body["words"]),
         final=column["final"],
+        **labels,
     )
 
 
@@ -125,8 +125,8 @@ def _pack(word: Word, segment_labels: tuple[str, str, str]) -> list[Any]:
     return packed if labels == segment_labels else [*packed, *labels]
 
 
-def _unpack(packed: Sequence[Any], segment_labels: Sequence[str]) -> Word:
-    return Word(*packed, *(segment_labels if len(packed) == 4 else ()))
+def _unpack(packed: Sequence[Any], segment_labels: Iterable[str]) -> Word:
+    return Word(*packed) if len(packed) > 4 else Word(*packed, *segment_labels)
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ _TRANSLATIONS: Final[Mapping[type[BaseException], type[StenodError]]] = {
     sqlalchemy.exc.IntegrityError: Broken,  # a constraint caught what the code let through
     sqlalchemy.exc.ProgrammingError: Broken,
     sqlalchemy.exc.DataError: Broken,
+    UnicodeError: Broken,  # text that is none, such as half a surrogate pair
     sqlalchemy.exc.DBAPIError: StoreUnavailable,  # disk full, locked for too long, file gone, connection lost
     sqlalchemy.exc.TimeoutError: StoreUnavailable,
     obstore.exceptions.BaseError: StoreUnavailable,

@@ -3,7 +3,8 @@
 A state changes in one way alone: `_move`, a compare-and-set whose rows are those of the transition table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,17 @@ from stenod_server.errors import IdempotencyMismatch, JobRunning, QueueFull
 from stenod_server.store import job_queries
 from stenod_server.store.codec import failure_json, info_json, job_row, progress_json, read_job, segment_row
 from stenod_server.store.tables import IS_RUNNING, idempotency_keys, job_tags, jobs, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a running job has reported and is not stored yet."""
+
+    progress: Progress
+    segments: tuple[Segment, ...] = ()
+
+    def then(self, later: "Report | None") -> "Report":
+        return self if later is None else replace(later, segments=self.segments + later.segments)
 
 
 def submit(connection: sa.Connection, job: Job, *, max_queued_jobs: int) -> Job:
@@ -62,11 +74,19 @@ def rescue(connection: sa.Connection, node: str, *, now: datetime) -> Sequence[J
     return [job for job in rescued if job is not None]
 
 
-def record(connection: sa.Connection, job_id: str, progress: Progress, new: Sequence[Segment]) -> None:
-    """Ignored unless the job is RUNNING: it may have been cancelled between the window's end and now."""
-    statement = sa.update(jobs).where(jobs.c.job_id == job_id, IS_RUNNING).values(progress=progress_json(progress))
-    if connection.execute(statement).rowcount:
-        _store_segments(connection, job_id, new)
+def record(connection: sa.Connection, reports: Mapping[str, Report]) -> None:
+    """Reports by job id: the same few statements for one as for hundreds. Ignored of a job that is not RUNNING: it may
+    have been cancelled between the window's end and now.
+    """
+    statement = sa.select(jobs.c.job_id).where(jobs.c.job_id.in_(reports), IS_RUNNING).with_for_update()
+    running = connection.execute(statement).scalars().all()
+    if not running:
+        return
+    connection.execute(
+        sa.update(jobs).where(jobs.c.job_id == sa.bindparam("running_id")),
+        [{"running_id": id_, "progress": progress_json(reports[id_].progress)} for id_ in running],
+    )
+    _store_segments(connection, [(id_, segment) for id_ in running for segment in reports[id_].segments])
 
 
 def complete(
@@ -75,7 +95,7 @@ def complete(
     """Compare and set first: where the job has moved on, no segment is touched."""
     if _move(connection, job_id, JobEvent.COMPLETE, now=now, end_time=now, info=info_json(info)) is None:
         return None
-    _store_segments(connection, job_id, last)
+    _store_segments(connection, [(job_id, segment) for segment in last])
     connection.execute(
         sa.update(segments).where(segments.c.job_id == job_id, sa.not_(segments.c.final)).values(final=True)
     )
@@ -164,13 +184,15 @@ def _get_for_update(connection: sa.Connection, tenant: str, job_id: str) -> Job:
     return job_queries.get(connection, tenant, job_id)
 
 
-def _store_segments(connection: sa.Connection, job_id: str, new: Sequence[Segment]) -> None:
+def _store_segments(connection: sa.Connection, new: Sequence[tuple[str, Segment]]) -> None:
     """Insert; a segment stored before under the same index is replaced (its labels were provisional)."""
     if not new:
         return
-    latest = {segment.index: segment for segment in new}
+    rows = {(job_id, segment.index): segment_row(job_id, segment) for job_id, segment in new}
     connection.execute(
-        sa.delete(segments).where(segments.c.job_id == job_id, segments.c.segment_index == sa.bindparam("old_index")),
-        [{"old_index": index} for index in latest],
+        sa.delete(segments).where(
+            segments.c.job_id == sa.bindparam("old_id"), segments.c.segment_index == sa.bindparam("old_index")
+        ),
+        [{"old_id": job_id, "old_index": index} for job_id, index in rows],
     )
-    connection.execute(sa.insert(segments), [segment_row(job_id, segment) for segment in latest.values()])
+    connection.execute(sa.insert(segments), list(rows.values()))

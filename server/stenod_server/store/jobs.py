@@ -12,7 +12,8 @@ from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.ports import JobFilter
 from stenod_server.store import job_changes, job_queries
 from stenod_server.store.database import Database
-from stenod_server.store.recorder import GATHER_S, ProgressRecorder, Report
+from stenod_server.store.job_changes import Report
+from stenod_server.store.recorder import GATHER_S, ProgressRecorder
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class SqlJobStore:
 
         def record_and_change(connection: sa.Connection) -> T:
             if report is not None:
-                job_changes.record(connection, job_id, report.progress, report.segments)
+                job_changes.record(connection, {job_id: report})
             return change(connection)
 
         return await self._storing(job_id, report, record_and_change)

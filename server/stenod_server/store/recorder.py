@@ -4,8 +4,7 @@ A crash loses at most the last moment's reports of jobs that are run again anywa
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,24 +12,14 @@ import structlog
 
 from stenod_server.domain.job import Progress
 from stenod_server.domain.transcript import Segment
-from stenod_server.errors import StenodError
+from stenod_server.errors import Broken, StenodError
 from stenod_server.store import job_changes
 from stenod_server.store.database import Database
+from stenod_server.store.job_changes import Report
 
 GATHER_S: Final = 0.1  # ten syncs a second whatever the number of jobs; nobody reads progress more often
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What one job reported and is not stored yet."""
-
-    progress: Progress
-    segments: tuple[Segment, ...] = ()
-
-    def then(self, later: "Report | None") -> "Report":
-        return self if later is None else replace(later, segments=self.segments + later.segments)
 
 
 class ProgressRecorder:
@@ -90,16 +79,24 @@ class ProgressRecorder:
     async def _store_pending(self) -> None:
         async with self._storing:
             reports, self._pending = self._pending, {}
-            await asyncio.gather(*(self._store(job_id, report) for job_id, report in reports.items()))
+            if reports:
+                await self._store(reports)
 
-    async def _store(self, job_id: str, report: Report) -> None:
-        """All of these are written in one go: the database commits together what waits together."""
+    async def _store(self, reports: Mapping[str, Report]) -> None:
+        """What cannot be stored is not lost while its job lives: the next report or the job's end carries it along."""
         try:
-            await self._database.write(
-                partial(job_changes.record, job_id=job_id, progress=report.progress, new=report.segments)
-            )
+            await self._database.write(partial(job_changes.record, reports=reports))
+        except Broken as error:
+            if len(reports) > 1:  # one of them is at fault: find it, spare the others
+                for job_id, report in reports.items():
+                    await self._store({job_id: report})
+            else:
+                self._keep(reports, error)
         except StenodError as error:
-            # The report is not lost while its job lives: the next one, or the job's end, carries it along.
+            self._keep(reports, error)
+
+    def _keep(self, reports: Mapping[str, Report], error: StenodError) -> None:
+        for job_id, report in reports.items():
             self._pending[job_id] = report.then(self._pending.get(job_id))
             self._errors[job_id] = error
-            _log.warning("progress_not_stored", job_id=job_id, error=str(error))
+        _log.warning("progress_not_stored", jobs=len(reports), error=str(error))

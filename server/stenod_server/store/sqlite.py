@@ -38,9 +38,9 @@ _PRAGMAS: Final = (
 class SqliteDatabase:
     """`path` None: in memory, for one process and gone on close. Build with `open_sqlite`."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._write_thread = ThreadPoolExecutor(1, "stenod-sql-writer")
-        self._write_engine = _engine(path, poolclass=NullPool)
+        self._write_engine = _engine(path, lock_timeout_s, poolclass=NullPool)
         sa.event.listen(self._write_engine, "begin", _begin_immediate)
         self._connection: sa.Connection | None = None  # used by the writer's thread only
         self._waiting: deque[tuple[Operation, asyncio.Future[Any]]] = deque()
@@ -48,7 +48,7 @@ class SqliteDatabase:
         self._read_threads: ThreadPoolExecutor | None = None
         if path is not None:  # in memory there is one connection, which is the writer's
             self._read_threads = ThreadPoolExecutor(READERS, "stenod-sql-reader")
-            self._read_engine = _engine(path, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
+            self._read_engine = _engine(path, lock_timeout_s, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
         self._is_closed = False
 
     async def read(self, operation: Callable[[sa.Connection], T]) -> T:
@@ -120,13 +120,15 @@ class SqliteDatabase:
         self._write_engine.dispose()
 
 
-async def open_sqlite(path: Path | None, prepare: Operation) -> SqliteDatabase:
+async def open_sqlite(
+    path: Path | None, prepare: Operation, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> SqliteDatabase:
     """Open, and run `prepare` (the migrations) in a transaction that locks other processes out. Raises as `write`."""
     with translated():
         if path is not None:
             # Readable by the owner alone, from the first moment: transcripts are private.
             await asyncio.to_thread(lambda: os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)))
-    database = SqliteDatabase(path)
+    database = SqliteDatabase(path, lock_timeout_s=lock_timeout_s)
     try:
         await database.write(prepare)
     except BaseException:
@@ -159,10 +161,10 @@ def _answer(outcomes: Iterable[asyncio.Future[Any]], results: Sequence[object]) 
             outcome.set_result(result)
 
 
-def _engine(path: Path | None, **options: Any) -> sa.Engine:
+def _engine(path: Path | None, lock_timeout_s: float, **options: Any) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path or ':memory:'}",
-        connect_args={"timeout": LOCK_TIMEOUT_S, "check_same_thread": False},
+        connect_args={"timeout": lock_timeout_s, "check_same_thread": False},
         hide_parameters=True,  # parameters are transcripts: never in an error, never in a log
         **options,
     )

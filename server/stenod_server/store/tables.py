@@ -3,7 +3,7 @@ only read back with its job is canonical JSON (`codec.py`).
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -40,7 +40,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _required(name: str, kind: type[sa.types.TypeEngine[object]] | sa.types.TypeEngine[object]) -> sa.Column[object]:
+def _required(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False)
 
 
@@ -89,7 +89,7 @@ sa.Index(
 )
 # ListJobs reads one tenant's jobs by age, a page at a time, without sorting.
 sa.Index("ix_jobs_listed", jobs.c.tenant, jobs.c.create_time, jobs.c.job_id)
-# The dispatcher ranks, and every submit counts, the waiting jobs: an index of those alone holds all that both read.
+# The dispatcher ranks, and every submit counts, the waiting jobs: an index of those alone, in the order of the ranks.
 sa.Index(
     "ix_jobs_queued",
     jobs.c.tenant,

@@ -91,6 +91,8 @@ class Dispatcher:
 
     def offer(self, job: Job, *, reserved: bool) -> None:
         """A job was stored. `reserved`: admission holds engines for it, and hands them over with it."""
+        if self._slots.table.max_engines == 0:
+            return  # it only accepts; what it would remember nobody would take out again
         if reserved:
             self._admitted.append(job)
         elif job.job_id not in self._running:  # a refill may have been quicker than the submit's own answer
@@ -122,10 +124,12 @@ class Dispatcher:
     def wake(self) -> None:
         self._wakeup.set()
 
-    def oldest_waiting(self) -> datetime | None:
-        """When the oldest job that is known to wait was submitted."""
+    async def oldest_waiting(self) -> datetime | None:
+        """When the oldest waiting job was submitted; asks the store only where this node knows of none."""
         held_back = [job for _, job in self._held_back.values()]
-        return min((job.create_time for job in [*self._waiting, *held_back, *self._admitted]), default=None)
+        known = [*self._waiting, *held_back, *self._admitted]
+        jobs = known or await self._adapters.store.queued(limit=REFILL_JOBS)
+        return min((job.create_time for job in jobs), default=None)
 
     async def drain(self, grace_s: float, patience_s: float = 10.0) -> None:
         """Claim nothing more, let what runs finish for `grace_s`, hand back the rest. May be called again.

@@ -219,13 +219,18 @@ class Scheduler:
             case _:
                 raise JobFinished(f"job {job.job_id!r} is {job.state}: it has no transcript", state=job.state)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the node is going away."""
+        return self._dispatcher.draining
+
     # --- the node -----------------------------------------------------------------------------------------------
 
     async def capacity(self) -> Capacity:
         """Raises StoreUnavailable."""
         queued_jobs = (await self._adapters.store.counts()).get(JobState.QUEUED, 0)
         table, running, speed = self._slots.table, self._dispatcher.running, self._dispatcher.speed
-        oldest = self._dispatcher.oldest_waiting() if queued_jobs else None
+        oldest = await self._dispatcher.oldest_waiting() if queued_jobs else None
         return Capacity(
             node=self._options.node,
             admission=self._options.admission,

@@ -1,0 +1,129 @@
+"""A scheduler with its doubles: a database in memory, an engine that sleeps, a front end that plays a script."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from stenod_server.domain.job import Job, JobConfig, JobState, Media
+from stenod_server.domain.retry import RetryPolicy
+from stenod_server.engine.fake import FakeEngine
+from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.scheduler import Scheduler, Submission
+from stenod_server.store.open import Stores, open_store
+from tests.support.builders import FakeClock
+from tests.support.eventually import eventually
+from tests.support.front_end import ScriptedFrontEnd, make_windows
+
+TENANT = "default"
+OPTIONS = SchedulerOptions(
+    node="node-a",
+    max_engines=4,
+    default_model="fake",
+    retry=RetryPolicy(first_s=10.0, jitter_ratio=0.0),
+    poll_s=0.02,
+    watch_poll_s=0.05,
+    record_interval_s=0.0,
+    capacity_interval_s=0.0,
+)
+
+
+@dataclass
+class Seen:
+    """An observer that keeps what it is told."""
+
+    events: list[str] = field(default_factory=list)
+    windows: int = 0
+
+    def submitted(self, job: Job) -> None:
+        self.events.append(f"submitted {job.job_id}")
+
+    def claimed(self, job: Job, *, waited_s: float) -> None:
+        self.events.append(f"claimed {job.job_id}")
+        assert waited_s >= 0
+
+    def window(self, model: str, audio_s: float) -> None:
+        assert (model, audio_s) == ("fake", 2.0)
+        self.windows += 1
+
+    def released(self, job: Job) -> None:
+        self.events.append(f"released {job.job_id}")
+
+    def ended(self, job: Job, *, run_s: float) -> None:
+        self.events.append(f"{job.state} {job.job_id}")
+        assert run_s >= 0
+
+
+@dataclass
+class Rig:
+    """What a test handles."""
+
+    scheduler: Scheduler
+    stores: Stores
+    engine: FakeEngine
+    front_end: ScriptedFrontEnd
+    clock: FakeClock
+    seen: Seen
+    count: int = 0
+
+    async def media(self) -> Media:
+        self.count += 1
+        key = f"media/{self.count}"
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"RIFF"
+
+        await self.stores.blobs.put(key, chunks())
+        return Media(key=key, size_bytes=4, sha256=f"{self.count:064x}")
+
+    async def submit(
+        self,
+        *,
+        request_id: str = "",
+        fail_fast: bool = False,
+        interactive: bool = False,
+        media: Media | None = None,
+        **config: Any,
+    ) -> Job:
+        submission = Submission(
+            config=JobConfig(**config), request_id=request_id, fail_fast=fail_fast, interactive=interactive
+        )
+        return await self.scheduler.submit(TENANT, submission, media or await self.media())
+
+    async def state(self, job: Job) -> JobState:
+        return (await self.scheduler.get(TENANT, job.job_id)).state
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        await eventually(holds)
+
+    async def runs(self, *jobs: Job) -> None:
+        """Wait until these jobs run here."""
+        await eventually(lambda: all(job.job_id in self.scheduler._dispatcher.running for job in jobs))
+
+
+@asynccontextmanager
+async def open_rig(
+    data_dir: Path,
+    *,
+    engine: FakeEngine | None = None,
+    front_end: ScriptedFrontEnd | None = None,
+    stores: Stores | None = None,
+    start: bool = True,
+    **options: Any,
+) -> AsyncIterator[Rig]:
+    """`stores`: those of another rig, which owns them. A recording has three windows of two seconds."""
+    own_stores = stores or await open_store(data_dir, in_memory=True, gather_s=0.0)
+    engine = engine or FakeEngine()
+    front_end = front_end or ScriptedFrontEnd(make_windows(3))
+    clock, seen = FakeClock(), Seen()
+    adapters = Adapters(store=own_stores.jobs, blobs=own_stores.blobs, engine=engine, front_end=front_end, clock=clock)
+    scheduler = Scheduler(adapters, replace(OPTIONS, **options), seen)
+    try:
+        if start:
+            await scheduler.start()
+        yield Rig(scheduler, own_stores, engine, front_end, clock, seen)
+    finally:
+        await scheduler.stop()
+        if stores is None:
+            await own_stores.close()

@@ -111,7 +111,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """How the front end cuts: trim in seconds (`end_s` 0 = to the end), window lengths in samples, caps."""
+    """How the front end cuts: trim in seconds (`end_s` 0 = to the end), window lengths in samples, caps.
+
+    `per_channel` gives windows of each channel on its own; otherwise the channels are averaged into one.
+    """
 
     window_target_samples: int
     window_max_samples: int
@@ -119,6 +122,7 @@ class WindowPlan:
     end_s: float = 0.0
     max_decoded_s: float = 24 * 3600.0
     max_channels: int = 32
+    per_channel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

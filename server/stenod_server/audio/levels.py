@@ -50,7 +50,7 @@ def smooth(levels: Levels) -> Levels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
-    """`active` hops may hold speech, the others certainly do not. `contrast_db` is loud over quiet: how far it helps."""
+    """`active` hops may hold speech, the others do not. `contrast_db` is loud over quiet: how far levels tell."""
 
     active: Mask
     smoothed: Levels

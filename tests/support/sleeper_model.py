@@ -30,7 +30,7 @@ class TritonPythonModel:
         self._max_samples = profile["window_max_samples"]
         self._fixed_s = int(parameters["fixed_ms"]) / 1000
         self._sleep_ratio = float(parameters["sleep_ratio"])
-        self._cancelled_file = Path(parameters["cancelled_file"])
+        self._marks = Path(parameters["marks"])
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         lengths = [len(_input(request, "AUDIO")) for request in requests]
@@ -52,9 +52,10 @@ class TritonPythonModel:
         return _words(length, "en" if language == "auto" else language)
 
     def _until_cancelled(self, request: Any) -> Any:
+        (self._marks / "waiting").touch()
         for _ in range(1000):
             if request.is_cancelled():
-                self._cancelled_file.touch()
+                (self._marks / "cancelled").touch()
                 return _failure(pb_utils.TritonError.CANCELLED, "cancelled")
             time.sleep(0.01)
         return _failure(pb_utils.TritonError.INTERNAL, "nobody cancelled")

@@ -67,16 +67,20 @@ dynamic_batching {
 
 
 def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0.0, fixed_ms: int = 0) -> Path:
-    """Write the sleeper's model repository entry, canary included. Returns the file that a cancelled window leaves."""
+    """Write the sleeper's model repository entry, canary included.
+
+    Returns a directory where a window in the language `x-wait` leaves the marks `waiting` and `cancelled`.
+    """
     entry = models_dir / name
     (entry / "1").mkdir(parents=True)
     (entry / "1" / "model.py").write_text(_MODEL.read_text())
-    cancelled_file = models_dir / f"{name}.cancelled"
+    marks = models_dir.parent / f"{name}.marks"
+    marks.mkdir()
     parameters = {
         "profile": SLEEPER_PROFILE.to_json(),
         "fixed_ms": str(fixed_ms),
         "sleep_ratio": str(sleep_ratio),
-        "cancelled_file": str(cancelled_file),
+        "marks": str(marks),
     }
     lines = [
         f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
@@ -85,7 +89,7 @@ def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0
     (entry / "config.pbtxt").write_text(_CONFIG % {"name": name, "parameters": "\n".join(lines)})
     samples = SLEEPER_CANARY_S * SAMPLE_RATE_HZ
     write_canary(entry, samples, [f"{samples}-{second}" for second in range(SLEEPER_CANARY_S)])
-    return cancelled_file
+    return marks
 
 
 def write_canary(entry: Path, samples: int, words: list[str]) -> None:

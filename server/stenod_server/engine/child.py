@@ -71,8 +71,9 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         # The stubs outlive their server for seconds, and hold the model's memory meanwhile.
-        while processes.kill(self._server_id):  # noqa: ASYNC110  the end of another's child raises no event
+        while stubs := processes.kill(self._server_id):
             await asyncio.sleep(0.02)
+            _reap(stubs)
         await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _read_log(self) -> None:
@@ -86,6 +87,13 @@ class Child:
                 if level != "debug":
                     self.problems.append(message)
                 _log.log(_NUMBERS[level], "triton_says", message=message)
+
+
+def _reap(pids: Sequence[int]) -> None:
+    """Orphans become children of process 1; in a container without an init that is stenod itself."""
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 _NUMBERS: Final = {"debug": 10, "warning": 30, "error": 40}

@@ -128,12 +128,16 @@ class EmbeddedTriton:
         self._supervisor = asyncio.create_task(self._supervise(), name="triton supervisor")
 
     async def stop(self) -> None:
-        """Let windows in flight finish within `grace_s`, then end every process. Idempotent."""
+        """Let windows in flight finish within `grace_s`, then end every process. Idempotent.
+
+        A `start` still on its way is ended by cancelling its task, not by this.
+        """
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
             self._supervisor = None
-        if self._running is not None:
+        # An idle Triton has nothing to finish, and would take 2 s to find that out: it is killed at once below.
+        if self._running is not None and self.engine.in_flight:
             await self._running.child.stop(self.settings.grace_s)
         if self._state is not TritonState.STOPPED:
             await self._clear_away()

@@ -5,6 +5,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -135,10 +136,18 @@ async def _until_answers(running: Running, server_id: str) -> None:
 
 
 async def _answers(running: Running, server_id: str) -> None:
-    """Triton opens its port once every model is loaded."""
-    while not await _accepts(running.port):  # noqa: ASYNC110  another process's port has no event
+    """Triton opens its port once every model is loaded. Raises _PortTaken when another Triton answers there.
+
+    Anything else that listens there is Triton's to notice: it ends when it cannot bind.
+    """
+    while True:
+        if await _accepts(running.port):
+            with suppress(Unavailable):
+                name = await _identity(running.url)
+                if name != server_id:
+                    raise _PortTaken(f"another Triton answers at {running.url}")
+                return
         await asyncio.sleep(_POLL_S)
-    await _require_identity(running.url, server_id)
 
 
 async def _accepts(port: int) -> bool:
@@ -150,16 +159,12 @@ async def _accepts(port: int) -> bool:
     return True
 
 
-async def _require_identity(url: str, server_id: str) -> None:
+async def _identity(url: str) -> str:
     target = Target(url, {})
     try:
-        name = (await target.identity()).name
-    except Unavailable as error:
-        raise _PortTaken(f"what answers at {url} is no Triton: {error.message}") from error
+        return (await target.identity()).name
     finally:
         await target.close()
-    if name != server_id:
-        raise _PortTaken(f"another Triton answers at {url}")
 
 
 def inherited_environment(source: dict[str, str], data_dir: Path) -> dict[str, str]:

@@ -26,6 +26,8 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
+    # Otherwise a new channel to an old address inherits the wait that an earlier channel's failures earned.
+    ("grpc.use_local_subchannel_pool", 1),
     # A Triton that comes back is found within a second, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),

@@ -46,6 +46,11 @@ class TritonEngine:
         self._turns = count()
         self._checked = asyncio.Event()
 
+    @property
+    def in_flight(self) -> int:
+        """Windows sent and not yet answered."""
+        return sum(target.in_flight for target in self._watches)
+
     async def start(self) -> None:
         """Open the channels and begin to check. Idempotent; waits for nothing."""
         await self.retarget(self._urls)

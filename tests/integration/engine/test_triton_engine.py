@@ -1,0 +1,107 @@
+"""One engine over one Triton or two: cancellation, balance, failure of one, batching."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from stenod_server.engine.embedded import EmbeddedTriton
+from stenod_server.engine.triton import TritonEngine
+from stenod_server.engine.watch import WatchOptions
+from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError
+from tests.integration.engine.conftest import MakeTriton, recognise
+from tests.support.eventually import eventually
+
+QUICK = WatchOptions(interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, control_timeout_s=1.0)
+
+
+async def test_a_cancelled_window_is_cancelled_inside_triton(make_triton: MakeTriton) -> None:
+    own = await make_triton()
+    window = asyncio.create_task(recognise(own.embedded.engine, language="x-wait"))
+    await eventually((own.marks / "waiting").exists)
+    window.cancel()
+    await asyncio.gather(window, return_exceptions=True)
+    assert window.cancelled()
+    await eventually((own.marks / "cancelled").exists)
+    assert own.embedded.engine.in_flight == 0
+
+
+async def test_windows_sent_together_are_batched(make_triton: MakeTriton) -> None:
+    own = await make_triton()
+    await asyncio.gather(*(recognise(own.embedded.engine, seconds=n % 3 + 1) for n in range(16)))
+    counts = await own.embedded.engine.batch_statistics()
+    assert max(counts) == 4
+    assert sum(size * executions for size, executions in counts.items()) >= 16
+
+
+@pytest.mark.parametrize("language", ["x-unordered", "x-short"])
+async def test_an_answer_beside_the_contract_is_refused(sleeper_triton: EmbeddedTriton, language: str) -> None:
+    with pytest.raises(ContractViolation):
+        await recognise(sleeper_triton.engine, seconds=3, language=language)
+
+
+async def test_a_failure_of_the_recogniser_is_passing(sleeper_triton: EmbeddedTriton) -> None:
+    with pytest.raises(EngineUnavailable, match="the recogniser failed"):
+        await recognise(sleeper_triton.engine, language="x-internal")
+
+
+async def test_two_tritons_share_the_windows_and_one_carries_on(make_triton: MakeTriton) -> None:
+    tritons = [await make_triton(), await make_triton()]
+    outcomes: list[tuple[str, StenodError | None]] = []
+    engine = TritonEngine(
+        [own.embedded.url for own in tritons],
+        options=QUICK,
+        on_check=lambda url, problem: outcomes.append((url, problem)),
+    )
+    await engine.start()
+    try:
+        await eventually(lambda: {url for url, _ in outcomes} == {own.embedded.url for own in tritons})
+        before = [await _windows_done(own.embedded.engine) for own in tritons]
+        await asyncio.gather(*(recognise(engine, language="de") for _ in range(32)))
+        gained = [await _windows_done(own.embedded.engine) - done for own, done in zip(tritons, before, strict=True)]
+        assert min(gained) >= 12
+
+        dead = tritons[0].embedded
+        os.kill(dead.pid, signal.SIGSTOP)  # neither answers nor closes its connections
+        await eventually(lambda: any(url == dead.url and problem for url, problem in outcomes))
+        await asyncio.gather(*(recognise(engine) for _ in range(8)))
+        assert engine.is_ready()
+
+        await eventually(lambda: len(tritons[0].states) == 4)  # its supervisor has replaced it
+        outcomes.clear()
+        await eventually(lambda: (tritons[0].embedded.url, None) in outcomes)  # and the engine takes it back
+    finally:
+        await engine.close()
+
+
+async def test_an_engine_without_triton_says_so_and_finds_it_later(make_triton: MakeTriton) -> None:
+    own = await make_triton(start=False)
+    engine = TritonEngine(["127.0.0.1:9"], options=QUICK)
+    await engine.start()
+    try:
+        with pytest.raises(EngineUnavailable):
+            await engine.wait_until_ready(1.0)
+        with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9"):
+            await recognise(engine)
+        await own.embedded.start()
+        await engine.retarget([own.embedded.url])
+        await engine.wait_until_ready(20.0)
+        await recognise(engine)
+    finally:
+        await engine.close()
+
+
+async def test_closing_ends_the_windows_in_flight(sleeper_triton: EmbeddedTriton) -> None:
+    engine = TritonEngine([sleeper_triton.url])
+    await engine.start()
+    await engine.wait_until_ready(20.0)
+    window = asyncio.create_task(recognise(engine, language="x-wait"))
+    await eventually(lambda: engine.in_flight == 1)
+    await engine.close()
+    await eventually(window.done)
+    assert isinstance(window.exception(), EngineUnavailable)
+
+
+async def _windows_done(engine: TritonEngine) -> int:
+    return sum(size * executions for size, executions in (await engine.batch_statistics()).items())

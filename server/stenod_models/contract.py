@@ -64,7 +64,7 @@ class RecognitionOptions:
         raw = json.loads(text) if text else {}
         if not isinstance(raw, dict):
             message = "OPTIONS must be a JSON object"
-            raise ValueError(message)
+            raise ValueError(message)  # noqa: TRY004 - one error for whatever is wrong with a request
         try:
             options = cls(**{**raw, "hotwords": tuple(raw.get("hotwords", ()))})
         except TypeError as error:

@@ -53,7 +53,8 @@ class Recogniser(Protocol):
     ) -> list[Recognition | None]:
         """Recognise windows as one batch.
 
-        `windows` holds int16 arrays of shape (samples,) at 16 000 Hz, 1 to `profile.max_batch_size` of them. A window's result depends on nothing but itself, `language` and `options`.
+        `windows` holds int16 arrays of shape (samples,) at 16 000 Hz, 1 to `profile.max_batch_size` of them.
+        A window's result depends on nothing but itself, `language` and `options`.
         `is_cancelled(i)` is polled between decoding steps; a cancelled window gives None. CPU- or GPU-bound, blocks.
 
         Raises:
@@ -62,5 +63,5 @@ class Recogniser(Protocol):
         ...
 
     def warm(self) -> None:
-        """Run every length bucket once, and the longest at the full batch, so that no request pays for it."""
+        """Run every length bucket once, and one at the full batch, so that no request pays for first use."""
         ...

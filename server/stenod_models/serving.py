@@ -80,7 +80,7 @@ class TritonPythonModel:
                 options=windows[0].key.options,
                 is_cancelled=lambda row: windows[row].request.is_cancelled(),
             )
-        except Exception as error:  # the seam to Triton: a window must not take its batch-mates down with it
+        except Exception as error:  # noqa: BLE001 - the seam to Triton: no window takes its batch-mates down
             if len(windows) > 1:
                 _log.exception("a batch of %d windows failed; recognising them one by one", len(windows))
                 return [self._recognise([window])[0] for window in windows]

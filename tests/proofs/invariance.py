@@ -91,7 +91,9 @@ def _compared(name: str, expected: Sequence[Recognition], found: Sequence[Recogn
     pairs = list(zip(expected, found, strict=True))
     texts = [one for one, other in pairs if [w.text for w in one.words] != [w.text for w in other.words]]
     words = [pair for one, other in pairs for pair in zip(one.words, other.words, strict=False)]
-    moved = sum((one.start_samples, one.end_samples) != (other.start_samples, other.end_samples) for one, other in words)
+    moved = sum(
+        (one.start_samples, one.end_samples) != (other.start_samples, other.end_samples) for one, other in words
+    )
     confidence = max((abs(one.confidence - other.confidence) for one, other in words), default=0.0)
     return Comparison(name, len(pairs), len(texts), moved, confidence)
 

@@ -42,7 +42,8 @@ def read_audio(path: Path) -> npt.NDArray[np.int16]:
     with av.open(str(path)) as container:
         frames = [*container.decode(audio=0), None]
         blocks = [block.to_ndarray()[0] for frame in frames for block in resampler.resample(frame)]
-    return np.concatenate(blocks).astype(np.int16)
+    audio: npt.NDArray[np.int16] = np.concatenate(blocks).astype(np.int16)
+    return audio
 
 
 def load_default_model(models_dir: Path, *, padding_frames: int = 0) -> MoonshineRecogniser:

@@ -1,1 +1,1 @@
-"""Builders of model repository entries: where weights come from, how graphs are written. Needs onnx; runs offline of Triton."""
+"""Builders of model repository entries: where weights come from, how graphs are written. Needs onnx, never Triton."""

@@ -61,7 +61,7 @@ CATALOGUE: Final[Mapping[str, CatalogueEntry]] = MappingProxyType(
                 source=moonshine.WHEEL.requirement,
                 download_bytes=91_000_000,
                 served=True,
-                revision=1,
+                revision=2,
                 build=moonshine.build,
             ),
             CatalogueEntry(

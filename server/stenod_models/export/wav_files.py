@@ -30,7 +30,8 @@ def decimated(samples: Int16Audio, factor: int) -> Int16Audio:
     offsets = np.arange(-reach, reach + 1)
     taps = np.sinc(offsets / factor) * np.hanning(len(offsets))
     smooth = np.convolve(samples.astype(np.float64), taps / taps.sum(), mode="same")
-    return np.clip(np.rint(smooth[::factor]), -32768, 32767).astype(np.int16)
+    clipped: Int16Audio = np.clip(np.rint(smooth[::factor]), -32768, 32767).astype(np.int16)
+    return clipped
 
 
 def write_16khz(path: Path, samples: Int16Audio) -> None:

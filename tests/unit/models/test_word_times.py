@@ -1,14 +1,16 @@
 import numpy as np
+import numpy.typing as npt
 
 from stenod_models.alignment.word_times import WordSpan, times_of_words
 
 HOP = 100
 
 
-def window(levels: list[int]) -> np.ndarray:
+def window(levels: list[int]) -> npt.NDArray[np.int16]:
     """One hop of an alternating signal per level."""
     signs = np.resize([1, -1], HOP)
-    return np.concatenate([level * signs for level in levels]).astype(np.int16)
+    audio: npt.NDArray[np.int16] = np.concatenate([level * signs for level in levels]).astype(np.int16)
+    return audio
 
 
 def test_words_are_shrunk_to_where_there_is_sound() -> None:

@@ -21,8 +21,8 @@ from stenod_models.families.moonshine.normalisation import EPSILON, quantised_no
 from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
 from stenod_models.families.moonshine.weights import MoonshineWeights
 
-# One spare channel per head carries the key mask: query 1 × key bias. So the attention needs no mask input and
-# runs as flash attention, which never stores the frames × frames scores. Four, to keep rows aligned.
+# One spare channel per head carries the key mask: query 1 times key bias. So the attention needs no mask input and
+# runs as flash attention, which never stores the frames by frames scores. Four, to keep rows aligned.
 _PADDED_HEAD_SIZE = arch.HEAD_SIZE + 4
 _MAX_FRAMES = 4096
 
@@ -54,7 +54,7 @@ def _positions(graph: GraphWriter, value: str) -> str:
 
 
 def _is_valid(graph: GraphWriter, features: str, samples: str) -> str:
-    """bool [batch, frames]."""
+    """Bool [batch, frames]."""
     frames = samples
     for kernel, stride in ((127, 64), (7, 3), (3, 2)):
         frames = _floor_div_plus_one(graph, frames, kernel, stride)
@@ -66,8 +66,8 @@ def _convolutions(graph: GraphWriter, weights: MoonshineWeights, audio: str, sam
     scaled = graph.op("Mul", graph.op("Cast", audio, to=FLOAT), graph.const(1 / 32768))
     hops = graph.op("Reshape", scaled, graph.ints(0, -1, 64))
     pieces = graph.op("Concat", graph.slice(hops, 1, 0, -1), _shifted(graph, hops, 1, 63), axis=2)
-    kernel = weights.floats["encoder.conv1.weight"].reshape(arch.WIDTH, -1).T
-    first = graph.op("Tanh", graph.op("MatMul", pieces, graph.weight("encoder.conv1.kernel", kernel)))
+    conv1 = weights.floats["encoder.conv1.weight"].reshape(arch.WIDTH, -1).T
+    first = graph.op("Tanh", graph.op("MatMul", pieces, graph.weight("encoder.conv1.kernel", conv1)))
 
     mean, inverse = _group_statistics(graph, first, samples)
     kernel, fixed, moving = _normalised_conv2(weights)
@@ -92,7 +92,8 @@ def _shifted(graph: GraphWriter, rows: str, first: int, width: int) -> str:
 
 def _flat_kernel(kernel: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """(outputs, inputs, taps) → (taps * inputs, outputs)."""
-    return kernel.astype(np.float64).transpose(2, 1, 0).reshape(-1, kernel.shape[0])
+    flat: npt.NDArray[np.float64] = kernel.astype(np.float64).transpose(2, 1, 0).reshape(-1, kernel.shape[0])
+    return flat
 
 
 def _grouped_product(

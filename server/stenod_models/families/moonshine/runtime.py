@@ -11,10 +11,10 @@ from stenod_models.alignment.word_times import WordSpan, times_of_words
 from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, RecognitionOptions
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.families.moonshine import architecture as arch
-from stenod_models.families.moonshine.sessions import Decoder, Encoder
 from stenod_models.families.moonshine.scratch import FloatArray
+from stenod_models.families.moonshine.sessions import Decoder, Encoder
 from stenod_models.families.moonshine.tokenizer import Tokenizer
-from stenod_models.recogniser import Int16Audio, Recognition, RecognisedWord
+from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
 _LANGUAGE: Final = "en"
 _TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
@@ -48,9 +48,12 @@ class MoonshineRecogniser:
         if any(len(window) > longest for window in windows):
             raise ValueError(f"a window is longer than {longest} samples")
         results: list[Recognition | None] = [_EMPTY] * len(windows)
-        audible = [index for index, window in enumerate(windows) if len(window) >= arch.MIN_SAMPLES]
         # Longest first: a batch sheds finished rows from its end.
-        audible.sort(key=lambda index: -len(windows[index]))
+        order = sorted(range(len(windows)), key=lambda index: -len(windows[index]))
+        wanted = [index for index in order if not is_cancelled(index)]
+        for index in set(order) - set(wanted):
+            results[index] = None
+        audible = [index for index in wanted if len(windows[index]) >= arch.MIN_SAMPLES]
         if audible:
             chosen = [windows[index] for index in audible]
             found = self._recognise(chosen, lambda row: is_cancelled(audible[row]))
@@ -72,7 +75,8 @@ class MoonshineRecogniser:
         noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
         for bucket in self.profile.length_buckets_samples:
             self._run([noise[:bucket]], lambda _row: False, cap=2)
-        self._run([noise] * self.profile.max_batch_size, lambda _row: False, cap=2)
+        shortest = noise[: self.profile.length_buckets_samples[0]]
+        self._run([shortest] * self.profile.max_batch_size, lambda _row: False, cap=2)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]
@@ -93,12 +97,7 @@ class MoonshineRecogniser:
         )
         return hypotheses, run.attention
 
-    def _words(
-        self,
-        window: Int16Audio,
-        hypothesis: Hypothesis,
-        attention: FloatArray,
-    ) -> Recognition:
+    def _words(self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray) -> Recognition:
         words = self._tokenizer.words(hypothesis.tokens)
         if not words:
             return _EMPTY

@@ -140,7 +140,8 @@ class DecoderRun:
 
     def _bind(self, rows: int) -> None:
         """Bind the first rows of everything. Past and present keys are the same memory: the fused attention appends
-        in place and copies nothing."""
+        in place and copies nothing.
+        """
         inputs: dict[str, npt.NDArray[Any]] = {
             "tokens": self._tokens[:rows],
             "past_lengths": self._past[:rows],

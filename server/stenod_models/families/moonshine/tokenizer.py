@@ -9,7 +9,7 @@ _SPACE: Final = "▁".encode()
 _FIRST_BYTE: Final = 3  # tokens 3 to 258 stand for one byte of UTF-8 each
 _FIRST_RESERVED: Final = 32_000  # <<ST_0>> and on: never text
 _LONG_LENGTH: Final = 128
-_CLOSING: Final = frozenset(".,!?;:…%)]}’”'\"")
+_CLOSING: Final = frozenset(".,!?;:\u2026%)]}\u201d\u2019'\"")
 
 
 @dataclass(frozen=True, slots=True)

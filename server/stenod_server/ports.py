@@ -187,7 +187,7 @@ class JobStore(Protocol):
     async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
         """Store a QUEUED job. With a `request_id` used before by the tenant, return that job instead.
 
-        Raises IdempotencyMismatch (other fingerprint), QueueFull.
+        Raises IdempotencyMismatch (other fingerprint), JobNotFound (that job was deleted since), QueueFull.
         """
         ...
 
@@ -200,7 +200,7 @@ class JobStore(Protocol):
         ...
 
     async def queued(self, *, limit: int) -> Sequence[Job]:
-        """The oldest QUEUED jobs of every tenant."""
+        """The foremost QUEUED jobs: every tenant's first (by priority, then age), then every tenant's second, …"""
         ...
 
     async def counts(self) -> Mapping[JobState, int]: ...
@@ -210,21 +210,24 @@ class JobStore(Protocol):
         ...
 
     async def release(self, job_id: str, *, now: datetime) -> Job | None:
-        """RUNNING → QUEUED, in its old place in the order."""
+        """RUNNING → QUEUED, in its old place in the order; → CANCELLED where that was requested meanwhile."""
         ...
 
     async def rescue(self, node: str, *, now: datetime) -> Sequence[Job]:
-        """RUNNING → QUEUED for every job this node held before it was restarted."""
+        """As `release`, for every job this node held before it was restarted."""
         ...
 
     async def record(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
-        """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once."""
+        """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once.
+
+        A segment under an index that is stored already replaces it. An error may be that of the report before.
+        """
         ...
 
     async def complete(
         self, job_id: str, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
     ) -> Job | None:
-        """RUNNING → SUCCEEDED with the last segments; the transcript is whole and durable on return."""
+        """RUNNING → SUCCEEDED with the last segments; the transcript is whole, final and durable on return."""
         ...
 
     async def fail(self, job_id: str, failure: Failure, *, now: datetime) -> Job | None: ...

@@ -1,0 +1,165 @@
+"""Any sequence of calls leaves the store where the transition table says, and nowhere else."""
+
+import asyncio
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from stenod_server.domain.job import TRANSITIONS, Failure, Job, JobEvent, JobState, Progress
+from stenod_server.errors import JobNotFound, JobRunning
+from stenod_server.store.open import open_store
+from tests.support.builders import START, make_info, make_job, make_segment
+
+NODE = "node-1"
+
+
+class JobStoreModel(RuleBasedStateMachine):
+    """Beside the store, a dictionary of what each job must be. Hypothesis is not async: it has a loop of its own."""
+
+    job_ids: Bundle[str] = Bundle("job_ids")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.directory = tempfile.TemporaryDirectory()
+        stores = self.runner.run(open_store(Path(self.directory.name), in_memory=True, gather_s=0.0))
+        self.stores, self.store = stores, stores.jobs
+        self.now = START
+        self.states: dict[str, JobState] = {}
+        self.cancelling: set[str] = set()
+        self.segments: dict[str, int] = {}
+        self.attempts: dict[str, int] = {}
+
+    def teardown(self) -> None:
+        self.runner.run(self.stores.close())
+        self.runner.close()
+        self.directory.cleanup()
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    @rule(target=job_ids)
+    def submit(self) -> str:
+        job = self.runner.run(self.store.submit(make_job(create_time=self._tick()), max_queued_jobs=100))
+        self.states[job.job_id] = JobState.QUEUED
+        self.segments[job.job_id] = self.attempts[job.job_id] = 0
+        return job.job_id
+
+    @rule(job_id=job_ids)
+    def claim(self, job_id: str) -> None:
+        job = self.runner.run(self.store.claim(job_id, node=NODE, now=self._tick()))
+        if self._moves(job, job_id, JobEvent.CLAIM):
+            self.segments[job_id] = 0
+            self.attempts[job_id] += 1
+
+    @rule(job_id=job_ids)
+    def record(self, job_id: str) -> None:
+        count = self.segments.get(job_id, 0) + 1
+        report = self.store.record(job_id, Progress(count, 100, count), [make_segment(count - 1, final=False)])
+        self.runner.run(report)
+        if self.states.get(job_id) is JobState.RUNNING:
+            self.segments[job_id] = count
+
+    @rule(job_id=job_ids)
+    def complete(self, job_id: str) -> None:
+        count = self.segments.get(job_id, 0) + 1
+        last = [make_segment(count - 1)]
+        job = self.runner.run(self.store.complete(job_id, make_info(), last, now=self._tick()))
+        if self._moves(job, job_id, JobEvent.COMPLETE):
+            self.segments[job_id] = count
+
+    @rule(job_id=job_ids)
+    def fail(self, job_id: str) -> None:
+        job = self.runner.run(self.store.fail(job_id, Failure("NO_AUDIO", "silence"), now=self._tick()))
+        self._moves(job, job_id, JobEvent.FAIL)
+
+    @rule(job_id=job_ids)
+    def cancelled(self, job_id: str) -> None:
+        job = self.runner.run(self.store.cancelled(job_id, now=self._tick()))
+        if self.states.get(job_id) is JobState.RUNNING:
+            self._moves(job, job_id, JobEvent.CANCEL)
+        else:
+            assert job is None
+
+    @rule(job_id=job_ids)
+    def release(self, job_id: str) -> None:
+        event = JobEvent.CANCEL if job_id in self.cancelling else JobEvent.RELEASE
+        job = self.runner.run(self.store.release(job_id, now=self._tick()))
+        if self.states.get(job_id) is JobState.RUNNING:
+            self._moves(job, job_id, event)
+        else:
+            assert job is None
+
+    @rule()
+    def rescue(self) -> None:
+        held = {job_id for job_id, state in self.states.items() if state is JobState.RUNNING}
+        rescued = self.runner.run(self.store.rescue(NODE, now=self._tick()))
+        assert {job.job_id for job in rescued} == held
+        for job in rescued:
+            event = JobEvent.CANCEL if job.job_id in self.cancelling else JobEvent.RESCUE
+            self._moves(job, job.job_id, event)
+
+    @rule(job_id=job_ids)
+    def request_cancel(self, job_id: str) -> None:
+        try:
+            job = self.runner.run(self.store.request_cancel("default", job_id, now=self._tick()))
+        except JobNotFound:
+            assert job_id not in self.states
+            return
+        if self.states[job_id] is JobState.RUNNING:
+            self.cancelling.add(job_id)
+            assert job.cancel_requested
+        elif self.states[job_id] is JobState.QUEUED:
+            self._moves(job, job_id, JobEvent.CANCEL)
+
+    @rule(job_id=job_ids)
+    def delete(self, job_id: str) -> None:
+        try:
+            self.runner.run(self.store.delete("default", job_id))
+        except JobNotFound:
+            assert job_id not in self.states
+        except JobRunning:
+            assert self.states[job_id] is JobState.RUNNING
+        else:
+            assert self.states.pop(job_id) is not JobState.RUNNING
+            del self.segments[job_id], self.attempts[job_id]
+            self.cancelling.discard(job_id)
+
+    # --- what must hold -------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_store_is_where_the_model_is(self) -> None:
+        self.runner.run(self._compare())
+
+    async def _compare(self) -> None:
+        wanted = dict.fromkeys(JobState, 0)
+        for state in self.states.values():
+            wanted[state] += 1
+        assert await self.store.counts() == wanted
+        for job_id, state in self.states.items():
+            segments = [segment async for segment in self.store.segments(job_id)]
+            assert [segment.index for segment in segments] == list(range(self.segments[job_id]))
+            assert all(segment.final for segment in segments) or state is not JobState.SUCCEEDED
+            job = await self.store.get("default", job_id)
+            assert (job.state, job.attempt) == (state, self.attempts[job_id])
+            assert job.cancel_requested == (job_id in self.cancelling)
+
+    def _moves(self, job: Job | None, job_id: str, event: JobEvent) -> bool:
+        """The call did what the table says: moved the job, or, where the table has no row, nothing."""
+        state = self.states.get(job_id)
+        target = TRANSITIONS.get((state, event)) if state else None
+        assert (job.state if job else None) is target
+        if target is None:
+            return False
+        self.states[job_id] = target
+        return True
+
+    def _tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+TestJobStoreModel = JobStoreModel.TestCase
+TestJobStoreModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

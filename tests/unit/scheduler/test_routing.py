@@ -1,0 +1,98 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from stenod_server.domain.job import JobConfig
+from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.errors import EngineUnavailable, ModelNotFound
+from stenod_server.ports import ModelProfile
+from stenod_server.scheduler.fingerprint import fingerprint
+from stenod_server.scheduler.routing import FRESH_S, Router, choose
+from tests.support.builders import FakeClock
+
+ENGLISH = replace(FAKE_PROFILE, model="english", languages=("en",))
+GERMAN = replace(FAKE_PROFILE, model="german", languages=("de", "de-CH"))
+MANY = replace(FAKE_PROFILE, model="many", languages=("de", "en", "fr"))
+LOADED = {profile.model: profile for profile in (ENGLISH, GERMAN, MANY)}
+
+
+@pytest.mark.parametrize(
+    ("language", "model", "default", "expected"),
+    [
+        ("en", "", "english", ("english", "en")),
+        ("auto", "", "english", ("english", "auto")),
+        ("de", "", "english", ("german", "de")),  # the default does not know it: the first by name that does
+        ("fr", "", "english", ("many", "fr")),
+        ("en-GB", "", "english", ("english", "en")),
+        ("de-ch", "", "english", ("german", "de-CH")),
+        ("EN", "many", "english", ("many", "en")),
+        ("auto", "", "absent", ("english", "auto")),
+    ],
+)
+def test_a_job_goes_to_a_model_that_knows_its_language(
+    language: str, model: str, default: str, expected: tuple[str, str]
+) -> None:
+    route = choose(LOADED, JobConfig(language=language, model=model), default)
+    assert (route.profile.model, route.language) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (JobConfig(model="absent"), "'absent'"),
+        (JobConfig(language="xx"), "xx"),
+        (JobConfig(model="english", language="fr"), "english for language fr"),
+    ],
+)
+def test_what_nobody_serves_is_not_found(config: JobConfig, named: str) -> None:
+    with pytest.raises(ModelNotFound, match=named):
+        choose(LOADED, config, "english")
+    with pytest.raises(ModelNotFound):
+        choose({}, config, "english")
+
+
+class CountingEngine(FakeEngine):
+    asked = 0
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        self.asked += 1
+        return await super().profiles()
+
+
+async def test_the_models_are_not_asked_for_with_every_job() -> None:
+    clock, engine = FakeClock(), CountingEngine([ENGLISH])
+    router = Router(engine, clock, default_model="english")
+    for _ in range(3):
+        await router.route(JobConfig(language="en"))
+    assert engine.asked == 1
+    clock.advance(FRESH_S + 1)
+    await router.route(JobConfig(language="en"))
+    assert engine.asked == 2
+
+
+async def test_a_model_that_was_just_loaded_is_found() -> None:
+    engine = FakeEngine([ENGLISH])
+    router = Router(engine, FakeClock(), default_model="english")
+    await router.route(JobConfig(language="en"))
+    engine._profiles["german"] = GERMAN
+    assert (await router.route(JobConfig(language="de"))).profile is GERMAN
+
+
+async def test_what_was_known_serves_while_the_recogniser_is_away() -> None:
+    clock, engine = FakeClock(), FakeEngine([ENGLISH])
+    router = Router(engine, clock, default_model="english")
+    await router.route(JobConfig(language="en"))
+    await engine.close()
+    clock.advance(60)
+    assert (await router.route(JobConfig(language="en"))).profile is ENGLISH
+    with pytest.raises(EngineUnavailable):
+        await Router(engine, clock, default_model="english").route(JobConfig(language="en"))
+
+
+def test_the_fingerprint_is_of_content_and_configuration() -> None:
+    config = JobConfig(language="en", tags=("a",), ttl=timedelta(hours=1))
+    assert fingerprint("00", config) == fingerprint("00", replace(config))
+    others = [replace(config, ttl=timedelta(hours=2)), replace(config, priority=1), replace(config, tags=("b",))]
+    assert len({fingerprint("00", c) for c in [config, *others]} | {fingerprint("01", config)}) == 5

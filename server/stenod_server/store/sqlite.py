@@ -138,14 +138,17 @@ async def open_sqlite(
 
 
 def _in_savepoint(connection: sa.Connection, operation: Operation) -> object:
-    """When SQLite has rolled the whole transaction back (a full disk), the savepoint is gone too: that error passes
-    through, and the batch fails as one.
+    """What the operation returns, or its error. Raises the error where the whole batch fails with it: on a full disk
+    SQLite rolls all of the transaction back, the savepoint too.
     """
     savepoint = connection.begin_nested()
     try:
         result: object = operation(connection)
     except Exception as error:  # noqa: BLE001  of this operation alone; its caller raises it
-        savepoint.rollback()
+        try:
+            savepoint.rollback()
+        except sa.exc.DBAPIError:
+            raise error from error.__cause__
         return error
     savepoint.commit()
     return result

@@ -1,0 +1,57 @@
+"""Rows are compact, readable, and give back what went in."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stenod_server.domain.transcript import Segment, Word
+from stenod_server.store import codec
+from stenod_server.store.tables import UtcDateTime
+from tests.support.builders import make_config, make_segment
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_LABEL = st.sampled_from(["", "en", "left", "S1"])
+_WORDS = st.builds(
+    Word, _TEXT, st.integers(0, 2**40), st.integers(0, 2**40),
+    st.integers(0, 10_000).map(lambda number: number / 10_000), _LABEL, _LABEL, _LABEL,
+)  # fmt: skip
+_SEGMENTS = st.builds(
+    Segment, st.integers(0, 2**31 - 1), st.lists(_WORDS, min_size=1, max_size=5).map(tuple),
+    _LABEL, _LABEL, _LABEL, st.booleans(),
+)  # fmt: skip
+
+
+class _Row:
+    """What the codec reads of a SQLAlchemy row."""
+
+    def __init__(self, mapping: dict[str, object]) -> None:
+        self._mapping = mapping
+
+
+@given(_SEGMENTS)
+def test_any_segment_is_read_as_it_was_written(segment: Segment) -> None:
+    assert codec.read_segment(_Row(codec.segment_row("job", segment))) == segment  # type: ignore[arg-type]
+
+
+def test_a_plain_word_is_four_entries() -> None:
+    row = codec.segment_row("job", make_segment(0, "so it"))
+    assert row["body"] == '{"words":[["so",0,1500,0.875],["it",1600,3100,0.875]]}'
+
+
+def test_confidence_is_rounded_to_four_digits() -> None:
+    word = replace(make_segment(0).words[0], confidence=0.123456789)
+    assert json.loads(codec.segment_row("job", Segment(0, (word,)))["body"])["words"][0][3] == 0.1235
+
+
+def test_equal_configs_are_equal_text() -> None:
+    assert codec.config_json(make_config(tags=("ü",))) == codec.config_json(make_config(tags=("ü",)))
+    assert list(json.loads(codec.config_json(make_config()))) == sorted(json.loads(codec.config_json(make_config())))
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        UtcDateTime().process_bind_param(datetime(2030, 1, 1), None)  # type: ignore[arg-type]  # noqa: DTZ001

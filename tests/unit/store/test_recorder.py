@@ -1,0 +1,136 @@
+"""Progress is gathered, stored in one go, and never lost to a passing fault."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import sqlalchemy as sa
+
+from stenod_server.domain.job import Job, Progress
+from stenod_server.errors import Broken, StenodError, StoreUnavailable
+from stenod_server.store.database import Database
+from stenod_server.store.jobs import SqlJobStore
+from stenod_server.store.migration import upgrade
+from stenod_server.store.sqlite import open_sqlite
+from tests.support.builders import START, make_info, make_job, make_segment
+
+T = TypeVar("T")
+NOT_BY_ITSELF_S = 3600.0
+
+
+class FaultyDatabase:
+    """Counts writes; fails the ones it is told to, before anything of them is done."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.writes = 0
+        self.faults: list[StenodError] = []
+        self.read, self.close = database.read, database.close
+
+    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+        self.writes += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        return await self._database.write(operation)
+
+
+@pytest.fixture
+async def database() -> FaultyDatabase:
+    return FaultyDatabase(await open_sqlite(None, upgrade))
+
+
+async def _running(store: SqlJobStore) -> Job:
+    job = await store.submit(make_job(), max_queued_jobs=100)
+    claimed = await store.claim(job.job_id, node="node-1", now=START)
+    assert claimed is not None
+    return claimed
+
+
+async def _indices(store: SqlJobStore, job: Job) -> list[int]:
+    return [segment.index async for segment in store.segments(job.job_id)]
+
+
+async def test_reports_of_many_jobs_are_one_write(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.01)
+    jobs = [await _running(store) for _ in range(10)]
+    before = database.writes
+    for index in range(5):
+        for job in jobs:
+            await store.record(job.job_id, Progress(index, 5, index + 1), [make_segment(index)])
+    assert [await _indices(store, job) for job in jobs] == [list(range(5))] * 10
+    assert database.writes == before + 1
+    await store.close()
+
+
+async def test_completing_carries_what_was_gathered_along(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=NOT_BY_ITSELF_S)
+    job = await _running(store)
+    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    before = database.writes
+    await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
+    assert await _indices(store, job) == [0, 1]
+    assert database.writes == before + 1
+    await store.close()
+
+
+async def test_closing_stores_what_was_gathered(tmp_path: Path) -> None:
+    store = SqlJobStore(await open_sqlite(tmp_path / "stenod.db", upgrade), gather_s=NOT_BY_ITSELF_S)
+    job = await _running(store)
+    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.close()
+    again = SqlJobStore(await open_sqlite(tmp_path / "stenod.db", upgrade))
+    assert await _indices(again, job) == [0]
+    await again.close()
+
+
+async def test_a_report_that_could_not_be_stored_comes_with_the_next_one(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.0)
+    job = await _running(store)
+    database.faults.append(StoreUnavailable("disk full"))
+    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    assert await _indices(store, job) == []
+    with pytest.raises(StoreUnavailable, match="disk full"):
+        await store.record(job.job_id, Progress(2, 5, 2), [make_segment(1)])
+    assert await _indices(store, job) == [0, 1]
+    await store.record(job.job_id, Progress(3, 5, 3), [make_segment(2)])
+    await store.close()
+
+
+async def test_a_transcript_has_no_hole_where_a_report_could_not_be_stored(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.0)
+    job = await _running(store)
+    database.faults.append(StoreUnavailable("disk full"))
+    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    assert await _indices(store, job) == []  # waited for the failing write
+    database.faults.append(StoreUnavailable("still full"))
+    with pytest.raises(StoreUnavailable, match="still full"):
+        await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
+    assert await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
+    assert await _indices(store, job) == [0, 1]
+    await store.close()
+
+
+async def test_one_job_whose_report_is_broken_spares_the_others(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.01)
+    broken, sound = await _running(store), await _running(store)
+    await store.record(broken.job_id, Progress(1, 5, 1), [make_segment(0, "half a \ud800 pair")])
+    await store.record(sound.job_id, Progress(1, 5, 1), [make_segment(0)])
+    assert await _indices(store, sound) == [0]
+    await store.record(sound.job_id, Progress(2, 5, 2), [make_segment(1)])
+    with pytest.raises(Broken):
+        await store.record(broken.job_id, Progress(2, 5, 2), [])
+    with pytest.raises(Broken):
+        await store.complete(broken.job_id, make_info(), [], now=START)
+    await store.close()
+
+
+async def test_a_report_under_way_is_not_overtaken_by_the_jobs_end(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.0)
+    jobs = [await _running(store) for _ in range(20)]
+    for job in jobs:
+        await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await asyncio.gather(*(store.complete(job.job_id, make_info(), [], now=START) for job in jobs))
+    assert [await _indices(store, job) for job in jobs] == [[0]] * 20
+    await store.close()

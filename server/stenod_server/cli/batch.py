@@ -112,11 +112,12 @@ class Batch:
         if job is None:
             return
         try:
-            async for piece in self._client.rendered(job.job_id, self._plan.form.value):
-                sys.stdout.write(piece)
+            with self._display.set_aside():
+                async for piece in self._client.rendered(job.job_id, self._plan.form.value):
+                    sys.stdout.write(piece)
+                sys.stdout.flush()
         except stenod.StenodError as error:
             self._fail(file, error)
-        sys.stdout.flush()
 
     def _fail(self, file: str, error: Exception) -> None:
         self._failed_count += 1

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -52,14 +53,14 @@ class BatchDisplay:
 
     def started(self, file: str) -> None:
         if self._bars:
-            self._tasks[file] = self._bars.add_task(f"{file}: sending", total=None, speed="")
+            self._tasks[file] = self._bars.add_task(f"{_short(file)}: sending", total=None, speed="")
 
     def update(self, file: str, job: "stenod.Job") -> None:
         if self._bars:
             ratio = job.progress_ratio if job.state == "RUNNING" else None
             self._bars.update(
                 self._tasks[file],
-                description=f"{file}: {job.state.lower()}",
+                description=f"{_short(file)}: {job.state.lower()}",
                 total=1.0 if ratio is not None else None,
                 completed=ratio or 0.0,
                 speed=_speed(job.done_s, (job.proto.update_time.ToNanoseconds() - _start_ns(job)) / 1e9),
@@ -73,6 +74,18 @@ class BatchDisplay:
 
     def failed(self, file: str, reason: str) -> None:
         self._end(file, f"{file}: {reason}")
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """The context in which a terminal is free for other text."""
+        if not self._bars or not sys.stdout.isatty():
+            yield
+            return
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def finish(self, failed_count: int) -> None:
         """The last line; of a single file everything is said already."""
@@ -106,7 +119,13 @@ def _bars() -> "Progress":
         TextColumn("{task.fields[speed]}"),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # rich would send transcripts to standard error, too
     )
+
+
+def _short(file: str) -> str:
+    """A name that leaves room for the bar."""
+    return Path(file).name[-40:]
 
 
 def _start_ns(job: "stenod.Job") -> int:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.client.scripted import Script, scripted_server
 
+COMMAND = (sys.executable, "-m", "stenod_server")
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -25,9 +27,7 @@ async def run_stenod(*arguments: str, stdin: bytes = b"", **environment: str) ->
     """Run the command as a user does, as a process of its own."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("STENOD_")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "stenod_server",
+        *COMMAND,
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

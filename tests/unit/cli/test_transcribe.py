@@ -1,10 +1,13 @@
+import asyncio
+import os
+import pty
 from pathlib import Path
 
 import pytest
 from google.rpc import code_pb2
 
 from stenod.v1 import job_pb2
-from tests.unit.cli.conftest import Stenod, run_stenod
+from tests.unit.cli.conftest import COMMAND, Stenod, run_stenod
 from tests.unit.client.scripted import Script, make_status
 
 
@@ -26,6 +29,38 @@ async def test_transcripts_go_to_standard_output_in_order_and_nothing_else_does(
     ]
     assert f"{recordings / 'a.wav'}: 15.0 s of audio in 2.0 s, 7.5 x real time" in ended.err
     assert "2 of 2 files transcribed: 30.0 s of audio" in ended.err
+
+
+async def test_bars_on_a_terminal_leave_standard_output_alone(
+    address: str, script: Script, recordings: Path, tmp_path: Path
+) -> None:
+    terminal, its_other_end = pty.openpty()
+    with (tmp_path / "out").open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "transcribe", str(recordings / "a.wav"), "--server", address, stdout=out, stderr=its_other_end
+        )
+        assert await process.wait() == 0
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    os.close(its_other_end)
+
+    assert "━" in shown
+    assert "a.wav: 15.0 s of audio" in shown
+    assert (tmp_path / "out").read_text().count("\n") == script.segment_count
+
+
+async def test_a_reader_that_has_gone_ends_the_command_quietly(address: str, recordings: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "transcribe", str(recordings / "a.wav"), "--server", address, stdout=write_end, stderr=-1
+    )
+    os.close(write_end)
+    _, err = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"Traceback" not in err
+    assert b"Exception" not in err
 
 
 async def test_one_file_s_failure_is_told_by_name_and_stops_no_other(

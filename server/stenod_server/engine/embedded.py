@@ -23,6 +23,8 @@ from stenod_server.errors import Broken, StenodError, TritonFailed
 
 # One failed check may be a hiccup (and a check of a hung Triton takes its time to fail); two in a row are not.
 _FAILED_CHECKS_BEFORE_RESTART: Final = 2
+_FIRST_CHECKS: Final = 3  # of a new Triton, before it is given up
+_TOLD_LINES: Final = 4  # of its log, in the error that says so
 _STABLE_S: Final = 60.0  # a Triton that ran for so long earns a quick restart again
 
 Progress = Callable[[str, float], None]
@@ -172,12 +174,13 @@ class EmbeddedTriton:
         _log.info("triton_started", url=running.url, pid=running.child.pid, models=list(settings.models))
 
     async def _until_heard(self, running: Running) -> None:
-        while True:
+        for left in reversed(range(_FIRST_CHECKS)):
             problem = await self._next_check(running)
             if problem is None:
                 return
-            if isinstance(problem, Broken):
-                raise TritonFailed(f"Triton runs, but not as it should: {problem.message}") from problem
+            if isinstance(problem, Broken) or not left:  # wrong words stay wrong
+                said = list(running.child.problems)[-_TOLD_LINES:]
+                raise TritonFailed("; ".join([f"Triton runs, but not as it should: {problem.message}", *said]))
 
     async def _next_check(self, running: Running) -> StenodError | None:
         """The outcome of the engine's next check. Raises TritonFailed when the process ends first."""

@@ -121,6 +121,15 @@ async def test_a_model_that_does_not_load_says_why(make_triton: MakeTriton) -> N
         await own.embedded.start()
 
 
+async def test_a_recogniser_that_fails_every_window_is_never_ready(make_triton: MakeTriton) -> None:
+    own = await make_triton(start=False)
+    model = own.root / "models" / SLEEPER / "1" / "model.py"
+    model.write_text(model.read_text().replace("lengths = [", "raise RuntimeError('no luck')\n        lengths = ["))
+    with pytest.raises(TritonFailed, match=r"Triton runs, but not as it should.*no luck"):
+        await own.embedded.start()
+    assert own.states == [TritonState.STARTING, TritonState.STOPPED]
+
+
 async def test_a_missing_model_is_refused_before_anything_starts(make_triton: MakeTriton) -> None:
     own = await make_triton(start=False, models=[SLEEPER, "absent"])
     with pytest.raises(TritonFailed, match="stenod models add absent"):

@@ -126,6 +126,11 @@ def test_vtt_escapes_text_and_names_the_speaker() -> None:
     assert "\n<v A&gt;B>&lt;b&gt; &amp; co\n" in text
 
 
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_an_arrow_in_the_text_is_not_taken_for_a_time_line(form: str) -> None:
+    assert rendered([make_segment("a --> b")], form).count("-->") == 1
+
+
 def test_silence_gives_no_cues() -> None:
     assert (rendered([], "srt"), rendered([], "vtt")) == ("", "WEBVTT\n\n")
 

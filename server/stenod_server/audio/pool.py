@@ -1,11 +1,17 @@
 """The audio front end of the server: a bounded set of worker processes that are leased, reused, killed and replaced."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
+from stenod_server.audio.messages import Item, WorkerOptions
+from stenod_server.audio.process import WorkerProcess, is_last
+from stenod_server.errors import DecoderDied
+from stenod_server.ports import WindowPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,17 +31,133 @@ class AudioPoolSettings:
     memory_limit_bytes: int = 0  # RLIMIT_AS of a worker; 0 = none
 
 
+class _Recording:
+    """The items of one recording, read from the worker that has it."""
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self._worker = worker
+        self._is_over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Item:
+        if self._is_over:
+            raise StopAsyncIteration
+        try:
+            item = await self._worker.next_item()
+        except BaseException:  # whatever it was, there is nothing more to come
+            self._is_over = True
+            raise
+        self._is_over = is_last(item)
+        return item
+
+
 class AudioWorkerPool:
-    """Implements `ports.AudioFrontEnd`. Starts no process before the first recording; `close` ends them all."""
+    """Implements `ports.AudioFrontEnd`. Starts no process before `start` or the first recording."""
 
     def __init__(self, settings: AudioPoolSettings) -> None:
         self._settings = settings
+        self._slots = asyncio.Semaphore(settings.max_workers)
+        self._idle: list[WorkerProcess] = []  # the one used last is taken first, so that the others can go
+        self._leased: set[WorkerProcess] = set()
+        self._exits: dict[WorkerProcess, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
-    def windows(
-        self, path: Path, plan: WindowPlan
-    ) -> AbstractAsyncContextManager[AsyncIterator[Window | AudioProgress | AudioSummary]]:
-        """See `ports.AudioFrontEnd.windows`."""
-        raise NotImplementedError
+    async def start(self) -> None:
+        """Start the workers that are always there, so that the first recording need not wait. Raises DecoderDied."""
+        while len(self._idle) + len(self._leased) < self._wanted_idle():
+            self._park(await self._spawn())
+
+    @asynccontextmanager
+    async def windows(self, path: Path, plan: WindowPlan) -> AsyncIterator[AsyncIterator[Item]]:
+        """See `ports.AudioFrontEnd.windows`. Waits for a worker, in order of arrival."""
+        async with self._slots:
+            worker = await self._lease()
+            try:
+                await worker.begin(path, plan)
+                yield _Recording(worker)
+            finally:
+                self._give_back(worker)
 
     async def close(self) -> None:
         """Kill every worker. Recordings in work end with DecoderDied. Idempotent."""
+        self._is_closed = True
+        for worker in (*self._idle, *self._leased):
+            self._discard(worker)
+        self._idle.clear()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes of now, idle ones first."""
+        return tuple(worker.pid for worker in (*self._idle, *self._leased))
+
+    def _wanted_idle(self) -> int:
+        return min(self._settings.min_idle_workers, self._settings.max_workers)
+
+    async def _lease(self) -> WorkerProcess:
+        if self._is_closed:
+            raise DecoderDied("the audio workers are stopped")
+        worker = None
+        while self._idle and worker is None:
+            candidate = self._idle.pop()
+            self._keep(candidate)
+            if candidate.is_alive:
+                worker = candidate
+            else:  # killed while it waited, by somebody else or for want of memory
+                self._discard(candidate)
+        worker = worker or await self._spawn()
+        self._leased.add(worker)
+        return worker
+
+    async def _spawn(self) -> WorkerProcess:
+        options = WorkerOptions(
+            vad_path=str(self._settings.vad_path),
+            parent_pid=os.getpid(),
+            nice=self._settings.nice,
+            memory_limit_bytes=self._settings.memory_limit_bytes,
+        )
+        return await WorkerProcess.spawn(options, stall_timeout_s=self._settings.stall_timeout_s)
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        self._leased.discard(worker)
+        is_worn = worker.recordings >= self._settings.recordings_per_worker
+        if worker.is_free and worker.is_alive and not is_worn and not self._is_closed:
+            self._park(worker)
+            return
+        self._discard(worker)
+        if not self._is_closed:
+            self._in_background(self._replace())
+
+    def _park(self, worker: WorkerProcess) -> None:
+        self._idle.append(worker)
+        loop = asyncio.get_running_loop()
+        self._exits[worker] = loop.call_later(self._settings.idle_exit_s, self._retire, worker)
+
+    def _keep(self, worker: WorkerProcess) -> None:
+        self._exits.pop(worker).cancel()
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        if len(self._idle) > self._wanted_idle():
+            self._idle.remove(worker)
+            self._discard(worker)
+
+    def _discard(self, worker: WorkerProcess) -> None:
+        if worker in self._exits:
+            self._keep(worker)
+        worker.kill()
+        self._in_background(worker.reap())
+
+    async def _replace(self) -> None:
+        with suppress(DecoderDied):  # the next recording says so, to somebody who can act on it
+            if len(self._idle) + len(self._leased) < self._wanted_idle():
+                worker = await self._spawn()
+                self._discard(worker) if self._is_closed else self._park(worker)
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,132 @@
+"""The server's side of one worker process: requests in, items out, killed rather than asked to stop."""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from stenod_server.audio import messages
+from stenod_server.errors import DecoderDied
+from stenod_server.ports import AudioSummary, WindowPlan
+
+_log = structlog.get_logger()
+
+_READ_AHEAD_BYTES: Final = 512 * 1024  # asyncio reads up to twice this before it lets the pipe fill up
+_TAIL_LINES: Final = 20
+_ENVIRONMENT: Final = {
+    # One core per worker; and one malloc arena, or memory freed by one thread is not found by another.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+class WorkerProcess:
+    """Made by `spawn`. `is_free`: it waits for a recording. `recordings` counts those it was given."""
+
+    def __init__(self, process: asyncio.subprocess.Process, *, stall_timeout_s: float) -> None:
+        self._process = process
+        self._stall_timeout_s = stall_timeout_s
+        self._complaints: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._listener = asyncio.create_task(self._listen(), name="audio worker's complaints")
+        self.is_free = True
+        self.recordings = 0
+
+    @classmethod
+    async def spawn(cls, options: messages.WorkerOptions, *, stall_timeout_s: float) -> Self:
+        """Start a process. Raises DecoderDied where the machine gives none."""
+        command = (sys.executable, "-m", "stenod_server.audio.worker", options.to_argument())
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, **_ENVIRONMENT},
+                limit=_READ_AHEAD_BYTES,
+                start_new_session=True,  # a Ctrl-C at the terminal is the server's to handle
+            )
+        except OSError as exc:
+            raise DecoderDied(f"an audio worker cannot be started: {exc}") from exc
+        return cls(process, stall_timeout_s=stall_timeout_s)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def begin(self, path: Path, plan: WindowPlan) -> None:
+        """Give it a recording. Raises DecoderDied."""
+        assert self._process.stdin is not None  # noqa: S101  for mypy: it is a pipe
+        self.is_free = False
+        self.recordings += 1
+        try:
+            self._process.stdin.write(messages.encode_request(path, plan))
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as exc:
+            raise await self._died() from exc
+
+    async def next_item(self) -> messages.Item:
+        """The next item of the recording; after the summary it is free again.
+
+        Raises UnsupportedMedia, NoAudio, LimitExceeded (it is free again), DecoderDied (it is not).
+        """
+        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
+        try:
+            async with asyncio.timeout(self._stall_timeout_s):
+                kind, length = messages.HEADER.unpack(await self._process.stdout.readexactly(messages.HEADER.size))
+                if length > messages.MAX_PAYLOAD_BYTES:
+                    raise DecoderDied(f"an audio worker sent a frame of {length} bytes")
+                payload = await self._process.stdout.readexactly(length)
+        except asyncio.IncompleteReadError as exc:
+            raise await self._died() from exc
+        except TimeoutError as exc:
+            raise DecoderDied(f"an audio worker said nothing for {self._stall_timeout_s:g} s") from exc
+        self.is_free = kind in {b"S", b"F"}
+        try:
+            item = messages.decode(kind, payload)
+        except messages.MalformedMessage as exc:
+            self.is_free = False
+            raise DecoderDied(f"an audio worker broke the protocol: {exc}") from exc
+        return item
+
+    def kill(self) -> None:
+        """SIGKILL; `reap` must follow. Idempotent."""
+        self.is_free = False
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def reap(self) -> None:
+        """Wait until nothing is left of it."""
+        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
+        assert self._process.stdin is not None  # noqa: S101  for mypy: it is a pipe
+        self._process.stdin.close()
+        # A reader that stopped reading for back-pressure would never see the end.
+        while await self._process.stdout.read(_READ_AHEAD_BYTES):
+            pass
+        await self._process.wait()
+        await asyncio.gather(self._listener, return_exceptions=True)
+
+    async def _died(self) -> DecoderDied:
+        status = await self._process.wait()
+        await asyncio.gather(self._listener, return_exceptions=True)
+        _log.warning("audio_worker_died", pid=self.pid, status=status, said=list(self._complaints))
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        return DecoderDied(f"an audio worker {how}")
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101  for mypy: it is a pipe
+        while chunk := await self._process.stderr.read(4096):
+            self._complaints.extend(chunk.decode(errors="replace").splitlines())
+
+
+def is_last(item: messages.Item) -> bool:
+    return isinstance(item, AudioSummary)

@@ -1,0 +1,63 @@
+"""A process that turns recordings into windows, one after the other: `python -m stenod_server.audio.worker OPTIONS`.
+
+Requests come as lines on standard input, answers go out as frames on standard output; when the pipe is full it waits,
+which is all the back-pressure there is. It ends when its input does, and dies with its parent.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+from stenod_server.audio.confinement import confine, tie_to_parent
+from stenod_server.audio.front_end import recording
+from stenod_server.audio.messages import Item, WorkerOptions, decode_request, encode
+from stenod_server.audio.vad import Silero, SpeechModel
+from stenod_server.errors import DecoderDied, StenodError
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, model: SpeechModel) -> None:
+    """Answer every request until the input ends."""
+    for line in requests:
+        _answer(line, answers, model)
+
+
+def _answer(line: bytes, answers: BinaryIO, model: SpeechModel) -> None:
+    try:
+        path, plan = decode_request(line)
+        for item in recording(path, plan, model):
+            _send(answers, item)
+    except StenodError as error:
+        _send(answers, error)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as exc:  # noqa: BLE001  a supervisor: whatever a file does to us, the next one is served
+        traceback.print_exc()
+        _send(answers, DecoderDied(f"the decoder failed: {type(exc).__name__}"))
+
+
+def _send(answers: BinaryIO, item: Item | StenodError) -> None:
+    head, audio = encode(item)
+    answers.write(head)
+    if audio is not None:
+        answers.write(audio.data)
+    answers.flush()
+
+
+def main(argument: str) -> None:
+    options = WorkerOptions.from_argument(argument)
+    tie_to_parent(options.parent_pid)
+    # What a library prints must not come between the frames.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    model = Silero(Path(options.vad_path))
+    confine(nice=options.nice, memory_limit_bytes=options.memory_limit_bytes)
+    try:
+        serve(sys.stdin.buffer, answers, model)
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)  # nobody listens: no flush, no farewell
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,5 +1,6 @@
 """`stenod models`: the models that a server with its own Triton loads."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,6 +68,23 @@ def remove_model(name: Name, data_dir: DataDir = _DATA_DIR, models_dir: ModelsDi
         fail(str(error))
     if not removed:
         fail(f"there is no model {name} in {path}")
+
+
+def add_missing(models_path: Path, names: Iterable[str]) -> None:
+    """Build those of the catalogue's models that a server is about to need and that are not here."""
+    from stenod_server.cli.progress import phases
+
+    missing = [name for name in names if not (models_path / name).is_dir()]
+    if not missing:
+        return  # without a look at the catalogue: it takes the extra `embedded`
+    catalogue, build_error = _catalogue()
+    for name in missing:
+        if name in catalogue.CATALOGUE:
+            try:
+                with phases(name) as show:
+                    catalogue.add(name, models_path, progress=show)
+            except build_error as error:
+                fail(str(error))
 
 
 def _catalogue() -> tuple[Any, type[Exception]]:

@@ -2,6 +2,7 @@
 """`stenod serve`: every setting as an option; what is not given comes from the environment, the file or the default."""
 
 import asyncio
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stenod_server.cli.connection import fail
+from stenod_server.cli.models import add_missing
 
 if TYPE_CHECKING:
     from stenod_server.app import Node
@@ -115,20 +117,28 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
     except (ValueError, OSError) as error:
         fail(str(error))
 
+    add_missing(chosen.models_path, ["silero-vad"] if chosen.triton_url else ["silero-vad", chosen.model])
+
     from stenod_server import app  # the whole server: not before the settings are known to be good
 
-    try:
-        with phases("stenod") as show:
-            return asyncio.run(app.run(chosen, show, _announce))
-    except StenodError as error:
-        fail(error.message)
+    with ExitStack() as bars:
+        show = bars.enter_context(phases("stenod"))
+
+        def announce(node: "Node") -> None:
+            bars.close()  # the bar has told all it knows; from here on the terminal is the log's
+            _announce(node)
+
+        try:
+            return asyncio.run(app.run(chosen, show, announce))
+        except StenodError as error:
+            fail(error.message)
 
 
 def _announce(node: "Node") -> None:
     """The line that scripts wait for."""
     typer.echo(
-        f"READY grpc={node.address} metrics={node.metrics_address or 'off'} health={node.health_address or 'off'} "
-        f"engines={node.max_engines}"
+        f"READY grpc={node.address} metrics={node.metrics_address} health={node.health_address} "
+        f"model={node.model} engines={node.max_engines}"
     )
 
 

@@ -19,7 +19,7 @@ import structlog
 from stenod_server.domain.capacity import SpeedMeter
 from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.ordering import FairQueue
-from stenod_server.errors import StoreUnavailable
+from stenod_server.errors import JobNotFound, StoreUnavailable
 from stenod_server.scheduler.executor import Ended, Executor, Running
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
@@ -201,6 +201,7 @@ class Dispatcher:
         self._claiming, self._early_stop = job.job_id, None
         try:
             claimed = await self._adapters.store.claim(job.job_id, node=self._options.node, now=now)
+            claimed = claimed or await self._claimed_before(job)
         except BaseException:
             self._slots.release(job.job_id)
             self._waiting.add(job)
@@ -216,6 +217,15 @@ class Dispatcher:
         self._observer.claimed(claimed, waited_s=waited_s)
         self._updates.publish(claimed)
         self._start(claimed)
+
+    async def _claimed_before(self, job: Job) -> Job | None:
+        """The job where it is ours already: the store took our claim, and its answer was lost."""
+        try:
+            now = await self._adapters.store.get(job.tenant, job.job_id)
+        except JobNotFound:
+            return None
+        ours = now.state is JobState.RUNNING and now.node == self._options.node and job.job_id not in self._running
+        return now if ours else None
 
     def _start(self, job: Job) -> None:
         self.speed.started(self._adapters.clock.monotonic_s())

@@ -37,6 +37,6 @@ class SchedulerOptions:
     max_overtakes: int = 8  # smaller jobs that may start before one that waits for its engines
     largest_node_engines: int = 0  # in a cluster: more than this can never run; 0: this node is all there is
     poll_s: float = 0.5  # how soon a change nobody announced is seen: the engine is ready, another node submitted
-    watch_poll_s: float = 2.0  # how soon a watch sees what another node did
+    watch_poll_s: float = 5.0  # how soon a watch sees what another node did
     record_interval_s: float = 0.5  # progress and segments of a job are stored at most this often
     capacity_interval_s: float = 0.1  # WatchCapacity tells at most this often

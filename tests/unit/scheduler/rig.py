@@ -9,6 +9,7 @@ from typing import Any
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.fake import FakeEngine
+from stenod_server.ports import JobStore
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.store.open import Stores, open_store
@@ -109,15 +110,21 @@ async def open_rig(
     engine: FakeEngine | None = None,
     front_end: ScriptedFrontEnd | None = None,
     stores: Stores | None = None,
+    around: Callable[[JobStore], JobStore] = lambda store: store,
     start: bool = True,
     **options: Any,
 ) -> AsyncIterator[Rig]:
-    """`stores`: those of another rig, which owns them. A recording has three windows of two seconds."""
+    """`stores`: those of another rig, which owns them; `around`: what the scheduler gets instead of the job store.
+
+    A recording has three windows of two seconds.
+    """
     own_stores = stores or await open_store(data_dir, in_memory=True, gather_s=0.0)
     engine = engine or FakeEngine()
     front_end = front_end or ScriptedFrontEnd(make_windows(3))
     clock, seen = FakeClock(), Seen()
-    adapters = Adapters(store=own_stores.jobs, blobs=own_stores.blobs, engine=engine, front_end=front_end, clock=clock)
+    adapters = Adapters(
+        store=around(own_stores.jobs), blobs=own_stores.blobs, engine=engine, front_end=front_end, clock=clock
+    )
     scheduler = Scheduler(adapters, replace(OPTIONS, **options), seen)
     try:
         if start:

@@ -1,6 +1,5 @@
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,9 +25,11 @@ def _gated() -> FakeEngine:
     return engine
 
 
-async def _outcomes(rig: Rig, *asked: int, **more: Any) -> list[Job | BaseException]:
-    """Submits that race."""
-    return await asyncio.gather(*(rig.submit(parallel_engines=n, **more) for n in asked), return_exceptions=True)
+async def _outcomes(rig: Rig, *asked: int) -> list[Job | BaseException]:
+    """Submits that race: their media is there, so that nothing keeps them apart."""
+    media = [await rig.media() for _ in asked]
+    calls = (rig.submit(parallel_engines=n, media=m) for n, m in zip(asked, media, strict=True))
+    return await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_reject_mode_accepts_what_is_free_and_refuses_the_rest_with_the_numbers(tmp_path: Path) -> None:
@@ -67,8 +68,9 @@ async def test_racing_submits_cannot_both_have_the_last_engine(tmp_path: Path, a
 
 async def test_a_job_may_be_submitted_as_soon_as_the_last_one_is_seen_to_end(tmp_path: Path) -> None:
     async with open_rig(tmp_path, max_engines=2, admission=Admission.REJECT) as rig:
-        for _ in range(20):
-            job = await rig.submit(parallel_engines=2)
+        media = [await rig.media() for _ in range(20)]
+        for each in media:
+            job = await rig.submit(parallel_engines=2, media=each)
             await rig.scheduler.wait(TENANT, job.job_id)
 
 

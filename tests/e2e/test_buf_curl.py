@@ -45,7 +45,7 @@ def _messages(text: str) -> list[dict[str, Any]]:
 
 
 async def test_buf_curl_submits_watches_and_fetches(server_address: str, built_models_dir: Path) -> None:
-    recording = built_models_dir / DEFAULT_MODEL / "samples" / "two_cities.wav"
+    recording = built_models_dir / DEFAULT_MODEL / "canary.wav"
     inline = base64.b64encode(recording.read_bytes()).decode()
     request = {"media": {"inline": inline, "fileName": recording.name}, "config": {"language": "en"}}
     [submitted] = await _call(server_address, "SubmitJob", request)

@@ -55,17 +55,18 @@ async def test_every_format_tells_the_same_words(client: stenod.Client, two_citi
         assert max(len(line) for line in lines) <= 37
 
 
-async def test_one_call_transcribes_short_audio(server: RunningServer, two_cities: Path) -> None:
+async def test_one_call_transcribes_short_audio(server: RunningServer, built_models_dir: Path) -> None:
+    short = built_models_dir / DEFAULT_MODEL / "canary.wav"  # the first ten seconds
     async with grpc.aio.insecure_channel(server.address) as channel:
         stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
         config = job_pb2.JobConfig()
-        config.start_offset.FromSeconds(5)
-        config.end_offset.FromSeconds(15)
-        request = pb.TranscribeRequest(media=media_pb2.MediaSource(inline=two_cities.read_bytes()), config=config)
+        config.start_offset.FromSeconds(2)
+        config.end_offset.FromSeconds(8)
+        request = pb.TranscribeRequest(media=media_pb2.MediaSource(inline=short.read_bytes()), config=config)
         response = await stub.Transcribe(request)
         words = [word for segment in response.segments for word in segment.words]
-        assert words[0].start_offset.ToNanoseconds() >= 5e9
-        assert words[-1].end_offset.ToNanoseconds() <= 15e9
+        assert words[0].start_offset.ToNanoseconds() >= 2e9
+        assert words[-1].end_offset.ToNanoseconds() <= 8e9
         request.format = transcript_pb2.TRANSCRIPT_FORMAT_TXT
         rendered = await stub.Transcribe(request)
         assert rendered.rendered.split() == [word.text for word in words]

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from stenod._retry import Patience, RetryPolicy
-from stenod.errors import Unavailable, rpc_errors
+from stenod.errors import Busy, Unavailable, rpc_errors
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
 
 MIB: Final = 1024**2
@@ -42,6 +43,13 @@ class Connection:
                 return await self.call(method, request)
             except Unavailable as error:
                 await patience.wait(error)
+            except Busy as error:
+                await patience.wait_for_room(error)
+
+    async def health(self, service: str) -> bool:
+        request = health_pb2.HealthCheckRequest(service=service)
+        response = await self.call(health_pb2_grpc.HealthStub(self.channel).Check, request)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def stream(self, method: Any, request: Message) -> AsyncGenerator[Any, None]:
         """One request, many responses. Leaving early cancels the call."""

@@ -1,11 +1,14 @@
-"""When to try again: only after UNAVAILABLE (AIP-194), ever more slowly, with jitter, and not for ever."""
+"""When to try again: after UNAVAILABLE alone (AIP-194), ever more slowly, with jitter, and not for ever.
+
+A server that is full is asked again only by those who chose to wait.
+"""
 
 import asyncio
 import random
 import time
 from dataclasses import dataclass
 
-from stenod.errors import Unavailable
+from stenod.errors import Busy, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +18,14 @@ class RetryPolicy:
     A call that has reached nobody yet is tried `attempts` times. What is under way (an upload, a watch) survives an
     outage of `outage_s` seconds, so that a server can restart under it. Before each new try the client waits a random
     time of up to `initial_backoff_s` seconds, doubled each time up to `max_backoff_s`; at least what the server asks.
+    A server that is full refuses a job with Busy; `busy_s` is for how many seconds `submit` waits for room (0: not).
     """
 
     attempts: int = 5
     outage_s: float = 120.0
     initial_backoff_s: float = 0.2
     max_backoff_s: float = 3.0
+    busy_s: float = 0.0
 
 
 class Patience:
@@ -30,6 +35,7 @@ class Patience:
         self._policy = policy
         self._failures = 0
         self._last_contact_s: float | None = None
+        self._busy_since_s: float | None = None
 
     def renew(self) -> None:
         """The server answered: the work is under way, and a failure after this is a new outage."""
@@ -46,6 +52,14 @@ class Patience:
         ceiling_s = min(policy.max_backoff_s, policy.initial_backoff_s * 2.0 ** min(self._failures - 1, 16))
         pause_s = random.uniform(0.0, ceiling_s)  # noqa: S311  jitter needs no secrecy
         await asyncio.sleep(max(pause_s, error.retry_after_s or 0.0))
+
+    async def wait_for_room(self, error: Busy) -> None:
+        """Sleep for as long as the server advises. Raises `error` without such advice, or when `busy_s` are over."""
+        now_s = time.monotonic()
+        self._busy_since_s = self._busy_since_s or now_s
+        if error.retry_after_s is None or now_s - self._busy_since_s >= self._policy.busy_s:
+            raise error
+        await asyncio.sleep(error.retry_after_s * random.uniform(1.0, 1.5))  # noqa: S311  as above
 
     def _is_spent(self) -> bool:
         if self._last_contact_s is None:

@@ -8,7 +8,7 @@ from stenod import _convert
 from stenod._channel import Connection
 from stenod._retry import Patience
 from stenod.errors import Unavailable
-from stenod.results import Capacity, Job, JobState, JobUpdate, Segment
+from stenod.results import Capacity, Job, JobState, JobUpdate, Segment, Transcript
 from stenod.v1.transcript_pb2 import TranscriptInfo
 from stenod.v1.transcription_service_pb2 import (
     GetTranscriptRequest,
@@ -41,7 +41,19 @@ async def watch_job(connection: Connection, job_id: str, *, include_segments: bo
             await patience.wait(error)
 
 
-async def transcript_pieces(connection: Connection, job_id: str) -> AsyncGenerator[TranscriptInfo | Segment, None]:
+async def transcript(connection: Connection, job_id: str) -> Transcript:
+    """All of it, in memory."""
+    info = TranscriptInfo()
+    segments: list[Segment] = []
+    async for piece in _transcript_pieces(connection, job_id):
+        if isinstance(piece, Segment):
+            segments.append(piece)
+        else:
+            info = piece
+    return _convert.transcript(job_id, info, tuple(segments))
+
+
+async def _transcript_pieces(connection: Connection, job_id: str) -> AsyncGenerator[TranscriptInfo | Segment, None]:
     """The facts first, then the segments in order, each once."""
     patience = Patience(connection.retry)
     next_index = 0

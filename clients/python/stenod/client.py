@@ -8,7 +8,6 @@ from typing import Final, Self, Unpack
 from uuid import uuid4
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from stenod import _convert, _streams
 from stenod._channel import Connection, caller_metadata, open_channel
@@ -17,7 +16,7 @@ from stenod._recording import Media
 from stenod._retry import RetryPolicy
 from stenod._upload import media_source
 from stenod.errors import DeadlineExceeded, JobFailed, StenodError
-from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript
+from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Transcript
 from stenod.v1 import job_pb2, transcript_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 
@@ -151,14 +150,7 @@ class Client:
 
     async def transcript(self, job_id: str) -> Transcript:
         """The whole transcript of a job that has succeeded."""
-        info = transcript_pb2.TranscriptInfo()
-        segments: list[Segment] = []
-        async for piece in _streams.transcript_pieces(self._connection, job_id):
-            if isinstance(piece, Segment):
-                segments.append(piece)
-            else:
-                info = piece
-        return _convert.transcript(job_id, info, tuple(segments))
+        return await _streams.transcript(self._connection, job_id)
 
     async def rendered(
         self, job_id: str, form: Format, *, max_line_length: int | None = None, max_lines: int | None = None
@@ -196,10 +188,7 @@ class Client:
 
         Raises Unavailable at once when nobody answers.
         """
-        stub = health_pb2_grpc.HealthStub(self._connection.channel)
-        request = health_pb2.HealthCheckRequest(service=service)
-        response = await self._connection.call(stub.Check, request)
-        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+        return await self._connection.health(service)
 
     @property
     def _connection(self) -> Connection:

@@ -16,12 +16,15 @@ DEFAULT_SERVER = "127.0.0.1:50051"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-def run(server: str, work: "Callable[[stenod.Client], Awaitable[int | None]]") -> NoReturn:
-    """Do `work` with a client that is connected, and exit with the status it returns, or with 1 after an error."""
+def run(server: str, work: "Callable[[stenod.Client], Awaitable[int | None]]", *, busy_s: float = 0.0) -> NoReturn:
+    """Do `work` with a client that is connected, and exit with the status it returns, or with 1 after an error.
+
+    `busy_s` is for how long a submission waits for room on a server that is full.
+    """
     import stenod
 
     async def connected() -> int:
-        async with stenod.Client(server) as client:
+        async with stenod.Client(server, retry=stenod.RetryPolicy(busy_s=busy_s)) as client:
             # Health is never retried, so that a server that is not there is noticed at once.
             await client.health()
             return await work(client) or 0

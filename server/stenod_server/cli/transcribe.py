@@ -14,6 +14,9 @@ from stenod_server.text.render import TranscriptFormat
 if TYPE_CHECKING:
     import stenod
 
+_WAITING_FILES = 4
+_BUSY_S = 3600.0  # a batch waits its turn; a server that has had no room for an hour will not have any
+
 
 class Diarization(StrEnum):
     """Ways to find out who said what."""
@@ -52,7 +55,12 @@ def transcribe(
     language: Annotated[str | None, typer.Option(metavar="CODE", help="BCP-47 code, or auto.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="A recogniser of the server.")] = None,
     diarization: Annotated[Diarization | None, typer.Option(help="Who said what.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Files that are sent and watched at once.")] = 8,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Files that are on their way at once.", show_default="a few more than engines"
+        ),
+    ] = None,
 ) -> None:
     """Transcribe recordings with a running server.
 
@@ -72,10 +80,12 @@ def transcribe(
         from stenod_server.cli.batch import Batch, BatchPlan
         from stenod_server.cli.progress import BatchDisplay
 
-        plan = BatchPlan(form, output_dir, concurrency, _as_job_options(options))
+        # Enough to keep every engine busy while results are fetched, and not so many that the queue is ours alone.
+        at_once = concurrency or (await client.capacity()).max_engines + _WAITING_FILES
+        plan = BatchPlan(form, output_dir, at_once, _as_job_options(options))
         return 1 if await Batch(client, plan, BatchDisplay(len(files))).run(files) else 0
 
-    run(server, work)
+    run(server, work, busy_s=_BUSY_S)
 
 
 def _check(files: list[str], form: TranscriptFormat, output_dir: Path | None) -> None:

@@ -9,7 +9,7 @@ from google.rpc import code_pb2
 
 import stenod
 from stenod.v1 import job_pb2
-from tests.unit.client.scripted import UNAVAILABLE, Script, make_status
+from tests.unit.client.scripted import UNAVAILABLE, Script, make_status, with_retry_after
 
 MIB = 1024**2
 LARGE = bytes(range(256)) * (5 * 4096)  # 5 MiB: more than travels inline
@@ -122,6 +122,18 @@ async def test_only_unavailable_is_retried(client: stenod.Client, script: Script
         await client.submit(b"RIFF")
 
     assert len(script.requests("SubmitJob")) == 1
+
+
+async def test_a_full_server_is_asked_again_only_by_those_who_chose_to_wait(address: str, script: Script) -> None:
+    full = with_retry_after(make_status(code_pb2.RESOURCE_EXHAUSTED, "QUEUE_FULL"), 0.001)
+    script.faults["SubmitJob"] = [full, full, full]
+
+    async with stenod.Client(address, retry=stenod.RetryPolicy(busy_s=10.0)) as patient:
+        assert (await patient.submit(b"RIFF")).state == "QUEUED"
+    script.faults["SubmitJob"] = [full]
+    async with stenod.Client(address) as hasty:
+        with pytest.raises(stenod.errors.Busy):
+            await hasty.submit(b"RIFF")
 
 
 async def test_patience_ends(client: stenod.Client, script: Script) -> None:

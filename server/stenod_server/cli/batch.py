@@ -73,10 +73,11 @@ class Batch:
                 job = await self._submit_and_wait(file)
                 if path := self._plan.output_path(file):
                     await self._save(job, path)
+                    self._display.succeeded(file, job)
             except (stenod.StenodError, OSError) as error:
                 self._fail(file, error)
                 return None
-            self._display.succeeded(file, job)
+            self._display.remove(file)
             return job
 
     async def _submit_and_wait(self, file: str) -> stenod.Job:
@@ -118,6 +119,8 @@ class Batch:
                 sys.stdout.flush()
         except stenod.StenodError as error:
             self._fail(file, error)
+        else:
+            self._display.succeeded(file, job)
 
     def _fail(self, file: str, error: Exception) -> None:
         self._failed_count += 1

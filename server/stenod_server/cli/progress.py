@@ -70,10 +70,16 @@ class BatchDisplay:
         audio_s = job.proto.transcript_info.duration.ToNanoseconds() / 1e9
         self._audio_s += audio_s
         work_s = audio_s / job.real_time_factor if job.real_time_factor else 0.0
-        self._end(file, f"{file}: {_summary(audio_s, work_s)}")
+        warnings = "".join(f"; {warning.message}" for warning in job.proto.transcript_info.warnings)
+        self._end(file, f"{file}: {_summary(audio_s, work_s)}{warnings}")
 
     def failed(self, file: str, reason: str) -> None:
         self._end(file, f"{file}: {reason}")
+
+    def remove(self, file: str) -> None:
+        """Take the file's bar away, if it has one."""
+        if self._bars and file in self._tasks:
+            self._bars.remove_task(self._tasks.pop(file))
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -100,8 +106,7 @@ class BatchDisplay:
             typer.echo(line, err=True)
             return
         self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        if file in self._tasks:
-            self._bars.remove_task(self._tasks.pop(file))
+        self.remove(file)
         if self._total is not None:
             speed = _speed(self._audio_s, time.monotonic() - self._started_s)
             self._bars.update(self._total, completed=self._ended_count, speed=speed)

@@ -110,6 +110,16 @@ async def test_a_transcript_that_cannot_be_fetched_is_a_failure_and_leaves_no_fi
     assert list((tmp_path / "out").iterdir()) == []
 
 
+async def test_a_file_is_not_called_done_before_its_transcript_is_out(
+    stenod: Stenod, script: Script, recordings: Path
+) -> None:
+    script.faults["GetTranscript"] = [make_status(code_pb2.UNIMPLEMENTED, "FEATURE_NOT_BUILT", "json-v2 is not built")]
+
+    ended = await stenod("transcribe", str(recordings / "a.wav"), "--format", "json-v2")
+
+    assert (ended.status, ended.err) == (1, f"{recordings / 'a.wav'}: failed: json-v2 is not built\n")
+
+
 async def test_without_a_server_it_says_how_to_start_one(recordings: Path) -> None:
     ended = await run_stenod("transcribe", str(recordings / "a.wav"), "--server", "127.0.0.1:1")
 

@@ -21,13 +21,15 @@ def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
 
 
 class Resampler:
-    """For frames of one shape. `mono` averages the channels. Sync, CPU-bound; holds 2 ms of audio until `flush`."""
+    """For frames of one shape. `mono` mixes the channels. Sync, CPU-bound; holds 2 ms of audio until `flush`."""
 
     def __init__(self, first: AudioFrame, *, mono: bool) -> None:
         self._is_float = first.format.name in _FLOATS
-        # swresample averages a stereo pair before it resamples, at half the cost of doing it afterwards. For more
-        # channels it weighs them as loudspeakers of a room, which says nothing of where people speak: plain average.
-        layout = "mono" if mono and first.layout.name == "stereo" else first.layout
+        # swresample mixes a known layout (stereo; 5.1, whose centre carries the dialogue) as every player does, and
+        # before it resamples, at half the cost of doing it afterwards. Of channels without places it knows nothing:
+        # those are averaged below.
+        is_known = not first.layout.name.endswith("channels")
+        layout = "mono" if mono and is_known else first.layout
         self._mono = mono
         self._resampler = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ)
 

@@ -1,0 +1,111 @@
+"""The whole service as a user runs it: `stenod serve` with its embedded Triton, driven through the gRPC API."""
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import stenod
+from bench.protocol import JOINED, Clip, Report, Request, Word, serve
+
+CLIPS, LONG, SINGLE, SUBMIT, WORDS = "clips", "long", "single", "submit", "words"
+COLD_START: Final = "cold_start_s"
+SINGLE_LATENCY: Final = "single_latency_s"
+SUBMIT_LATENCY: Final = "submit_latency_s"
+AT_ONCE: Final = 16
+IN_FLIGHT: Final = 200
+_SUBMITS: Final = 200
+_SINGLE_REPEATS: Final = 10
+_START_S: Final = 180.0
+_STOP_S: Final = 60.0
+
+
+@asynccontextmanager
+async def running_server(request: Request) -> AsyncIterator[tuple[str, int, float]]:
+    """A server with an empty data directory; its address, its process and the seconds from start to READY."""
+    with tempfile.TemporaryDirectory(dir=request.cache_dir) as data_dir:
+        options = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--listen=127.0.0.1:0"]
+        begun = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stenod_server", "serve", *options, "--metrics-listen=off", "--log-level=warning"),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        try:
+            address = await asyncio.wait_for(_address(process), _START_S)
+            yield address, process.pid, time.perf_counter() - begun
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await asyncio.wait_for(process.wait(), _STOP_S)
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    if process.stdout is None:
+        raise RuntimeError("the server's output is not read")
+    async for line in process.stdout:
+        if found := re.search(r"^READY.* grpc=(\S+)", line.decode()):
+            return found[1]
+    raise RuntimeError("the server ended before it was READY")
+
+
+async def transcribe_all(client: stenod.Client, clips: Sequence[Clip]) -> dict[str, stenod.Transcript]:
+    """Sixteen files at once, until all are done."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def transcribe(clip: Clip) -> tuple[str, stenod.Transcript]:
+        async with room:
+            return clip.id, await client.transcribe(Path(clip.path))
+
+    return dict(await asyncio.gather(*map(transcribe, clips)))
+
+
+async def measure_service(request: Request, report: Report) -> None:
+    async with running_server(request) as (address, pid, start_s), stenod.Client(address) as client:
+        await transcribe_all(client, [request.single] * AT_ONCE)
+        report.ready({name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=pid)
+        report.figure(COLD_START, start_s)
+        if SINGLE in request.scenarios:
+            for _ in range(_SINGLE_REPEATS):
+                begun = time.perf_counter()
+                await client.transcribe(Path(request.single.path))
+                report.figure(SINGLE_LATENCY, time.perf_counter() - begun)
+        if CLIPS in request.scenarios:
+            with report.measured(CLIPS) as texts:
+                found = await transcribe_all(client, request.clips)
+                texts.update({clip_id: transcript.text for clip_id, transcript in found.items()})
+        if LONG in request.scenarios:
+            with report.measured(LONG) as texts:
+                texts[JOINED] = (await client.transcribe(Path(request.joined.path))).text
+        if WORDS in request.scenarios:
+            for clip_id, transcript in (await transcribe_all(client, request.clips)).items():
+                report.words(clip_id, [Word(word.text, word.start_s, word.end_s) for word in transcript.words])
+        if SUBMIT in request.scenarios:
+            await _measure_submits(client, request.single, report)
+
+
+async def _measure_submits(client: stenod.Client, clip: Clip, report: Report) -> None:
+    """How long SubmitJob takes while at least IN_FLIGHT jobs wait or run: one after the other, each a new job."""
+    media = await asyncio.to_thread(Path(clip.path).read_bytes)
+    jobs = [await client.submit(media) for _ in range(IN_FLIGHT)]
+    for _ in range(_SUBMITS):
+        begun = time.perf_counter()
+        job = await client.submit(media)
+        report.figure(SUBMIT_LATENCY, time.perf_counter() - begun)
+        jobs.append(job)
+    await asyncio.gather(*(client.delete(job.job_id, force=True) for job in jobs))
+
+
+def run(request: Request, report: Report) -> None:
+    asyncio.run(measure_service(request, report))
+
+
+if __name__ == "__main__":
+    serve(run)

@@ -194,6 +194,7 @@ async def test_bytes_that_were_never_promised_are_cut_off(reopen: Reopen, tmp_pa
     await stores.spool.append(await _known(stores, upload), _stream(b", kept"))
     media = await stores.spool.finish(await _known(stores, upload))
     assert media.sha256 == _sha256(b"promised, kept")
+    assert await _blob(stores, upload) == b"promised, kept"
     await stores.close()
 
 

@@ -55,6 +55,7 @@ class FileMediaSpool:
         key = self.key(upload)
         with self._alone(upload), translated():
             await self._reclaim(upload)
+            os.close(await asyncio.to_thread(self._open, upload))  # for the length it gives the file
             digest = await asyncio.to_thread(self._digest, upload)
             await self._blobs.adopt(self._path(upload), key)
         self._digests.pop(_name(upload), None)

@@ -15,6 +15,7 @@ from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
 from stenod_server.store.sqlite import open_sqlite
 from tests.support.builders import START, make_info, make_job, make_segment
+from tests.support.eventually import eventually, settle
 
 T = TypeVar("T")
 NOT_BY_ITSELF_S = 3600.0
@@ -26,11 +27,14 @@ class FaultyDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.writes = 0
+        self.open = asyncio.Event()  # cleared: writes wait
+        self.open.set()
         self.faults: list[StenodError] = []
         self.read, self.close = database.read, database.close
 
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         self.writes += 1
+        await self.open.wait()
         if self.faults:
             raise self.faults.pop(0)
         return await self._database.write(operation)
@@ -126,11 +130,17 @@ async def test_one_job_whose_report_is_broken_spares_the_others(database: Faulty
     await store.close()
 
 
-async def test_a_report_under_way_is_not_overtaken_by_the_jobs_end(database: FaultyDatabase) -> None:
+async def test_the_jobs_end_waits_for_a_report_under_way_which_may_fail(database: FaultyDatabase) -> None:
     store = SqlJobStore(database, gather_s=0.0)
-    jobs = [await _running(store) for _ in range(20)]
-    for job in jobs:
-        await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
-    await asyncio.gather(*(store.complete(job.job_id, make_info(), [], now=START) for job in jobs))
-    assert [await _indices(store, job) for job in jobs] == [[0]] * 20
+    job = await _running(store)
+    before = database.writes
+    database.open.clear()
+    database.faults.append(StoreUnavailable("disk full"))
+    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await eventually(lambda: database.writes > before)
+    end = asyncio.create_task(store.complete(job.job_id, make_info(), [make_segment(1)], now=START))
+    await settle()
+    database.open.set()
+    assert await end is not None
+    assert await _indices(store, job) == [0, 1]
     await store.close()

@@ -39,7 +39,7 @@ from stenod_server.telemetry.observer import MetricsObserver
 Progress = Callable[[str, float], None]
 
 FALLBACK_ENGINES: Final = 16  # where no recogniser can be asked for its own number yet
-EXTERNAL_TRITON_WAIT_S: Final = 30.0
+EXTERNAL_TRITON_WAIT_S: Final = 10.0
 LIVENESS_STALL_S: Final = 60.0
 SAMPLE_S: Final = 1.0
 SWEEP_S: Final = 60.0
@@ -167,6 +167,8 @@ async def _triton(settings: Settings, progress: Progress) -> AsyncIterator[Trito
         engine = TritonEngine(settings.triton_url, canaries=load_canaries(settings.models_path, [settings.model]))
         await engine.start()
         try:
+            with contextlib.suppress(StenodError):  # jobs are accepted all the same, and wait for it
+                await engine.wait_until_ready(EXTERNAL_TRITON_WAIT_S)
             yield engine
         finally:
             await engine.close()
@@ -186,8 +188,6 @@ async def _max_engines(settings: Settings, engine: Engine) -> int:
     if settings.parallel is not None:
         return settings.parallel
     with contextlib.suppress(StenodError):
-        if isinstance(engine, TritonEngine):
-            await engine.wait_until_ready(EXTERNAL_TRITON_WAIT_S)
         profiles = await engine.profiles()
         return profiles[settings.model].default_engines if settings.model in profiles else FALLBACK_ENGINES
     _log.warning("engines_unknown", using=FALLBACK_ENGINES, advice="no Triton answers yet; set --parallel")
@@ -277,8 +277,7 @@ async def _sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics:
     while True:
         with contextlib.suppress(StenodError):  # the next sample tells
             metrics.show_capacity(await scheduler.capacity(), await stores.jobs.counts())
-            if isinstance(engine, TritonEngine):
-                metrics.show_batches(await engine.batch_statistics())
+            metrics.show_batches(await engine.batch_statistics())
         await asyncio.sleep(SAMPLE_S)
 
 

@@ -99,6 +99,10 @@ class Engine(Protocol):
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
         ...
 
+    async def batch_statistics(self) -> Mapping[int, int]:
+        """How often each batch size was executed since the recognisers started. Raises EngineUnavailable."""
+        ...
+
     def is_ready(self) -> bool:
         """Whether the last canary recognition gave the expected words. Never blocks."""
         ...

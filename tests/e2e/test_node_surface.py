@@ -1,0 +1,175 @@
+"""What surrounds the API: health by name, metrics, deadlines, request ids, idempotency, reflection, exclusive data."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import stenod
+from stenod import errors
+from stenod.results import JobState
+from stenod.v1 import media_pb2
+from stenod.v1 import transcription_service_pb2 as pb
+from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
+from stenod_server.app import Node
+from stenod_server.engine.fake import FakeEngine
+from stenod_server.errors import InvalidField
+from tests.support.eventually import eventually
+from tests.support.front_end import ScriptedFrontEnd, make_windows
+from tests.support.node import fake_node
+
+
+@asynccontextmanager
+async def _node(directory: Path, engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[Node, Any, stenod.Client]]:
+    front_end = ScriptedFrontEnd(make_windows(3))
+    async with (
+        fake_node(directory, engine, front_end, parallel=1, metrics_listen="127.0.0.1:0", **settings) as node,
+        grpc.aio.insecure_channel(node.address) as channel,
+        stenod.Client(node.address) as client,
+    ):
+        yield node, TranscriptionServiceStub(channel), client  # type: ignore[no-untyped-call]
+
+
+def _stuck() -> FakeEngine:
+    engine = FakeEngine()
+    engine.gate = asyncio.Event()
+    return engine
+
+
+def _request(content: bytes = b"recording", request_id: str = "") -> pb.TranscribeRequest:
+    return pb.TranscribeRequest(media=media_pb2.MediaSource(inline=content), request_id=request_id)
+
+
+async def _the_job(client: stenod.Client) -> stenod.Job:
+    [job] = [job async for job in client.jobs()]
+    return job
+
+
+async def test_a_caller_who_gives_up_cancels_the_job_it_waits_for(tmp_path: Path) -> None:
+    async with _node(tmp_path, _stuck()) as (_, stub, client):
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await stub.Transcribe(_request(), timeout=0.5)
+        assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        with pytest.raises(errors.JobFailed) as failed:
+            await client.wait((await _the_job(client)).job_id)
+        assert failed.value.job.state is JobState.CANCELLED
+
+
+async def test_a_job_with_a_request_id_goes_on_and_the_same_call_gets_its_result(tmp_path: Path) -> None:
+    engine = _stuck()
+    async with _node(tmp_path, engine) as (_, stub, client):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.Transcribe(_request(request_id="mine"), timeout=0.5)
+        assert engine.gate
+        engine.gate.set()
+        response = await stub.Transcribe(_request(request_id="mine"))
+        assert response.segments
+        assert response.job.job_id == (await _the_job(client)).job_id
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Transcribe(_request(b"another", request_id="mine"))
+        assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_health_says_ready_full_and_alive_by_name(tmp_path: Path) -> None:
+    engine = _stuck()
+    async with _node(tmp_path, engine, admission="reject", health_listen="127.0.0.1:0") as (node, _, client):
+        assert await client.health("capacity")
+        job = await client.submit(b"recording")
+        async with grpc.aio.insecure_channel(node.health_address) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="capacity"))
+            async for response in watch:
+                if response.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+                    break
+            watch.cancel()
+        assert await client.health()  # a full node stays reachable for polls
+        assert await client.health("liveness")
+        assert engine.gate
+        engine.gate.set()
+        await client.wait(job.job_id)
+
+
+def _scraped(address: str) -> dict[str, float]:
+    with urlopen(f"http://{address}/metrics") as page:
+        return {m[1]: float(m[2]) for m in re.finditer(r"(?m)^(stenod_\S+) (\S+)$", page.read().decode())}
+
+
+async def test_metrics_tell_of_jobs_engines_and_errors(tmp_path: Path) -> None:
+    async with _node(tmp_path, FakeEngine()) as (node, _, client):
+        await client.transcribe(b"recording")
+        with pytest.raises(errors.NotFound):
+            await client.job("none")
+
+        seen: dict[str, float] = {}
+        while not seen.get('stenod_batches_total{size="1"}'):  # sampled once a second
+            seen = await asyncio.to_thread(_scraped, node.metrics_address)
+        assert seen['stenod_jobs{state="succeeded"}'] == 1
+        assert seen['stenod_engines{kind="max"}'] == 1
+        assert seen['stenod_engines{kind="unused"}'] == 1
+        assert seen["stenod_windows_total"] == 3
+        assert seen["stenod_audio_transcribed_seconds_total"] == 6
+        assert seen['stenod_jobs_ended_total{reason="",state="succeeded"}'] == 1
+        assert seen['stenod_job_languages_total{language="en"}'] == 1
+        assert seen['stenod_rpc_errors_total{reason="JOB_NOT_FOUND"}'] == 1
+        assert seen['stenod_stage_seconds_count{stage="queue"}'] == 1
+        assert seen["stenod_real_time_factor"] > 0
+        assert seen['stenod_batches_total{size="1"}'] == 3
+
+
+async def test_a_request_id_of_the_call_comes_back(tmp_path: Path) -> None:
+    async with _node(tmp_path, FakeEngine()) as (_, stub, _client):
+        call = stub.GetCapacity(pb.GetCapacityRequest(), metadata=(("x-request-id", "trace-me"),))
+        assert dict(await call.initial_metadata())["x-request-id"] == "trace-me"
+        await call
+
+
+async def test_two_servers_cannot_share_a_data_directory(tmp_path: Path) -> None:
+    async with fake_node(tmp_path):
+        with pytest.raises(InvalidField, match="another stenod runs"):
+            async with fake_node(tmp_path):
+                pass
+
+
+async def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    async with fake_node(tmp_path / "one") as node:
+        with pytest.raises(InvalidField, match="cannot be bound"):
+            async with fake_node(tmp_path / "two", listen=node.address):
+                pass
+
+
+async def test_pages_of_jobs_follow_each_other(tmp_path: Path) -> None:
+    async with _node(tmp_path, FakeEngine()) as (_, stub, client):
+        for number in range(5):
+            await client.transcribe(bytes([number]))
+        seen: list[str] = []
+        token = ""
+        while True:
+            page = await stub.ListJobs(pb.ListJobsRequest(page_size=2, page_token=token))
+            seen += [job.job_id for job in page.jobs]
+            token = page.next_page_token
+            if not token:
+                break
+        assert len(seen) == len(set(seen)) == 5
+        for bad in (pb.ListJobsRequest(page_size=-1), pb.ListJobsRequest(page_token="x")):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.ListJobs(bad)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_unforeseen_fault_gives_an_id_and_nothing_of_the_inside(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.failures = [ZeroDivisionError("secret")]
+    async with _node(tmp_path, engine) as (_, _stub, client):
+        job = await client.submit(b"recording")
+        with pytest.raises(errors.JobFailed) as failed:
+            await client.wait(job.job_id)
+        assert failed.value.job.error
+        assert failed.value.job.error.reason == "INTERNAL"
+        assert "secret" not in failed.value.message
+    await eventually(lambda: engine.in_flight == 0)

@@ -4,7 +4,6 @@ A local blob is synced before `put` returns; a name shows up only once its bytes
 """
 
 import asyncio
-import os
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -50,7 +49,8 @@ class ObjectBlobStore:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_IN_FLIGHT,
             )
-            await self._sync(key)
+            if self._directory is not None:
+                await asyncio.to_thread(_sync, self._path(key), self._directory)
         return size_bytes
 
     @asynccontextmanager
@@ -81,7 +81,7 @@ class ObjectBlobStore:
     async def copy(self, source: str, target: str) -> None:
         with translated():
             if self._directory is not None:
-                await asyncio.to_thread(_link, self._path(source), self._path(target))
+                await asyncio.to_thread(_link, self._path(source), self._path(target), self._directory)
             else:
                 await obstore.copy_async(self._store, _checked(source), _checked(target))
 
@@ -101,7 +101,7 @@ class ObjectBlobStore:
         """
         with translated():
             if self._directory is not None:
-                await asyncio.to_thread(_rename, path, self._path(key))
+                await asyncio.to_thread(_rename, path, self._path(key), self._directory)
                 return
             await obstore.put_async(
                 self._store, _checked(key), path, chunk_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT
@@ -114,11 +114,6 @@ class ObjectBlobStore:
             message = "this blob store has no files"
             raise Broken(message)
         return self._directory / _checked(key)
-
-    async def _sync(self, key: str) -> None:
-        """An object store's own answer is durable; a local file is only once it is synced."""
-        if self._directory is not None:
-            await asyncio.to_thread(disk.sync_with_name, self._path(key))
 
 
 def open_local_blobs(directory: Path) -> ObjectBlobStore:
@@ -135,15 +130,21 @@ def _checked(key: str) -> str:
     return key
 
 
-def _link(source: Path, target: Path) -> None:
+def _sync(path: Path, root: Path) -> None:
+    """An object store's answer is durable; a file of ours is only once it is synced, and its name."""
+    disk.sync(path)
+    disk.sync_names(path, root)
+
+
+def _link(source: Path, target: Path, root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     target.hardlink_to(source)
-    disk.sync(target.parent)
+    disk.sync_names(target, root)
 
 
-def _rename(source: Path, target: Path) -> None:
+def _rename(source: Path, target: Path, root: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(source, target)  # noqa: PTH105  says that it replaces
-    disk.sync(target.parent)
+    source.replace(target)
+    disk.sync_names(target, root)
     disk.sync(source.parent)

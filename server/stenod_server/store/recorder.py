@@ -23,42 +23,49 @@ _log = structlog.get_logger()
 
 
 class ProgressRecorder:
-    """Gathers reports and stores them every `gather_s` seconds, while there are any."""
+    """Gathers reports and stores them every `gather_s` seconds, while there are any.
+
+    A report that could not be stored is not lost while its job lives: the job's next report or its end carries it
+    along. It is not tried again by itself, for what is wrong may be the report.
+    """
 
     def __init__(self, database: Database, *, gather_s: float = GATHER_S) -> None:
         self._database = database
         self._gather_s = gather_s
         self._pending: dict[str, Report] = {}
-        self._errors: dict[str, StenodError] = {}  # of jobs whose last report could not be stored
+        self._pending_done = asyncio.Event()  # set once what is pending now is stored, or failed to be
+        self._failed: dict[str, tuple[Report, StenodError]] = {}
         self._storing = asyncio.Lock()  # held from taking the reports until their commit
         self._flusher: asyncio.Task[None] | None = None
 
     def add(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
         """Never waits. Raises what befell the job's report before this one; both are still to be stored."""
+        older, error = self._pop(job_id)
         report = Report(progress, tuple(segments))
-        self._put(job_id, self._pending[job_id].then(report) if job_id in self._pending else report)
-        if error := self._errors.pop(job_id, None):
+        self._put(job_id, older.then(report) if older else report)
+        if error is not None:
             raise error
 
     async def take(self, job_id: str) -> Report | None:
         """What is left to store of the job, now the caller's to store. A report under way is waited for."""
         async with self._storing:
-            self._errors.pop(job_id, None)
-            return self._pending.pop(job_id, None)
+            return self._pop(job_id)[0]
 
     def put_back(self, job_id: str, report: Report | None) -> None:
         """Undo `take`: the caller could not store it."""
         if report is not None:
-            self._put(job_id, report.then(self._pending.get(job_id)))
+            newer, _ = self._pop(job_id)
+            self._put(job_id, report.then(newer))
 
     async def settle(self, job_id: str) -> None:
         """Wait until what was reported of the job is stored, or failed to be. Hurries nothing: readers who poll
         must not turn the group commit into a commit for each report.
         """
-        if job_id in self._pending and self._flusher is not None:
-            await asyncio.wait([self._flusher])
-        async with self._storing:
-            pass
+        if job_id in self._pending:
+            await self._pending_done.wait()
+        else:
+            async with self._storing:
+                pass
 
     async def close(self) -> None:
         """Store what is pending."""
@@ -67,36 +74,47 @@ class ProgressRecorder:
             await asyncio.wait([self._flusher])
         await self._store_pending()
 
+    def _pop(self, job_id: str) -> tuple[Report | None, StenodError | None]:
+        """Everything known of the job, oldest first, and why it is not stored if that was tried."""
+        newer = self._pending.pop(job_id, None)
+        if job_id not in self._failed:
+            return newer, None
+        older, error = self._failed.pop(job_id)
+        return older.then(newer), error
+
     def _put(self, job_id: str, report: Report) -> None:
         self._pending[job_id] = report
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._store_soon(), name="store-recorder")
 
     async def _store_soon(self) -> None:
-        await asyncio.sleep(self._gather_s)
-        await asyncio.shield(self._store_pending())
+        """Ends when nothing is pending. What is reported while others are being stored waits for the next turn."""
+        while self._pending:
+            await asyncio.sleep(self._gather_s)
+            await asyncio.shield(self._store_pending())
 
     async def _store_pending(self) -> None:
         async with self._storing:
             reports, self._pending = self._pending, {}
-            if reports:
-                await self._store(reports)
+            done, self._pending_done = self._pending_done, asyncio.Event()
+            try:
+                if reports:
+                    await self._store(reports)
+            finally:
+                done.set()
 
     async def _store(self, reports: Mapping[str, Report]) -> None:
-        """What cannot be stored is not lost while its job lives: the next report or the job's end carries it along."""
         try:
             await self._database.write(partial(job_changes.record, reports=reports))
         except Broken as error:
-            if len(reports) > 1:  # one of them is at fault: find it, spare the others
-                for job_id, report in reports.items():
-                    await self._store({job_id: report})
-            else:
+            if len(reports) == 1:
                 self._keep(reports, error)
+                return
+            for job_id, report in reports.items():  # one of them is at fault: find it, spare the others
+                await self._store({job_id: report})
         except StenodError as error:
             self._keep(reports, error)
 
     def _keep(self, reports: Mapping[str, Report], error: StenodError) -> None:
-        for job_id, report in reports.items():
-            self._pending[job_id] = report.then(self._pending.get(job_id))
-            self._errors[job_id] = error
+        self._failed.update((job_id, (report, error)) for job_id, report in reports.items())
         _log.warning("progress_not_stored", jobs=len(reports), error=str(error))

@@ -5,7 +5,6 @@ call waits for nobody. Each operation has a savepoint of its own: one that is re
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, QueuePool
 
 from stenod_server.errors import StoreUnavailable
+from stenod_server.store import disk
 from stenod_server.store.faults import translated
 
 T = TypeVar("T")
@@ -126,8 +126,7 @@ async def open_sqlite(
     """Open, and run `prepare` (the migrations) in a transaction that locks other processes out. Raises as `write`."""
     with translated():
         if path is not None:
-            # Readable by the owner alone, from the first moment: transcripts are private.
-            await asyncio.to_thread(lambda: os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)))
+            await asyncio.to_thread(disk.make_private_file, path)  # SQLite would let everybody read transcripts
     database = SqliteDatabase(path, lock_timeout_s=lock_timeout_s)
     try:
         await database.write(prepare)

@@ -68,6 +68,20 @@ async def test_reports_of_many_jobs_are_one_write(database: FaultyDatabase) -> N
     await store.close()
 
 
+async def test_a_report_made_while_others_are_being_stored_is_stored_too(database: FaultyDatabase) -> None:
+    store = SqlJobStore(database, gather_s=0.0)
+    first, second = await _running(store), await _running(store)
+    before = database.writes
+    database.open.clear()
+    await store.record(first.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await eventually(lambda: database.writes > before)
+    await store.record(second.job_id, Progress(1, 5, 1), [make_segment(0)])
+    database.open.set()
+    assert await _indices(store, second) == [0]
+    assert database.writes == before + 2
+    await store.close()
+
+
 async def test_completing_carries_what_was_gathered_along(database: FaultyDatabase) -> None:
     store = SqlJobStore(database, gather_s=NOT_BY_ITSELF_S)
     job = await _running(store)

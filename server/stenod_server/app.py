@@ -107,7 +107,9 @@ async def open_node(
         progress("opening the store", 0.0)
         stores = await open_store(settings.data_path)
         stack.push_async_callback(stores.close)
-        engine = parts.engine if parts.engine else await stack.enter_async_context(_triton(settings, progress))
+        engine = parts.engine
+        if engine is None:
+            engine = await stack.enter_async_context(_triton(settings, progress))
         max_engines = await _max_engines(settings, engine)
         front_end = parts.front_end or _front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)

@@ -1,4 +1,6 @@
-"""One tritonserver process: started tied to this one, its log captured, ended with its whole group."""
+"""One tritonserver process: started tied to this one, its log captured, ended with its whole group. And the process
+that ends it when this one cannot.
+"""
 
 import asyncio
 import os
@@ -12,7 +14,7 @@ from typing import Final, Self
 
 import structlog
 
-from stenod_server.engine import processes, tied_exec
+from stenod_server.engine import dead_mans_switch, processes, tied_exec
 from stenod_server.engine.child_log import LineSplitter, parse_line
 
 _TAIL_LINES: Final = 12
@@ -87,6 +89,38 @@ class Child:
                 if level != "debug":
                     self.problems.append(message)
                 _log.log(_NUMBERS[level], "triton_says", message=message)
+
+
+class DeadMansSwitch:
+    """The parent's side of `dead_mans_switch`: one process beside stenod, from `arm` to `disarm`."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def arm(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            dead_mans_switch.__name__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    async def cover(self, server_id: str) -> None:
+        """To be called before that Triton is started. A switch that somebody killed is no reason not to start it."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(f"{server_id}\n".encode())
+            with suppress(ConnectionError):
+                await self._process.stdin.drain()
+
+    async def disarm(self) -> None:
+        """End the switch, which first kills what is left. Idempotent."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            await self._process.wait()
+            self._process = None
 
 
 def _reap(pids: Sequence[int]) -> None:

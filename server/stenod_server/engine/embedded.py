@@ -123,6 +123,7 @@ class EmbeddedTriton:
         )
         await self._enter(TritonState.STARTING)
         try:
+            await self._launcher.open()
             await self._bring_up(progress)
         except BaseException:
             await self._clear_away()
@@ -236,6 +237,8 @@ class EmbeddedTriton:
 
     async def _clear_away(self) -> None:
         await self._end_child()
+        if self._launcher is not None:
+            await self._launcher.close()
         self._directory.release()
         await self._enter(TritonState.STOPPED)
 

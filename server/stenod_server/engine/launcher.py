@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from stenod_server.engine.child import Child
+from stenod_server.engine.child import Child, DeadMansSwitch
 from stenod_server.engine.directory import TritonDirectory
 from stenod_server.engine.target import Target
 from stenod_server.engine.tritonserver import Installation, Launch, environment
@@ -62,7 +62,9 @@ class Running:
 
 
 class Launcher:
-    """Makes every start alike but for its port and its id; `last_port` is tried first, so that the address stays."""
+    """Makes every start alike but for its id and its port; the port of the last start is tried first, so that the
+    address stays. `open` before the first start, `close` after the last Triton ended.
+    """
 
     def __init__(
         self,
@@ -79,6 +81,13 @@ class Launcher:
         self._nice = nice
         self._choose_port = choose_port
         self._last_port = 0
+        self._switch = DeadMansSwitch()
+
+    async def open(self) -> None:
+        await self._switch.arm()
+
+    async def close(self) -> None:
+        await self._switch.disarm()
 
     async def launch(self, inherited: dict[str, str], *, timeout_s: float) -> Running:
         """Spawn, and return once it answers. Raises TritonFailed; then, and when cancelled, nothing runs."""
@@ -97,6 +106,7 @@ class Launcher:
     async def _launch_at(self, port: int, inherited: dict[str, str], timeout_s: float) -> Running:
         server_id = f"stenod-{secrets.token_hex(8)}"
         launch = self._make_launch(server_id, port)
+        await self._switch.cover(server_id)
         child = await Child.spawn(
             launch.command(self._installation.binary),
             environment(self._installation, inherited),

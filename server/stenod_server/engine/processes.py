@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+_MIN_ID_CHARACTERS: Final = 16  # a short id, or none, would match processes that are not ours
 _PROGRAMS: Final = frozenset({"tritonserver", "triton_python_backend_stub"})
 _SHARED_MEMORY_DIR: Final = Path("/dev/shm")  # noqa: S108  where Triton puts the memory it shares with its stubs
 
@@ -36,19 +37,19 @@ class PidRecord:
             record = cls(int(raw["pid"]), str(raw["server_id"]))
         except (OSError, ValueError, LookupError, TypeError):
             return None
-        return record if len(record.server_id) >= 16 else None  # a short id would match too much
+        return record if len(record.server_id) >= _MIN_ID_CHARACTERS else None
 
 
 def is_ours(command: list[str], server_id: str) -> bool:
     """A server carries `--id=<server_id>`; a stub the name of its shared memory, which starts with the id."""
-    if not command or Path(command[0]).name not in _PROGRAMS:
+    if len(server_id) < _MIN_ID_CHARACTERS or not command or Path(command[0]).name not in _PROGRAMS:
         return False
     return any(argument == f"--id={server_id}" or argument.startswith(server_id) for argument in command[1:])
 
 
 def find(server_id: str) -> list[int]:
     """The live processes of that start. Reads /proc once, some milliseconds."""
-    return [pid for pid, command in _commands() if is_ours(command, server_id)]
+    return [pid for pid, command in commands() if is_ours(command, server_id)]
 
 
 def kill(server_id: str) -> list[int]:
@@ -57,12 +58,14 @@ def kill(server_id: str) -> list[int]:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for region in _SHARED_MEMORY_DIR.glob(f"{server_id}*"):
-        region.unlink(missing_ok=True)
+    if len(server_id) >= _MIN_ID_CHARACTERS:
+        for region in _SHARED_MEMORY_DIR.glob(f"{server_id}*"):
+            region.unlink(missing_ok=True)
     return pids
 
 
-def _commands() -> Iterator[tuple[int, list[str]]]:
+def commands() -> Iterator[tuple[int, list[str]]]:
+    """Process id and command line of every process that can be read; those of zombies are empty."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):  # it ended meanwhile, or belongs to somebody else

@@ -35,8 +35,8 @@ class OwnTriton:
         return record.server_id if record else ""
 
     def processes(self) -> list[int]:
-        """Triton and its stubs."""
-        return processes.find(self.server_id)
+        """Every Triton and stub that serves this root's models, whatever its id."""
+        return [pid for pid, command in processes.commands() if any(str(self.root / "models") in a for a in command)]
 
 
 MakeTriton = Callable[..., Awaitable[OwnTriton]]

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
-from stenod_server.engine import processes
+from stenod_server.engine import dead_mans_switch, processes
 from stenod_server.engine.embedded import EmbeddedTriton, TritonState
 from stenod_server.engine.processes import PidRecord
 from stenod_server.errors import EngineUnavailable
@@ -79,11 +80,18 @@ async def test_stopping_while_it_restarts_leaves_no_process(make_triton: MakeTri
     assert own.embedded.state is TritonState.STOPPED
 
 
+def _kill_the_switch(parent_pid: int) -> None:
+    (switch,) = (
+        child for child in psutil.Process(parent_pid).children() if dead_mans_switch.__name__ in child.cmdline()
+    )
+    switch.kill()
+
+
 @asynccontextmanager
-async def _killed_stenod(root: Path) -> AsyncIterator[PidRecord]:
-    """Start a stenod, wait until its Triton is READY, SIGKILL it; gives the record it left."""
+async def _killed_stenod(root: Path, *, without_switch: bool = False) -> AsyncIterator[PidRecord]:
+    """Start a stenod, SIGKILL it while its Triton works on a window; gives the record it left."""
     require_triton()
-    add_sleeper(root / "models")
+    marks = add_sleeper(root / "models")
     parent = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -96,9 +104,12 @@ async def _killed_stenod(root: Path) -> AsyncIterator[PidRecord]:
         assert parent.stdout is not None
         while (line := await parent.stdout.readline()) != b"READY\n":
             assert line, "it ended before it was ready"
+        await eventually((marks / "waiting").exists)
         record = PidRecord.read(root / "data" / "triton" / "triton.pid")
         assert record is not None
         assert len(processes.find(record.server_id)) == 2
+        if without_switch:
+            _kill_the_switch(parent.pid)
     finally:
         parent.kill()
         await parent.communicate()
@@ -108,14 +119,21 @@ async def _killed_stenod(root: Path) -> AsyncIterator[PidRecord]:
         processes.kill(record.server_id)
 
 
-async def test_triton_dies_with_a_killed_stenod_and_its_stubs_follow(tmp_path: Path) -> None:
+async def test_triton_and_its_stubs_die_with_a_killed_stenod(tmp_path: Path) -> None:
     async with _killed_stenod(tmp_path) as record:
         await eventually(lambda: record.pid not in processes.find(record.server_id), timeout_s=2.0)
-        await eventually(lambda: processes.find(record.server_id) == [], timeout_s=40.0)
+        await eventually(lambda: processes.find(record.server_id) == [], timeout_s=5.0)
+        await eventually(lambda: not list(Path("/dev/shm").glob(f"{record.server_id}*")), timeout_s=5.0)
 
 
-async def test_the_next_stenod_does_not_wait_for_the_stubs_of_a_killed_one(tmp_path: Path) -> None:
-    async with _killed_stenod(tmp_path) as record:
+async def test_triton_dies_with_a_killed_stenod_that_has_no_switch(tmp_path: Path) -> None:
+    async with _killed_stenod(tmp_path, without_switch=True) as record:
+        await eventually(lambda: record.pid not in processes.find(record.server_id), timeout_s=2.0)
+
+
+async def test_the_next_stenod_ends_the_stubs_of_a_killed_one(tmp_path: Path) -> None:
+    async with _killed_stenod(tmp_path, without_switch=True) as record:
+        assert processes.find(record.server_id) != []
         successor = EmbeddedTriton(sleeper_settings(tmp_path))
         try:
             await successor.start()

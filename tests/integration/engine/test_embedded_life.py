@@ -45,6 +45,7 @@ def _group_of(pid: int) -> int:
 
 async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make_triton: MakeTriton) -> None:
     own = await make_triton(start=False)
+    children = psutil.Process().children()
     phases: list[tuple[str, float]] = []
     await own.embedded.start(lambda phase, ratio: phases.append((phase, ratio)))
     assert [ratio for _, ratio in phases] == sorted(ratio for _, ratio in phases)
@@ -57,6 +58,7 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
 
     await own.embedded.stop()
     assert _living_members(group) == set()
+    assert psutil.Process().children() == children
     assert processes.find(server_id) == []
     assert _shared_memory(server_id) == []
     assert own.server_id == ""

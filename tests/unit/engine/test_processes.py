@@ -23,6 +23,11 @@ def test_only_processes_of_that_start_are_ours(command: list[str], ours: bool) -
     assert is_ours(command, SERVER_ID) is ours
 
 
+def test_no_id_is_nobodys() -> None:
+    assert not is_ours(["/x/tritonserver", "--id=stenod-0123456789abcdef"], "")
+    assert not is_ours(["/x/tritonserver", "--id=stenod-0123456789abcdef"], "stenod-")
+
+
 def test_a_record_survives_the_file(tmp_path: Path) -> None:
     record = PidRecord(12, SERVER_ID)
     record.write(tmp_path / "pid")

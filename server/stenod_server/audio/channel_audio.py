@@ -32,6 +32,10 @@ class ChannelAudio:
         """Behind the last hop whose level is known."""
         return self.begin + len(self._levels)
 
+    def knows(self, end: int) -> bool:
+        """Whether the audio before that hop is here, with the whole of the frame it lies in."""
+        return self.end >= -(-end // HOPS_A_FRAME) * HOPS_A_FRAME
+
     def append(self, block: Int16Audio) -> None:
         """Add int16 (samples,)."""
         needed = self._used + len(block)

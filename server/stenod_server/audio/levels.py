@@ -19,6 +19,8 @@ Mask = npt.NDArray[np.bool_]  # (hops,)
 _DIGITAL_SILENCE_DB: Final = -90.0
 _ALWAYS_SILENT_DB: Final = -72.0  # some 8 steps of 16 bit: nobody is understood below
 _SMOOTH_HOPS: Final = 4  # 32 ms: the level of stationary noise then stays within 1 dB
+_FLOOR_PERCENT: Final = 5  # quick talkers pause for no more of the time
+_LOUD_PERCENT: Final = 95
 # Above the floor by a share of the dynamic range: speech in noise rises little above it, and clean speech has
 # breath and room between its pauses and its words.
 _THRESHOLD_RATIO: Final = 0.15
@@ -58,12 +60,12 @@ class Gate:
 
 
 def gate(levels: Levels) -> Gate:
-    """Judge a stretch of some ten seconds or more against its own quietest tenth."""
+    """Judge a stretch of some ten seconds or more against its own quietest part."""
     smoothed = smooth(levels)
     sounding = smoothed[smoothed > _DIGITAL_SILENCE_DB]
     if not len(sounding):
         return Gate(np.zeros(len(levels), np.bool_), smoothed, 0.0)
-    floor, loud = np.percentile(sounding, (10, 95))
+    floor, loud = np.percentile(sounding, (_FLOOR_PERCENT, _LOUD_PERCENT))
     contrast = float(loud - floor)
     above = min(max(_THRESHOLD_RATIO * contrast, _THRESHOLD_MIN_DB), _THRESHOLD_MAX_DB)
     active = smoothed > max(floor + above, _ALWAYS_SILENT_DB)

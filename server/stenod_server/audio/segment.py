@@ -86,7 +86,7 @@ class Segmenter:
 
     def _decide(self) -> Iterator[Window]:
         reach = self._lengths.maximum + LONG_PAUSE + _SLACK
-        while self._from < self._audio.end and (self._audio.is_complete or self._audio.end >= self._from + reach):
+        while self._from < self._audio.end and (self._audio.is_complete or self._audio.knows(self._from + reach)):
             end = min(self._audio.end, self._from + reach)
             window = self._next(end, is_last=self._audio.is_complete and end == self._audio.end)
             if window is not None:

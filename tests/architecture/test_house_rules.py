@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stenod.v1 import error_reason_pb2
 from stenod_server import errors
 from stenod_server.domain.job import TRANSITIONS, JobState
 from stenod_server.rpc import status
@@ -56,8 +57,6 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 @pytest.mark.parametrize("kind", list(status.every_error()), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_and_a_reason_of_the_api(kind: type[errors.StenodError]) -> None:
-    from stenod.v1 import error_reason_pb2
-
     assert kind in status._CODES
     abstract = {errors.InvalidRequest, errors.NotFound, errors.Unavailable}
     if kind not in abstract and not issubclass(kind, errors.Broken):

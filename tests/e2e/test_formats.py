@@ -29,7 +29,8 @@ def _decoded_by_ffmpeg(source: Path, target: Path) -> Path:
 
 
 def _words(text: str) -> list[str]:
-    return EnglishTextNormalizer()(text).split()
+    normalised: str = EnglishTextNormalizer()(text)
+    return normalised.split()
 
 
 def _different_ratio(reference: str, hypothesis: str) -> float:
@@ -102,8 +103,8 @@ async def _outcome(client: stenod.Client, recording: Recording) -> tuple[str, st
     try:
         transcript = await client.transcribe(recording.path)
     except errors.JobFailed as ended:
-        reason = ended.job.error
-        return (reason.reason, reason.message) if reason else ("", "")
+        error = ended.job.error
+        return (error.reason, error.message) if error else ("", "")
     except errors.InvalidRequest as refused:
         return refused.reason, refused.message
     if transcript.warnings:

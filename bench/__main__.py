@@ -14,11 +14,11 @@ from bench.catalogue import SYSTEMS, System
 from bench.machine import Machine
 from bench.measure import Session, SystemFailed, measure
 from bench.peers_venv import peers_python
+from bench.preparation import build_models
 from bench.recordings import NoSpeechSet, Recording, english_recordings, make_joined
-from bench.request import MODELS_DIR, request_for
-from bench.results import Budget, Row, budgets, figures, rows
-from bench.table import budget_table, figure_table, speed_table
-from stenod_models.export.catalogue import CATALOGUE, add
+from bench.request import request_for
+from bench.results import Budget, Row, budgets, efficiency, figures, rows
+from bench.table import budget_table, efficiency_table, figure_table, speed_table
 from stenod_models.export.errors import ModelBuildError
 
 _QUICK_CLIPS: Final = 12
@@ -61,7 +61,14 @@ def main() -> int:
     audio_s = sum(recording.clip.duration_s for recording in recordings)
     print(f"{machine}\n{_versions(sessions)}")
     print(f"{len(recordings)} recordings, {audio_s:.0f} s of English speech, medians of {rounds} round(s)\n")
-    for text in (speed_table(found), figure_table(values), budget_table(judged), "\n".join(failures)):
+    tables = (
+        speed_table(found),
+        efficiency_table(efficiency(found)),
+        figure_table(values),
+        budget_table(judged),
+        "\n".join(failures),
+    )
+    for text in tables:
         if text:
             print(f"{text}\n")
     if options.json:
@@ -73,8 +80,7 @@ def main() -> int:
 def _prepare(chosen: Sequence[System], recordings: Sequence[Recording]) -> None:
     """Everything that is fetched or built, so that no measurement waits for it."""
     make_joined(recordings)
-    for name in CATALOGUE:
-        add(name, MODELS_DIR, progress=lambda _phase, _ratio: None, cache_dir=MODELS_DIR.parent / "wheels")
+    build_models()
     if any(system.is_peer for system in chosen):
         _tell("preparing the peers' environment")
         peers_python()

@@ -77,6 +77,20 @@ def _rows_of(
         )
 
 
+def efficiency(found: Sequence[Row]) -> list[tuple[str, float, float]]:
+    """(what, speed of the service ÷ of the bare loop, processor seconds of the bare loop ÷ of the service).
+
+    The second says the same on a busy machine, where the first is chance.
+    """
+    by_name = {(row.system, row.scenario): row for row in found}
+    pairs = [(by_name.get((SERVICE, name)), by_name.get((BARE, name))) for name in ("clips", "long")]
+    return [
+        (ours.label, ours.speed / bare.speed, bare.cpu_s_per_audio_hour / ours.cpu_s_per_audio_hour)
+        for ours, bare in pairs
+        if ours and bare
+    ]
+
+
 def figures(sessions: Sessions) -> dict[str, list[float]]:
     """Every value of every figure, by its name."""
     found: dict[str, list[float]] = {}

@@ -39,6 +39,13 @@ def speed_table(rows: Sequence[Row]) -> str:
     )
 
 
+def efficiency_table(measured: Sequence[tuple[str, float, float]]) -> str:
+    if not measured:
+        return ""
+    heading = ("service vs bare loop", "speed ratio", "CPU ratio")
+    return _aligned([heading, *((label, f"{speed:.2f}", f"{cpu:.2f}") for label, speed, cpu in measured)])
+
+
 _SHOWN_AS_S: Final = {"cold_start_s": "cold start of the service, process start to READY"}
 _SHOWN_AS_MS: Final = {
     "single_latency_s": "a 10 s clip, warm: submit to transcript",

@@ -14,7 +14,10 @@ from importlib.metadata import version
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from bench.protocol import JOINED, Clip, Report, Request, Word, serve
 from stenod_models.contract import Profile, RecognitionOptions
@@ -32,12 +35,31 @@ CLIPS, LONG, READY_WINDOWS, WORDS = "clips", "long", "ready_windows", "words"
 SINGLE_RECOGNITION: Final = "single_recognition_s"
 _MODEL: Final = "moonshine-tiny-en"
 _SINGLE_REPEATS: Final = 10
-_THREADS: Final = 1  # of one instance, as in the model's config.pbtxt
-_GATHER_S: Final = 0.003  # how long a batch waits to fill, likewise
 _QUEUE_WINDOWS: Final = 64
 _ANSWER_S: Final = 300.0
 
 Queue = Any  # multiprocessing.Queue is no type at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How Triton is told to batch: `gather_s` is how long a batch waits to fill, `threads` are those of an instance."""
+
+    profile: Profile
+    instances: int
+    threads: int
+    gather_s: float
+
+    @classmethod
+    def of(cls, models_dir: Path) -> Self:
+        path = models_dir / _MODEL / "config.pbtxt"
+        config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+        return cls(
+            profile=profile_of(path),
+            instances=config.instance_group[0].count,
+            threads=int(config.parameters["threads"].string_value),
+            gather_s=config.dynamic_batching.max_queue_delay_microseconds / 1e6,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +81,7 @@ class Recognised:
 def produce(models_dir: Path, files: Queue, windows: Queue, results: Queue) -> None:
     """A process: files in, windows out. None ends it."""
     model = Silero(models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx")
-    profile = profile_of(models_dir / _MODEL / "config.pbtxt")
+    profile = Batching.of(models_dir).profile
     while (clip := files.get()) is not None:
         found = 0
         for window in windows_of(clip, profile, model):
@@ -75,11 +97,11 @@ def windows_of(clip: Clip, profile: Profile, model: Silero) -> Iterable[Window]:
 
 def recognise(models_dir: Path, windows: Queue, results: Queue) -> None:
     """A process: windows in, words out. None ends it; it says None when it is warm."""
-    profile = profile_of(models_dir / _MODEL / "config.pbtxt")
-    recogniser = load_recogniser(profile, models_dir / _MODEL / "1", threads=_THREADS)
+    batching = Batching.of(models_dir)
+    recogniser = load_recogniser(batching.profile, models_dir / _MODEL / "1", threads=batching.threads)
     recogniser.warm()
     results.put(None)
-    while (batch := _next_batch(windows, profile.max_batch_size)) is not None:
+    while (batch := _next_batch(windows, batching)) is not None:
         begun = time.perf_counter()
         found = recogniser.recognise(
             [window.audio for _clip_id, window in batch], language="en", options=RecognitionOptions()
@@ -89,14 +111,14 @@ def recognise(models_dir: Path, windows: Queue, results: Queue) -> None:
             results.put(Recognised(clip_id, Frame.of(window), result.words if result else (), batch_s))
 
 
-def _next_batch(windows: Queue, size: int) -> list[tuple[str, Window]] | None:
+def _next_batch(windows: Queue, batching: Batching) -> list[tuple[str, Window]] | None:
     first = windows.get()
     if first is None:
         return None
     batch = [first]
     with suppress(Empty):
-        while len(batch) < size:
-            following = windows.get(timeout=_GATHER_S)
+        while len(batch) < batching.profile.max_batch_size:
+            following = windows.get(timeout=batching.gather_s)
             if following is None:
                 windows.put(None)  # for the next call
                 break
@@ -107,7 +129,8 @@ def _next_batch(windows: Queue, size: int) -> list[tuple[str, Window]] | None:
 class BareLoop:
     def __init__(self, models_dir: Path, producers: int) -> None:
         """Starts every process; returns when all recognisers are warm."""
-        self.profile = profile_of(models_dir / _MODEL / "config.pbtxt")
+        batching = Batching.of(models_dir)
+        self.profile = batching.profile
         self.speech_model = Silero(models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx")
         spawn = multiprocessing.get_context("spawn")
         self._files, self._results = spawn.Queue(), spawn.Queue()
@@ -118,11 +141,11 @@ class BareLoop:
         ]
         self._processes += [
             spawn.Process(target=recognise, args=(models_dir, self._windows, self._results), daemon=True)
-            for _ in range(self.profile.instances)
+            for _ in range(batching.instances)
         ]
         for process in self._processes:
             process.start()
-        for _ in range(self.profile.instances):
+        for _ in range(batching.instances):
             self._results.get(timeout=_ANSWER_S)
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ class Request:
     def from_json(cls, text: str) -> Self:
         raw = json.loads(text)
         raw["clips"] = tuple(Clip(**clip) for clip in raw["clips"])
+        raw["scenarios"] = tuple(raw["scenarios"])
         return cls(**{**raw, "joined": Clip(**raw["joined"]), "single": Clip(**raw["single"])})
 
 

@@ -13,7 +13,7 @@ _HEADINGS: Final = (
     "stenod is",
     "WER %",
     "CPU s per audio h",
-    "peak RSS MB",
+    "peak RSS MB (summed)",
     "load s",
 )
 

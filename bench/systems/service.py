@@ -30,7 +30,7 @@ _STOP_S: Final = 60.0
 @asynccontextmanager
 async def running_server(request: Request) -> AsyncIterator[tuple[str, int, float]]:
     """A server with an empty data directory; its address, its process and the seconds from start to READY."""
-    with tempfile.TemporaryDirectory(dir=request.cache_dir) as data_dir:
+    with tempfile.TemporaryDirectory(prefix="node-", dir=request.cache_dir) as data_dir:
         options = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--listen=127.0.0.1:0"]
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(

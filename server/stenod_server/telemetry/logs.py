@@ -38,5 +38,5 @@ def configure(level: str = "info", form: Literal["console", "json"] = "console")
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("aiosqlite", "alembic", "asyncio", "sqlalchemy.engine"):
+    for chatty in ("alembic", "asyncio", "sqlalchemy.engine"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

@@ -20,20 +20,25 @@ def noise(seconds: float, *, level_db: float = -60.0, seed: int = 1) -> Int16Aud
     """White noise at a level relative to full scale."""
     rng = np.random.default_rng(seed)
     samples = rng.normal(0.0, 32768.0 * 10 ** (level_db / 20), round(seconds * SAMPLE_RATE_HZ))
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return _int16(samples)
 
 
 def tone(seconds: float, *, frequency_hz: float = 440.0, level_db: float = -20.0) -> Int16Audio:
     at_s = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     peak = 32768.0 * 10 ** (level_db / 20)
-    return np.rint(peak * np.sin(2 * np.pi * frequency_hz * at_s)).astype(np.int16)
+    return _int16(peak * np.sin(2 * np.pi * frequency_hz * at_s))
 
 
 def talk(seconds: float, *, level_db: float = -20.0, seed: int = 1) -> Int16Audio:
     """Noise that swells and falls four times a second, as syllables do; no pause in it."""
     base = noise(seconds, level_db=level_db, seed=seed).astype(np.float64)
     at_s = np.arange(len(base)) / SAMPLE_RATE_HZ
-    return np.rint(base * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * at_s))).astype(np.int16)
+    return _int16(base * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * at_s)))
+
+
+def _int16(samples: npt.NDArray[np.float64]) -> Int16Audio:
+    audio: Int16Audio = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return audio
 
 
 def joined(*parts: Int16Audio) -> Int16Audio:

@@ -33,6 +33,8 @@ _BLOCK_SAMPLES: Final = SAMPLE_RATE_HZ  # one second: large enough for numpy, sm
 _MAX_LOST_PACKET_S: Final = 1.0
 # No length in the header: av works it out from the bit rate of the beginning.
 _GUESSED_LENGTH: Final = frozenset({"aac", "ac3", "amr", "eac3", "loas", "mp3", "mpeg", "mpegts"})
+# A hole in the time stamps is damage that av's parser has swallowed; elsewhere it may be a muted microphone.
+_WITHOUT_HOLES: Final = frozenset({"flac"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,10 @@ class Decoding:
                 yield from self._silence(round(lost_s * SAMPLE_RATE_HZ))
                 continue
             position = self._segment_start_samples + round(self._segment_s * SAMPLE_RATE_HZ)
-            yield from self._silence(self._timeline.gap_samples(frame.time, position))
+            gap = self._timeline.gap_samples(frame.time, position)
+            if gap and self.info.container in _WITHOUT_HOLES:
+                self._note_loss(None)
+            yield from self._silence(gap)
             if self._resampler is None or shape_of(frame) != self._shape:
                 yield from self._end_segment()
                 self._resampler = self._begin_segment(frame)

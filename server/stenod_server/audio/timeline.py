@@ -10,6 +10,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 
 # Time stamps are rounded to a millisecond in some containers and to a packet in others; below this nothing is missing.
 _TOLERANCE_SAMPLES: Final = SAMPLE_RATE_HZ // 10
+_EXACT_TOLERANCE_SAMPLES: Final = 16  # where frames carry their sample number, only our rounding is between them
 # A longer hole is a clock that was set anew, not silence. Also the bound for a forged time stamp.
 _MAX_GAP_SAMPLES: Final = 3600 * SAMPLE_RATE_HZ
 
@@ -22,6 +23,7 @@ class Timeline:
 
     def __init__(self, container: str, origin_s: float, *, estimated_samples: int) -> None:
         self._is_trusted = container in _WITH_TIME_STAMPS
+        self._tolerance_samples = _EXACT_TOLERANCE_SAMPLES if container == "flac" else _TOLERANCE_SAMPLES
         self._shift_samples = -round(origin_s * SAMPLE_RATE_HZ)
         self._end_samples = estimated_samples
 
@@ -34,7 +36,7 @@ class Timeline:
         if stamp_s is None or not self._is_trusted:
             return 0
         gap = round(stamp_s * SAMPLE_RATE_HZ) + self._shift_samples - position_samples
-        if abs(gap) < _TOLERANCE_SAMPLES:
+        if abs(gap) < self._tolerance_samples:
             return 0
         beyond_end = self._end_samples and position_samples + gap > self._end_samples + SAMPLE_RATE_HZ
         if gap < 0 or gap > _MAX_GAP_SAMPLES or beyond_end:

@@ -114,7 +114,8 @@ def test_clear_speech_costs_a_few_looks_of_the_model_only() -> None:
 def test_a_trimmed_file_keeps_the_places_of_the_whole_one() -> None:
     segmenter = Segmenter(LoudIsSpeech(), LENGTHS, channel=1, first_sample=160_000)
     windows = [*segmenter.feed(joined(noise(1), talk(5), noise(1))), *segmenter.finish()]
-    assert [(w.channel, to_seconds(w.start_samples)) for w in windows] == [(1, pytest.approx(10.75, abs=0.05))]
+    assert [w.channel for w in windows] == [1]
+    assert to_seconds(windows[0].start_samples) == pytest.approx(10.75, abs=0.05)
 
 
 def test_an_empty_recording_has_no_window() -> None:

@@ -1,5 +1,7 @@
 """Whatever the audio: windows are ordered, disjoint, inside it, short enough, and no speech is lost between them."""
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.ports import Window
 from tests.support.waves import Int16Audio, LoudIsSpeech, joined, noise, silence, talk, tone
 
-PARTS = {
+PARTS: dict[str, Callable[[float], Int16Audio]] = {
     "talk": talk,
     "silence": silence,
     "noise": lambda s: noise(s, level_db=-65),

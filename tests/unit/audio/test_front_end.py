@@ -1,0 +1,64 @@
+"""A file to windows, without processes: order over channels, places after a trim, progress, the summary."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stenod_server.audio.front_end import recording
+from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
+from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
+from tests.support.waves import LoudIsSpeech, joined, noise, talk, write_wav
+
+PLAN = WindowPlan(window_target_samples=160_000, window_max_samples=320_000)
+
+
+def test_windows_come_numbered_and_the_summary_last(tmp_path: Path) -> None:
+    audio = joined(noise(2), talk(8), noise(4), talk(9, seed=2), noise(3))
+    items = list(recording(write_wav(tmp_path / "a.wav", audio), PLAN, LoudIsSpeech()))
+    windows = [item for item in items if isinstance(item, Window)]
+    assert [window.index for window in windows] == [0, 1]
+    summary = items[-1]
+    assert isinstance(summary, AudioSummary)
+    assert summary == AudioSummary(len(audio), summary.speech_samples, 2, 1, 16_000, "pcm_s16le", "wav")
+    assert to_seconds(summary.speech_samples) == pytest.approx(17, abs=0.6)
+
+
+def test_progress_grows_up_to_the_estimate(tmp_path: Path) -> None:
+    audio = noise(45)
+    items = recording(write_wav(tmp_path / "a.wav", audio), PLAN, LoudIsSpeech())
+    progress = [item for item in items if isinstance(item, AudioProgress)]
+    assert [p.decoded_samples // SAMPLE_RATE_HZ for p in progress] == [10, 20, 30, 40]
+    assert {p.estimated_samples for p in progress} == {len(audio)}
+
+
+def test_windows_of_several_channels_come_in_order_of_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    channels = []
+    for channel in range(3):
+        parts = [
+            piece for turn in range(6) for piece in (noise(float(rng.uniform(0.1, 8))), talk(3, seed=turn + channel))
+        ]
+        channels.append(joined(*parts, noise(60))[: 60 * SAMPLE_RATE_HZ])
+    plan = WindowPlan(window_target_samples=80_000, window_max_samples=160_000, per_channel=True)
+    items = list(recording(write_wav(tmp_path / "a.wav", np.stack(channels)), plan, LoudIsSpeech()))
+    windows = [item for item in items if isinstance(item, Window)]
+    assert {window.channel for window in windows} == {0, 1, 2}
+    assert [w.start_samples for w in windows] == sorted(w.start_samples for w in windows)
+    assert [w.index for w in windows] == list(range(len(windows)))
+    for window in windows:
+        place = slice(window.start_samples, window.end_samples)
+        assert np.array_equal(window.audio, channels[window.channel][place])
+
+
+def test_places_are_those_of_the_whole_file_after_a_trim(tmp_path: Path) -> None:
+    audio = joined(noise(10), talk(5), noise(10), talk(5, seed=2))
+    path = write_wav(tmp_path / "a.wav", audio)
+    plan = WindowPlan(window_target_samples=160_000, window_max_samples=320_000, start_s=20, end_s=28.5)
+    *_, window, summary = recording(path, plan, LoudIsSpeech())
+    assert isinstance(window, Window)
+    assert to_seconds(window.start_samples) == pytest.approx(24.75, abs=0.05)
+    assert to_seconds(window.end_samples) == 28.5
+    assert np.array_equal(window.audio, audio[window.start_samples : window.end_samples])
+    assert isinstance(summary, AudioSummary)
+    assert to_seconds(summary.duration_samples) == 28.5

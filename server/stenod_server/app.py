@@ -33,6 +33,7 @@ from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
 from stenod_server.store.open import Stores, open_store
 from stenod_server.telemetry import logs
+from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics, serve_metrics
 from stenod_server.telemetry.observer import MetricsObserver
 
@@ -41,6 +42,7 @@ Progress = Callable[[str, float], None]
 FALLBACK_ENGINES: Final = 16  # where no recogniser can be asked for its own number yet
 EXTERNAL_TRITON_WAIT_S: Final = 10.0
 LIVENESS_STALL_S: Final = 60.0
+LIVENESS_WINDOWS: Final = 3  # nothing finished in the time of so many slow windows: work has stopped
 SAMPLE_S: Final = 1.0
 SWEEP_S: Final = 60.0
 STOP_GRACE_S: Final = 5.0
@@ -110,19 +112,20 @@ async def open_node(
         engine = parts.engine
         if engine is None:
             engine = await stack.enter_async_context(_triton(settings, progress))
-        max_engines = await _max_engines(settings, engine)
+        metrics = Metrics()
+        metered = MeteredEngine(engine, metrics)
+        max_engines = await _max_engines(settings, metered)
         front_end = parts.front_end or _front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)
-        metrics = Metrics()
         scheduler = Scheduler(
-            Adapters(store=stores.jobs, blobs=stores.blobs, engine=engine, front_end=front_end, clock=SystemClock()),
+            Adapters(store=stores.jobs, blobs=stores.blobs, engine=metered, front_end=front_end, clock=SystemClock()),
             _scheduler_options(settings, max_engines),
             MetricsObserver(metrics),
         )
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         intake = _intake(settings, scheduler, stores)
-        health = HealthReporter(_health_probe(scheduler, stores))
+        health = HealthReporter(_health_probe(scheduler, stores, metered))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
         servicer = TranscriptionServicer(scheduler, intake, default_model=settings.model)
@@ -134,7 +137,7 @@ async def open_node(
             await _serve(stack, probes)
         for name, routine in (
             ("health", health.run()),
-            ("sample", _sample(scheduler, stores, engine, metrics)),
+            ("sample", _sample(scheduler, stores, metered, metrics)),
             ("sweep", _sweep(intake)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(routine, name=name))
@@ -261,14 +264,14 @@ async def _serve(stack: AsyncExitStack, server: grpc.aio.Server) -> None:
     stack.push_async_callback(server.stop, STOP_GRACE_S)
 
 
-def _health_probe(scheduler: Scheduler, stores: Stores) -> Callable[[], Awaitable[NodeHealth]]:
+def _health_probe(scheduler: Scheduler, stores: Stores, engine: MeteredEngine) -> Callable[[], Awaitable[NodeHealth]]:
     async def probe() -> NodeHealth:
         await stores.jobs.ping()
         capacity = await scheduler.capacity()
         return NodeHealth(
             ready=not scheduler.is_draining,
             accepting=capacity.accepting,
-            alive=scheduler.stalled_s() < LIVENESS_STALL_S,
+            alive=scheduler.stalled_s() < max(LIVENESS_STALL_S, LIVENESS_WINDOWS * engine.p99_s),
         )
 
     return probe

@@ -118,6 +118,7 @@ async def test_metrics_tell_of_jobs_engines_and_errors(tmp_path: Path) -> None:
         assert seen['stenod_job_languages_total{language="en"}'] == 1
         assert seen['stenod_rpc_errors_total{reason="JOB_NOT_FOUND"}'] == 1
         assert seen['stenod_stage_seconds_count{stage="queue"}'] == 1
+        assert seen['stenod_stage_seconds_count{stage="window"}'] == 3
         assert seen["stenod_real_time_factor"] > 0
         assert seen['stenod_batches_total{size="1"}'] == 3
 

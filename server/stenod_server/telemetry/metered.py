@@ -1,0 +1,46 @@
+"""An engine that is timed: what each window took, for the metrics and for liveness."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from stenod_server.ports import Engine, Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.telemetry.metrics import Metrics
+
+_MEMORY_WINDOWS: Final = 256
+
+
+class MeteredEngine:
+    """Passes every call on to `engine`. Implements `ports.Engine`."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
+        self._window = metrics.stage.labels("window")
+        self._recent_s: deque[float] = deque(maxlen=_MEMORY_WINDOWS)
+
+    @property
+    def p99_s(self) -> float:
+        """What all but a hundredth of the last windows stayed below; 0 before the first."""
+        ordered = sorted(self._recent_s)
+        return ordered[-1 - len(ordered) // 100] if ordered else 0.0
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        started_s = time.monotonic()
+        result = await self._engine.recognise(audio, request, timeout_s=timeout_s)
+        took_s = time.monotonic() - started_s
+        self._window.observe(took_s)
+        self._recent_s.append(took_s)
+        return result
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        return await self._engine.profiles()
+
+    async def batch_statistics(self) -> Mapping[int, int]:
+        return await self._engine.batch_statistics()
+
+    def is_ready(self) -> bool:
+        return self._engine.is_ready()
+
+    async def close(self) -> None:
+        await self._engine.close()

@@ -46,7 +46,7 @@ BROKEN: dict[str, tuple[float, str] | tuple[type[InvalidRequest], str]] = {
     "ps-evil.wav": (UnsupportedMedia, "not an audio or video file"),
     "ps-null.wav": (NoAudio, "the audio track is empty"),
 }
-# Another version of ffmpeg made the comparison: what differs is rounding, and silence that AAC pads its last frame with.
+# Another version of ffmpeg compares: what differs is rounding, and the silence that AAC pads its last frame with.
 LIKENESS = 0.9999
 PADDING_S = 0.07
 

@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stenod_server.audio.front_end import recording
+from stenod_server.audio.cuts import Lengths
+from stenod_server.audio.front_end import InOrder, recording
+from stenod_server.audio.segment import Segmenter
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
 from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
 from tests.support.waves import LoudIsSpeech, joined, noise, talk, write_wav
 
 PLAN = WindowPlan(window_target_samples=160_000, window_max_samples=320_000)
+
+LENGTHS = Lengths(target=1250, maximum=2500)
 
 
 def test_windows_come_numbered_and_the_summary_last(tmp_path: Path) -> None:
@@ -49,6 +53,17 @@ def test_windows_of_several_channels_come_in_order_of_time(tmp_path: Path) -> No
     for window in windows:
         place = slice(window.start_samples, window.end_samples)
         assert np.array_equal(window.audio, channels[window.channel][place])
+
+
+def test_a_window_waits_for_a_channel_that_may_still_bring_an_earlier_one() -> None:
+    ahead, behind = Segmenter(LoudIsSpeech(), LENGTHS), Segmenter(LoudIsSpeech(), LENGTHS, channel=1)
+    order = InOrder([ahead, behind])
+    [late] = list(ahead.feed(joined(noise(8), talk(5), noise(30))))
+    order.push(late)
+    assert list(order.ready()) == []
+    [early] = list(behind.feed(joined(noise(2), talk(5), noise(36))))
+    order.push(early)
+    assert [window.channel for window in order.ready()] == [1, 0]
 
 
 def test_places_are_those_of_the_whole_file_after_a_trim(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from stenod_server.audio.cuts import Lengths
 from stenod_server.audio.segment import Segmenter
-from stenod_server.audio.vad import SpeechModel
+from stenod_server.audio.vad import FRAME_SAMPLES, Probabilities, SpeechModel
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
 from stenod_server.ports import Window
 from tests.support.waves import Int16Audio, LoudIsSpeech, NeverSpeech, joined, noise, silence, talk, tone
@@ -36,8 +36,44 @@ def test_what_does_not_move_gives_no_window(audio: Int16Audio) -> None:
     assert cut(audio) == []
 
 
-def test_sound_that_the_model_does_not_take_for_speech_gives_no_window() -> None:
-    assert cut(joined(silence(1), talk(25), silence(1)), NeverSpeech()) == []
+@pytest.mark.parametrize("audio", [talk(25), joined(noise(3), talk(8), noise(4))], ids=["steady", "with pauses"])
+def test_sound_that_the_model_does_not_take_for_speech_gives_no_window(audio: Int16Audio) -> None:
+    assert len(cut(audio)) > 0
+    assert cut(audio, NeverSpeech()) == []
+
+
+@pytest.mark.parametrize("audio", [talk(25), joined(noise(3), talk(8), noise(4))], ids=["steady", "with pauses"])
+def test_a_moment_that_sounds_like_speech_is_not_enough(audio: Int16Audio) -> None:
+    assert cut(audio, _SpeechFor(frames=3)) == []
+    assert len(cut(audio, _SpeechFor(frames=12))) > 0
+
+
+class _SpeechFor:
+    """A `SpeechModel` that is sure of a few frames in the middle of what it is shown."""
+
+    def __init__(self, *, frames: int) -> None:
+        self._frames = frames
+
+    def probabilities(self, audio: Int16Audio) -> Probabilities:
+        found = np.zeros(len(audio) // FRAME_SAMPLES, np.float32)
+        middle = max(0, (len(found) - self._frames) // 2)
+        found[middle : middle + self._frames] = 0.9
+        return found
+
+
+def test_the_model_never_sees_a_frame_that_has_not_all_arrived() -> None:
+    model = _RefusesHalfFrames()
+    segmenter = Segmenter(model, Lengths(target=50, maximum=51))
+    audio = np.maximum(talk(10), 1)  # no sample is zero, as the filling of a half frame would be
+    for at in range(0, len(audio), 128):
+        list(segmenter.feed(audio[at : at + 128]))
+    assert model.frames > 0
+
+
+class _RefusesHalfFrames(LoudIsSpeech):
+    def probabilities(self, audio: Int16Audio) -> Probabilities:
+        assert audio.all()
+        return super().probabilities(audio)
 
 
 def test_a_short_file_is_one_window_with_a_margin_around_the_speech() -> None:

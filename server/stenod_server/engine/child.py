@@ -18,6 +18,8 @@ from stenod_server.engine import dead_mans_switch, processes, tied_exec
 from stenod_server.engine.child_log import LineSplitter, parse_line
 
 _TAIL_LINES: Final = 12
+_POLL_S: Final = 0.02
+_REAP_S: Final = 10.0
 _log = structlog.get_logger()
 
 
@@ -72,11 +74,16 @@ class Child:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
-        # The stubs outlive their server for seconds, and hold the model's memory meanwhile.
-        while stubs := processes.kill(self._server_id):
-            await asyncio.sleep(0.02)
-            _reap(stubs)
-        await asyncio.gather(self._reader, return_exceptions=True)
+        # The stubs outlive their server, for seconds or for ever, and hold the model's memory meanwhile.
+        try:
+            async with asyncio.timeout(_REAP_S):
+                while stubs := processes.kill(self._server_id):
+                    await asyncio.sleep(_POLL_S)
+                    _reap(stubs)
+                await asyncio.gather(self._reader, return_exceptions=True)  # ends when the last of them has
+        except TimeoutError:
+            _log.error("triton_survives_its_kill", pids=processes.find(self._server_id))  # in an uninterruptible call
+            self._reader.cancel()
 
     async def _read_log(self) -> None:
         splitter = LineSplitter()

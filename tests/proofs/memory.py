@@ -73,7 +73,7 @@ async def measure(recording: Path, models_dir: Path, directory: Path) -> Run:
     """Transcribe one recording on a server of its own, watching its memory."""
     peak = Peak()
     async with serving(directory, models_dir=models_dir) as server, stenod.Client(server.address) as client:
-        watching = asyncio.create_task(_watch(psutil.Process(server.process.pid), peak))
+        watching = asyncio.create_task(watch(psutil.Process(server.process.pid), peak))
         job = await client.submit(recording)
         await client.wait(job.job_id)
         transcript = await client.transcript(job.job_id)
@@ -83,7 +83,7 @@ async def measure(recording: Path, models_dir: Path, directory: Path) -> Run:
     return Run(transcript.duration_s, len(transcript.words), work_s, peak)
 
 
-async def _watch(process: psutil.Process, peak: Peak) -> None:
+async def watch(process: psutil.Process, peak: Peak) -> None:
     while True:
         peak.sample(process)
         await asyncio.sleep(SAMPLE_S)

@@ -165,18 +165,19 @@ class IdempotencyMismatch(InvalidRequest):
     reason = "IDEMPOTENCY_MISMATCH"
 
 
+def _engines_missing(requested: int, in_use: int, maximum: int) -> str:
+    """The words of the Speechmatics batch worker, which clients may know."""
+    return f"Server busy: {requested} engines not available ({in_use} engines in use, {maximum} parallel allowed)"
+
+
 class EnginesUnsatisfiable(InvalidRequest):
     """More engines are asked for than the node will ever have."""
 
     reason = "ENGINES_UNSATISFIABLE"
 
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
-        super().__init__(
-            f"Server busy: {requested} engines not available ({in_use} engines in use, {maximum} parallel allowed)",
-            requested=requested,
-            in_use=in_use,
-            max=maximum,
-        )
+        message = _engines_missing(requested, in_use, maximum)
+        super().__init__(message, requested=requested, in_use=in_use, max=maximum)
         self.requested, self.in_use, self.maximum = requested, in_use, maximum
 
 
@@ -194,12 +195,8 @@ class EnginesExhausted(Unavailable):
     reason = "ENGINES_EXHAUSTED"
 
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
-        super().__init__(
-            f"Server busy: {requested} engines not available ({in_use} engines in use, {maximum} parallel allowed)",
-            requested=requested,
-            in_use=in_use,
-            max=maximum,
-        )
+        message = _engines_missing(requested, in_use, maximum)
+        super().__init__(message, requested=requested, in_use=in_use, max=maximum)
         self.requested, self.in_use, self.maximum = requested, in_use, maximum
 
 

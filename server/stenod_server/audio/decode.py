@@ -154,8 +154,7 @@ class Decoding:
             if frame is None:
                 yield from self._silence(round(lost_s * SAMPLE_RATE_HZ))
                 continue
-            position = self._segment_start_samples + round(self._segment_s * SAMPLE_RATE_HZ)
-            gap = self._timeline.gap_samples(frame.time, position)
+            gap = self._timeline.gap_samples(frame.time, self._fed_samples)
             if gap and self.info.container in _WITHOUT_HOLES:
                 self._note_loss(None)
             yield from self._silence(gap)
@@ -166,6 +165,11 @@ class Decoding:
             for block in self._resampler.feed(frame):
                 yield self._with_all_channels(block)
         yield from self._end_segment()
+
+    @property
+    def _fed_samples(self) -> int:
+        """The place of the next frame: given, or still in the resampler."""
+        return self._segment_start_samples + round(self._segment_s * SAMPLE_RATE_HZ)
 
     def _begin_segment(self, frame: AudioFrame) -> Resampler:
         check_shape(frame.sample_rate, frame.layout.nb_channels, max_channels=self._options.max_channels)
@@ -223,7 +227,7 @@ class Decoding:
         """Count it; the seconds to fill with silence, where the next time stamp will not tell."""
         self._lost_packets += 1
         if len(self._lost) < 1:
-            self._lost.append(to_seconds(self._given_samples))
+            self._lost.append(to_seconds(self._fed_samples))
         if packet is None or self._timeline.is_trusted or not packet.duration or not packet.time_base:
             return 0.0
         return min(float(packet.duration * packet.time_base), _MAX_LOST_PACKET_S)

@@ -12,6 +12,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 
 Block = npt.NDArray[np.int16]  # (channels, samples)
 
+_OUT_SAMPLES: Final = SAMPLE_RATE_HZ // 2  # codecs give 20 ms at a time: not worth an array each
 _FLOATS: Final = frozenset({"flt", "fltp", "dbl", "dblp"})
 
 
@@ -21,7 +22,7 @@ def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
 
 
 class Resampler:
-    """For frames of one shape. `mono` mixes the channels. Sync, CPU-bound; holds 2 ms of audio until `flush`."""
+    """For frames of one shape. `mono` mixes the channels. Sync, CPU-bound; holds up to half a second until `flush`."""
 
     def __init__(self, first: AudioFrame, *, mono: bool) -> None:
         self._is_float = first.format.name in _FLOATS
@@ -31,7 +32,7 @@ class Resampler:
         is_known = not first.layout.name.endswith("channels")
         layout = "mono" if mono and is_known else first.layout
         self._mono = mono
-        self._resampler = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ)
+        self._resampler = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ, frame_size=_OUT_SAMPLES)
 
     def feed(self, frame: AudioFrame) -> list[Block]:
         frame = _finite(frame) if self._is_float else frame

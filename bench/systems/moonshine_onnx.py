@@ -15,7 +15,7 @@ from bench.protocol import Clip, Report, Request, serve
 
 CLIPS, BATCHED = "clips", "batched"
 _BATCH: Final = 8
-_PIECE_S: Final = 30.0  # longer recordings are cut into equal pieces
+_PIECE_S: Final = 20.0  # longer recordings are cut into equal pieces; of longer ones the graphs lost text
 _TOKENS_PER_S: Final = 6.5
 _START, _END = 1, 2
 _HEADS, _HEAD_SIZE = 8, 36

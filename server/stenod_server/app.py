@@ -115,7 +115,7 @@ async def open_node(
         metrics = Metrics()
         metered = MeteredEngine(engine, metrics)
         max_engines = await _max_engines(settings, metered)
-        front_end = parts.front_end or _front_end(settings, max_engines)
+        front_end = parts.front_end or await _front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)
         scheduler = Scheduler(
             Adapters(store=stores.jobs, blobs=stores.blobs, engine=metered, front_end=front_end, clock=SystemClock()),
@@ -199,13 +199,15 @@ async def _max_engines(settings: Settings, engine: Engine) -> int:
     return FALLBACK_ENGINES
 
 
-def _front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
+async def _front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
     # A recording holds a worker while its windows are recognised (ADR 3): as many as jobs that may run side by side,
     # within reason for the memory.
     cores = os.cpu_count() or 1
     workers = settings.decode_workers or max(1, min(max_engines, max(8, 4 * cores)))
     vad = settings.models_path / "silero-vad" / "1" / "silero_vad_sequence.onnx"
-    return AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers))
+    pool = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers))
+    await pool.start()
+    return pool
 
 
 def _scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:

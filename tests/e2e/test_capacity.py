@@ -24,8 +24,9 @@ WINDOWS = 40
 class Stepper:
     """Lets the windows in flight finish, one batch of them at a time."""
 
-    def __init__(self, engine: FakeEngine) -> None:
+    def __init__(self, engine: FakeEngine, front_end: ScriptedFrontEnd) -> None:
         self.engine = engine
+        self.front_end = front_end
         self.gate = engine.gate = asyncio.Event()
 
     async def step(self) -> None:
@@ -42,8 +43,8 @@ class Stepper:
 @asynccontextmanager
 async def _node(directory: Path, **settings: Any) -> AsyncIterator[tuple[Node, stenod.Client, Stepper]]:
     engine = FakeEngine()
-    stepper = Stepper(engine)
     front_end = ScriptedFrontEnd(make_windows(WINDOWS))
+    stepper = Stepper(engine, front_end)
     async with (
         fake_node(directory, engine, front_end, parallel=4, **settings) as node,
         stenod.Client(node.address) as client,
@@ -113,8 +114,9 @@ async def test_lent_engines_come_back_within_one_window(tmp_path: Path) -> None:
     async with _node(tmp_path) as (_, client, stepper):
         lender = await client.submit(b"long", config=_engines(1))
         await _in_flight(stepper, 4)
+        taken = stepper.front_end.taken
         newcomer = await client.submit(b"new", config=_engines(3))
-        await eventually(lambda: stepper.engine.in_flight == 4)
+        await eventually(lambda: stepper.front_end.taken > taken)  # it runs, has a window and waits for an engine
         held = await _held(client)
         assert held[lender.job_id] == (1, 3)
         await stepper.step()  # one window of each engine, no more

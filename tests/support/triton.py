@@ -69,7 +69,8 @@ dynamic_batching {
 def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0.0, fixed_ms: int = 0) -> Path:
     """Write the sleeper's model repository entry, canary included.
 
-    Returns a directory where a window in the language `x-wait` leaves the marks `waiting` and `cancelled`.
+    Returns a directory of marks: `sleeping` once a batch sleeps for `fixed_ms`, `waiting` and `cancelled` of a window
+    in the language `x-wait`.
     """
     entry = models_dir / name
     (entry / "1").mkdir(parents=True)

@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from stenod_models import contract
 from stenod_server.engine.failures import translated
 from stenod_server.engine.wire import decode_window, encode_window
-from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError
+from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
@@ -77,8 +77,14 @@ class Target:
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`. When the task is cancelled, so is the request inside Triton."""
         message = encode_window(audio, request, timeout_s=timeout_s)
-        with translated(self.url, request.model):
-            response = await self._infer(message, timeout=timeout_s, metadata=self._metadata)
+        try:
+            with translated(self.url, request.model):
+                response = await self._infer(message, timeout=timeout_s, metadata=self._metadata)
+        except ModelNotFound as error:
+            if request.model not in self.profiles:
+                raise
+            # It was there at the last check: this Triton is stopping, or lost it. Another one, or a later try, has it.
+            raise EngineUnavailable(f"Triton at {self.url} does not have {request.model} any more") from error
         return decode_window(response, length_samples=len(audio))
 
     async def identity(self) -> TritonIdentity:

@@ -1,6 +1,7 @@
 """A Triton with the sleeper per test where the test hurts it, one for all where it does not."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,15 @@ async def make_triton(tmp_path: Path) -> AsyncIterator[MakeTriton]:
 async def recognise(engine: TritonEngine, *, seconds: int = 1, language: str = "en") -> WindowResult:
     audio = np.zeros(seconds * SAMPLE_RATE_HZ, np.int16)
     return await engine.recognise(audio, RecognitionRequest(SLEEPER, language), timeout_s=20.0)
+
+
+async def statistics_when(engine: TritonEngine, holds: Callable[[Mapping[int, int]], bool]) -> Mapping[int, int]:
+    """Triton counts a batch a moment after it has answered."""
+    async with asyncio.timeout(20.0):
+        while not holds(counts := await engine.batch_statistics()):  # noqa: ASYNC110  Triton has no event for it
+            await asyncio.sleep(0.01)
+    return counts
+
+
+def windows_in(counts: Mapping[int, int]) -> int:
+    return sum(size * executions for size, executions in counts.items())

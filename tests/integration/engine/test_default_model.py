@@ -11,6 +11,7 @@ from stenod_server.engine.canary import Canary, compare, load_canaries
 from stenod_server.engine.embedded import EmbeddedTriton, TritonState
 from stenod_server.errors import TritonFailed
 from stenod_server.ports import RecognitionRequest
+from tests.integration.engine.conftest import statistics_when
 from tests.support.models import DEFAULT_MODEL, built_models_dir
 from tests.support.triton import embedded_triton
 
@@ -35,7 +36,7 @@ async def test_the_canary_is_heard_in_any_batch(
         *(embedded_triton.engine.recognise(audio, request, timeout_s=60) for audio in windows)
     )
     compare(DEFAULT_MODEL, canary.words, [word.text for word in results[0].words])
-    assert max(await embedded_triton.engine.batch_statistics()) > 1
+    await statistics_when(embedded_triton.engine, lambda counts: max(counts) > 1)
 
 
 async def test_the_real_model_with_the_words_of_another_recording_is_not_served(

@@ -17,6 +17,7 @@ from stenod_server.engine import processes
 from stenod_server.engine.embedded import EmbeddedTriton, TritonState
 from stenod_server.engine.launcher import free_port
 from stenod_server.engine.processes import PidRecord
+from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import EngineUnavailable, TritonFailed
 from tests.integration.engine.conftest import MakeTriton, recognise
 from tests.support.eventually import eventually
@@ -68,9 +69,10 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
 
 
 async def test_a_window_in_flight_finishes_before_a_stop(make_triton: MakeTriton) -> None:
-    own = await make_triton(fixed_ms=1000)
+    own = await make_triton(fixed_ms=1000, watch=WatchOptions())
+    (own.marks / "sleeping").unlink()  # of the canary
     window = asyncio.create_task(recognise(own.embedded.engine, seconds=2))
-    await eventually(lambda: own.embedded.engine.in_flight == 1)
+    await eventually((own.marks / "sleeping").exists)
     await own.embedded.stop()
     assert len((await window).words) == 2
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import stenod
+from bench.process_tree import ProcessTree
 from bench.protocol import JOINED, Clip, Report, Request, Word, serve
 
 CLIPS, LONG, SINGLE, SUBMIT, WORDS = "clips", "long", "single", "submit", "words"
@@ -72,15 +73,19 @@ async def measure_service(request: Request, report: Report) -> None:
         await transcribe_all(client, [request.single] * AT_ONCE)
         report.ready({name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=pid)
         report.figure(COLD_START, start_s)
+        tree = ProcessTree(pid)
         if SINGLE in request.scenarios:
             for _ in range(_SINGLE_REPEATS):
                 begun = time.perf_counter()
                 await client.transcribe(Path(request.single.path))
                 report.figure(SINGLE_LATENCY, time.perf_counter() - begun)
         if CLIPS in request.scenarios:
+            before = tree.cpu_s_by_role(_role)
             with report.measured(CLIPS) as texts:
                 found = await transcribe_all(client, request.clips)
                 texts.update({clip_id: transcript.text for clip_id, transcript in found.items()})
+            for role, seconds in tree.cpu_s_by_role(_role).items():
+                report.figure(f"{role}_cpu_s_per_job", (seconds - before.get(role, 0.0)) / len(request.clips))
         if LONG in request.scenarios:
             with report.measured(LONG) as texts:
                 texts[JOINED] = (await client.transcribe(Path(request.joined.path))).text
@@ -89,6 +94,12 @@ async def measure_service(request: Request, report: Report) -> None:
                 report.words(clip_id, [Word(word.text, word.start_s, word.end_s) for word in transcript.words])
         if SUBMIT in request.scenarios:
             await _measure_submits(client, request.single, report)
+
+
+def _role(command: str) -> str:
+    if "stenod_server.audio.worker" in command:
+        return "audio"
+    return "triton" if "tritonserver" in command or "python_backend_stub" in command else "server"
 
 
 async def _measure_submits(client: stenod.Client, clip: Clip, report: Report) -> None:

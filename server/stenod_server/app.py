@@ -43,7 +43,7 @@ FALLBACK_ENGINES: Final = 16  # where no recogniser can be asked for its own num
 EXTERNAL_TRITON_WAIT_S: Final = 10.0
 LIVENESS_STALL_S: Final = 60.0
 LIVENESS_WINDOWS: Final = 3  # nothing finished in the time of so many slow windows: work has stopped
-SAMPLE_S: Final = 1.0
+SAMPLE_S: Final = 2.0
 SWEEP_S: Final = 60.0
 STOP_GRACE_S: Final = 5.0
 _log = structlog.get_logger()
@@ -280,7 +280,7 @@ def _health_probe(scheduler: Scheduler, stores: Stores, engine: MeteredEngine) -
 
 
 async def _sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: Metrics) -> None:
-    """Publish what is sampled rather than counted, once a second."""
+    """Publish what is sampled rather than counted, every other second."""
     while True:
         with contextlib.suppress(StenodError):  # the next sample tells
             metrics.show_capacity(await scheduler.capacity(), await stores.jobs.counts())

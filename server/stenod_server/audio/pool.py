@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class AudioPoolSettings:
     vad_path: Path
     max_workers: int = 2
     min_idle_workers: int = 1
+    patience_s: float = 0.25  # for a worker to come back before another one is started, which costs half a second
     idle_exit_s: float = 60.0
     recordings_per_worker: int = 200
     stall_timeout_s: float = 120.0  # the longest a worker may say nothing while it is read from
@@ -62,6 +64,7 @@ class AudioWorkerPool:
         self._idle: list[WorkerProcess] = []  # the one used last is taken first, so that the others can go
         self._leased: set[WorkerProcess] = set()
         self._exits: dict[WorkerProcess, asyncio.TimerHandle] = {}
+        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
@@ -99,21 +102,39 @@ class AudioWorkerPool:
         return min(self._settings.min_idle_workers, self._settings.max_workers)
 
     async def _lease(self) -> WorkerProcess:
-        if self._is_closed:
-            raise DecoderDied("the audio workers are stopped")
-        worker = None
-        while self._idle and worker is None:
-            candidate = self._idle.pop()
-            self._keep(candidate)
-            if candidate.is_alive:
-                worker = candidate
-            else:  # killed while it waited, by somebody else or for want of memory
-                self._discard(candidate)
-        worker = worker or await self._spawn()
+        worker = self._take_idle() or await self._wait_for_one() or await self._spawn()
         self._leased.add(worker)
         return worker
 
+    def _take_idle(self) -> WorkerProcess | None:
+        while self._idle:
+            worker = self._idle.pop()
+            self._keep(worker)
+            if worker.is_alive:
+                return worker
+            self._discard(worker)  # killed while it waited, by somebody else or for want of memory
+        return None
+
+    async def _wait_for_one(self) -> WorkerProcess | None:
+        """Short recordings are decoded in less time than a process takes to start."""
+        if len(self._leased) < max(1, self._wanted_idle()):
+            return None
+        waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await asyncio.wait({waiter}, timeout=self._settings.patience_s)
+        except asyncio.CancelledError:
+            if waiter.done():  # handed over in the same turn: somebody else may have it
+                self._give_back(waiter.result())
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+        return waiter.result() if waiter.done() else None
+
     async def _spawn(self) -> WorkerProcess:
+        if self._is_closed:
+            raise DecoderDied("the audio workers are stopped")
         options = WorkerOptions(
             vad_path=str(self._settings.vad_path),
             parent_pid=os.getpid(),
@@ -126,11 +147,18 @@ class AudioWorkerPool:
         self._leased.discard(worker)
         is_worn = worker.recordings >= self._settings.recordings_per_worker
         if worker.is_free and worker.is_alive and not is_worn and not self._is_closed:
-            self._park(worker)
+            self._pass_on(worker)
             return
         self._discard(worker)
         if not self._is_closed:
             self._in_background(self._replace())
+
+    def _pass_on(self, worker: WorkerProcess) -> None:
+        if not self._waiting:
+            self._park(worker)
+            return
+        self._leased.add(worker)  # at once, so that `close` finds it
+        self._waiting.popleft().set_result(worker)
 
     def _park(self, worker: WorkerProcess) -> None:
         self._idle.append(worker)

@@ -67,6 +67,39 @@ async def test_no_more_recordings_than_workers_at_once(open_pool: OpenPool, shor
     assert len(pool.worker_pids) <= 2
 
 
+async def test_short_recordings_share_a_worker_rather_than_start_more(open_pool: OpenPool, short: Path) -> None:
+    async with open_pool(max_workers=4, patience_s=60.0) as pool:
+        await pool.start()
+        started = pool.worker_pids
+        await asyncio.gather(*(read(pool, short) for _ in range(6)))
+        assert pool.worker_pids == started
+
+
+@pytest.mark.speech
+@needs_speech[1]
+async def test_a_recording_gets_a_worker_of_its_own_where_the_others_stay_busy(
+    open_pool: OpenPool, short: Path, endless: Path
+) -> None:
+    async with open_pool(max_workers=2, patience_s=0.01) as pool:
+        await pool.start()
+        async with pool.windows(endless, PLAN):
+            await read(pool, short)
+            assert len(pool.worker_pids) == 2
+
+
+async def test_a_recording_that_is_given_up_while_it_waits_loses_no_worker(open_pool: OpenPool, short: Path) -> None:
+    async with open_pool(max_workers=2, patience_s=60.0) as pool:
+        await pool.start()
+        async with pool.windows(short, PLAN) as items:
+            waiting = asyncio.create_task(read(pool, short))
+            async for _ in items:
+                pass
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.wait_for(read(pool, short), 10)
+        assert len(pool.worker_pids) == 1
+
+
 async def test_a_worn_worker_is_replaced(open_pool: OpenPool, short: Path) -> None:
     async with open_pool(recordings_per_worker=2) as pool:
         await pool.start()

@@ -205,7 +205,7 @@ async def _front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
     cores = os.cpu_count() or 1
     workers = settings.decode_workers or max(1, min(max_engines, max(8, 4 * cores)))
     vad = settings.models_path / "silero-vad" / "1" / "silero_vad_sequence.onnx"
-    pool = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers, min_idle_workers=cores))
+    pool = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers, min_idle_workers=cores, nice=5))
     await pool.start()
     return pool
 

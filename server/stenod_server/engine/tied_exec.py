@@ -5,10 +5,12 @@ The death signal is sent when the *thread* that forked ends: asyncio forks in th
 lives as long as the loop that supervises it. Standard library only; imports nothing of stenod.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -19,6 +21,10 @@ def main(arguments: list[str]) -> None:
     if os.getppid() != int(parent_pid):  # it died before the signal was asked for
         sys.exit(1)
     os.nice(int(nice))
+    # The child is a session of its own, and where Linux groups sessions for scheduling (autogroup) niceness counts
+    # inside a group only: the group itself must step back.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(nice)
     os.execv(command[0], command)  # noqa: S606  no shell is wanted
 
 

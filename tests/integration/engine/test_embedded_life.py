@@ -55,7 +55,7 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
     server_id, pids, group = own.server_id, own.processes(), own.embedded.pid
     assert len(pids) == 2  # the server and the sleeper's stub
     assert _living_members(group) == set(pids)
-    assert {psutil.Process(pid).nice() for pid in pids} == {psutil.Process().nice() + 5}
+    assert {psutil.Process(pid).nice() for pid in pids} == {psutil.Process().nice() + own.embedded.settings.nice}
 
     await own.embedded.stop()
     assert _living_members(group) == set()

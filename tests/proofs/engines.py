@@ -15,6 +15,7 @@ from pathlib import Path
 
 import stenod
 from stenod_server.engine.fake import FakeEngine
+from stenod_server.telemetry import logs
 from tests.support.models import build_models
 from tests.support.node import fake_node
 from tests.support.server import serving
@@ -60,6 +61,7 @@ async def with_a_sleeper(directory: Path, recording: Path, *, delay_s: float = 0
 
 
 async def main() -> int:
+    logs.configure("warning")
     models_dir = build_models()
     [longest] = recordings("long")
     with tempfile.TemporaryDirectory() as name:

@@ -10,13 +10,13 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 import stenod
 from stenod import errors
-from tests.support.speech import SPEECH_DIR, Recording, needs_speech, recordings
+from tests.support.speech import Recording, needs_speech, recordings
 
 pytestmark = [pytest.mark.triton, *needs_speech]
 
-FORMATS = recordings("formats") if SPEECH_DIR.is_dir() else ()
-BROKEN = recordings("broken") if SPEECH_DIR.is_dir() else ()
-NONSPEECH = recordings("nonspeech") if SPEECH_DIR.is_dir() else ()
+FORMATS = recordings("formats")
+BROKEN = recordings("broken")
+NONSPEECH = recordings("nonspeech")
 LOSSY_RATIO = 0.1  # of the words may differ
 LOSSLESS = ("flac", "wav24", "wavf32", "aiff", "caf", "w64", "au", "alac", "6ch")  # parts of the file names
 

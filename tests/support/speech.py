@@ -32,7 +32,9 @@ class Recording:
 
 @cache
 def recordings(*kinds: str) -> tuple[Recording, ...]:
-    """The recordings of these kinds (all when none is given), in the manifest's order."""
+    """The recordings of these kinds (all when none is given), in the manifest's order; none where the set is absent."""
+    if not SPEECH_DIR.is_dir():
+        return ()
     with (SPEECH_DIR / "manifest.jsonl").open() as lines:
         rows = [json.loads(line) for line in lines]
     return tuple(

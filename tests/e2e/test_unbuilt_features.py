@@ -65,14 +65,24 @@ async def test_each_is_refused_by_name(tmp_path: Any) -> None:
             assert _error_info(refused.value).metadata["field"] == f"config.{path}"
 
 
-async def test_an_address_to_fetch_from_is_refused_by_name(tmp_path: Any) -> None:
+@pytest.mark.parametrize("validate_only", [False, True])
+@pytest.mark.parametrize(
+    ("media", "field"),
+    [
+        (media_pb2.MediaSource(uri="https://example.org/a.mp3"), "media.uri"),
+        (media_pb2.MediaSource(inline=b"RIFF", headers=[media_pb2.HttpHeader(name="a", value="b")]), "media.headers"),
+    ],
+    ids=["uri", "headers"],
+)
+async def test_fetching_is_refused_by_name(
+    tmp_path: Any, media: media_pb2.MediaSource, field: str, *, validate_only: bool
+) -> None:
     async with fake_node(tmp_path) as node, grpc.aio.insecure_channel(node.address) as channel:
         stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
-        request = pb.SubmitJobRequest(media=media_pb2.MediaSource(uri="https://example.org/a.mp3"))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.SubmitJob(request)
+            await stub.SubmitJob(pb.SubmitJobRequest(media=media, validate_only=validate_only))
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert _error_info(refused.value).metadata["field"] == "media.uri"
+        assert _error_info(refused.value).metadata["field"] == field
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:

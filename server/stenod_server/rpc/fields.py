@@ -9,9 +9,9 @@ from typing import Final
 
 from stenod.v1 import media_pb2
 from stenod_server.domain.job import Job, JobState
-from stenod_server.errors import InvalidField, LimitExceeded
+from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature
 from stenod_server.rpc import convert
-from stenod_server.scheduler.intake import InlineMedia, MediaOrigin, RemoteMedia, UploadedMedia
+from stenod_server.scheduler.intake import InlineMedia, MediaOrigin, UploadedMedia
 
 DEFAULT_PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 1000
@@ -67,11 +67,14 @@ def write_page_token(last: Job) -> str:
 
 
 def media_origin(media: media_pb2.MediaSource) -> MediaOrigin:
+    """Raises UnsupportedFeature for what is not built: addresses, and headers to fetch them with."""
+    if media.headers:
+        raise UnsupportedFeature("media.headers")
     match media.WhichOneof("source"):
         case "inline":
             return InlineMedia(media.inline, media.file_name)
         case "upload_id":
             return UploadedMedia(required("media.upload_id", media.upload_id), media.file_name)
         case "uri":
-            return RemoteMedia(media.uri, media.file_name)
+            raise UnsupportedFeature("media.uri")
     raise InvalidField("media", "one of inline, uri and upload_id is required")

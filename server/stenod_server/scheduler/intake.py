@@ -18,7 +18,6 @@ from stenod_server.errors import (
     InvalidField,
     LimitExceeded,
     StenodError,
-    UnsupportedFeature,
     UploadIncomplete,
     UploadOffsetMismatch,
 )
@@ -46,15 +45,7 @@ class UploadedMedia:
     file_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteMedia:
-    """An address to fetch from."""
-
-    uri: str
-    file_name: str = ""
-
-
-MediaOrigin: TypeAlias = InlineMedia | UploadedMedia | RemoteMedia
+MediaOrigin: TypeAlias = InlineMedia | UploadedMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +89,13 @@ class Intake:
 
     async def submit(self, tenant: str, submission: Submission, origin: MediaOrigin) -> Job:
         """Store the media, then accept the job. Raises what `Scheduler.submit` raises, LimitExceeded, UploadNotFound,
-        UploadIncomplete, UnsupportedFeature.
+        UploadIncomplete.
         """
         match origin:
             case InlineMedia():
                 media = await self._stored(origin)
             case UploadedMedia():
                 media = await self._copied(tenant, origin)
-            case RemoteMedia():
-                raise UnsupportedFeature("media.uri")
         try:
             job = await self._scheduler.submit(tenant, submission, media)
         except StenodError:

@@ -3,11 +3,13 @@
 StenodError
   InvalidRequest        the caller's; never retried
     LimitExceeded  InvalidField  UnsupportedFeature  UnsupportedMedia  NoAudio
+    Unauthenticated  PermissionDenied  FetchRefused  MediaNotFound
     JobNotFound  UploadNotFound  ModelNotFound  JobExpired
     JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
-    IdempotencyMismatch  EnginesUnsatisfiable
+    IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  PoisonJob
   Unavailable           ours or Triton's, passing; retried
-    EnginesExhausted  QueueFull  EngineUnavailable  WindowTimeout  Draining  StoreUnavailable  DecoderDied
+    EnginesExhausted  QueueFull  QuotaExceeded  EngineUnavailable  WindowTimeout  Draining  DecoderDied
+    FetchFailed  StoreUnavailable  StorageFull
   Broken                an invariant does not hold; alert
     ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
 
@@ -82,6 +84,37 @@ class NoAudio(InvalidRequest):
     """The media has no audio stream, or nothing was left of it after trimming."""
 
     reason = "NO_AUDIO"
+
+
+class Unauthenticated(InvalidRequest):
+    """Nobody knows the caller: no credentials, wrong ones, or expired ones. Never says which."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(InvalidRequest):
+    """The caller is known and may not do this."""
+
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, method: str, scope: str) -> None:
+        super().__init__(f"{method} needs the scope {scope!r}", method=method, scope=scope)
+
+
+class FetchRefused(InvalidRequest):
+    """An address that this server must not fetch; `setting` is what an operator would change to allow it."""
+
+    reason = "FETCH_REFUSED"
+
+    def __init__(self, field: str, problem: str, *, setting: str) -> None:
+        super().__init__(f"{field}: {problem} (setting {setting})", field=field, setting=setting)
+        self.field = field
+
+
+class MediaNotFound(InvalidRequest):
+    """The address was reached and does not give the media: not there, or not for these credentials."""
+
+    reason = "MEDIA_NOT_FOUND"
 
 
 class NotFound(InvalidRequest):
@@ -181,6 +214,21 @@ class EnginesUnsatisfiable(InvalidRequest):
         self.requested, self.in_use, self.maximum = requested, in_use, maximum
 
 
+class JobDeadlineExceeded(InvalidRequest):
+    """A job did not end by the deadline it was given."""
+
+    reason = "JOB_DEADLINE_EXCEEDED"
+
+
+class PoisonJob(InvalidRequest):
+    """What runs the job dies of it, again and again; it is given up so that others can go on."""
+
+    reason = "POISON_JOB"
+
+    def __init__(self, victim: str, times: int) -> None:
+        super().__init__(f"{victim} died {times} times while working on this job", victim=victim, times=times)
+
+
 class Unavailable(StenodError):
     """Passing; the same request may succeed later. `retry_after_s` is a hint in seconds."""
 
@@ -209,6 +257,17 @@ class QueueFull(Unavailable):
         super().__init__(f"the queue is full: {allowed} jobs wait already (max_queued_jobs)", max_queued_jobs=allowed)
 
 
+class QuotaExceeded(Unavailable):
+    """The tenant has used up what it is given; names the quota, so that an operator can raise it."""
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, quota: str, *, allowed: float, retry_after_s: float) -> None:
+        super().__init__(f"this tenant's quota {quota} of {allowed:g} is used up", quota=quota, allowed=f"{allowed:g}")
+        self.quota = quota
+        self.retry_after_s = retry_after_s
+
+
 class EngineUnavailable(Unavailable):
     """Triton does not answer, is starting, or refused for load."""
 
@@ -231,6 +290,19 @@ class StoreUnavailable(Unavailable):
     """The database or the blob store does not answer."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class StorageFull(Unavailable):
+    """The disk has less room left than the low-water mark; nothing new is stored until there is more."""
+
+    reason = "STORAGE_FULL"
+    retry_after_s = 60.0
+
+
+class FetchFailed(Unavailable):
+    """The address did not answer, answered with an error of its own, or broke off."""
+
+    reason = "FETCH_FAILED"
 
 
 class DecoderDied(Unavailable):

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stenod_server.domain.job import Failure, Job, JobState, Media, Progress
+from stenod_server.domain.access import Credentials, Principal
+from stenod_server.domain.job import Failure, Job, JobState, Media, Progress, RemoteMedia
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 
 Int16Audio = npt.NDArray[np.int16]
@@ -338,3 +339,43 @@ class MediaSpool(Protocol):
     async def discard(self, upload: Upload) -> None:
         """Delete the bytes of an upload, complete or not."""
         ...
+
+
+# --- access and fetching ----------------------------------------------------------------------------------------
+
+
+class Authenticator(Protocol):
+    """Tells who a caller is."""
+
+    async def authenticate(self, credentials: Credentials) -> Principal:
+        """Raises Unauthenticated; Unavailable where the keys to verify a token cannot be fetched."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMedia:
+    """Media on its way from its address. `size_bytes` 0: not announced. `file_name` is taken from the address."""
+
+    chunks: AsyncIterator[bytes]
+    size_bytes: int = 0
+    file_name: str = ""
+
+
+class MediaFetcher(Protocol):
+    """Fetches media from where a job says it is."""
+
+    def check(self, remote: RemoteMedia) -> None:
+        """What can be refused without touching the network. Raises FetchRefused, InvalidField, LimitExceeded; fields
+        are `media.uri` and `media.headers`.
+        """
+        ...
+
+    def open(self, remote: RemoteMedia, *, max_bytes: int) -> AbstractAsyncContextManager[FetchedMedia]:
+        """Stream the media; broken transfers are resumed where the origin can.
+
+        Entering and reading raise FetchRefused, MediaNotFound, LimitExceeded (more than `max_bytes`, setting
+        `max_media_bytes`), FetchFailed (passing).
+        """
+        ...
+
+    async def close(self) -> None: ...

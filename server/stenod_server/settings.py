@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from stenod_server.domain.quota import TenantLimits
+
 GIB = 1024**3
 MIB = 1024**2
 
@@ -37,9 +39,32 @@ class Settings(BaseSettings):
         default=False, description="listen beyond loopback although nobody is asked who they are"
     )
 
+    # Who may call.
+    access_file: Path | None = Field(None, description="API keys and client certificates (TOML); reloaded")
+    tls_cert_file: Path | None = Field(None, description="certificate chain of the API (PEM); reloaded")
+    tls_key_file: Path | None = Field(None, description="its private key (PEM); reloaded")
+    tls_client_ca_file: Path | None = Field(None, description="callers must show a certificate of these CAs (PEM)")
+    oidc_issuer: str = Field("", description="accept JSON Web Tokens of this issuer (https://…)")
+    oidc_audience: str = Field("", description="the audience such a token must be for")
+    oidc_jwks_url: str = Field("", description="where its keys are; default: as the issuer's discovery says")
+    oidc_tenant_claim: str = Field("tenant", description="the claim that names the tenant")
+    oidc_clock_skew_s: float = Field(60.0, ge=0, le=600, description="how far its clock may be from ours")
+    tenants: dict[str, TenantLimits] = Field({}, description="quotas by tenant")
+    tenant_defaults: TenantLimits = Field(TenantLimits(), description="quotas of tenants not named")
+
     # What it keeps, and where.
     data_dir: Path = Field(Path("~/.local/share/stenod"), description="database, media, models")
     models_dir: Path | None = Field(None, description="model repository; default: <data_dir>/models")
+    retention_s: float = Field(7 * 86_400.0, gt=0, description="how long ended jobs and transcripts are kept")
+    keep_media: bool = Field(default=False, description="keep media as long as the transcript")
+    cache_ttl_s: float = Field(0.0, ge=0, description="reuse transcripts of the same recording so long; 0: never")
+
+    # Fetching media from addresses.
+    fetch_allow: tuple[str, ...] = Field((), description="private networks that may be fetched from (CIDR)")
+    fetch_file_roots: tuple[Path, ...] = Field((), description="directories that file:// may read")
+    fetch_buckets: tuple[str, ...] = Field((), description="s3://, gs://, az:// prefixes that may be read")
+    fetch_timeout_s: float = Field(900.0, gt=0, description="the longest a fetch may take")
+    fetch_stall_s: float = Field(30.0, gt=0, description="the longest it may wait for the next byte")
 
     # Recognition.
     model: str = Field("moonshine-tiny-en", description="the recogniser for jobs that name none")
@@ -49,11 +74,16 @@ class Settings(BaseSettings):
     admission: Literal["queue", "reject"] = Field("queue", description="what happens when no engine is free")
     window_timeout_s: float = Field(120.0, gt=0, description="the longest a window may take")
     attempts: int = Field(3, ge=1, le=100, description="attempts at a job before a passing failure is final")
+    max_rescues: int = Field(5, ge=1, le=100, description="nodes a job may lose without progress before it is given up")
+    window_attempts: int = Field(4, ge=1, le=100, description="tries at a window before its job is tried again")
+    lease_s: float = Field(30.0, ge=1, description="a node that is silent so long has lost its jobs")
 
     # Audio.
     decode_workers: int | None = Field(
         None, ge=1, le=1024, description="decode processes; default: by cores and engines"
     )
+    decode_memory_bytes: int = Field(2 * GIB, ge=0, description="address space of a decode process; 0: no limit")
+    decode_cpu_s: float = Field(1800.0, gt=0, description="the most processor time the decoding of a recording takes")
 
     # Limits.
     max_queued_jobs: int = Field(10_000, ge=0)
@@ -61,6 +91,12 @@ class Settings(BaseSettings):
     max_inline_bytes: int = Field(3 * MIB, gt=0)
     max_decoded_s: float = Field(24 * 3600.0, gt=0)
     max_channels: int = Field(32, gt=0)
+    max_sample_rate_hz: int = Field(384_000, gt=0)
+    max_page_size: int = Field(1000, gt=0)
+    max_message_bytes: int = Field(4 * MIB, ge=64 * 1024)
+    max_upload_streams: int = Field(256, gt=0)
+    max_calls: int = Field(4096, gt=0)
+    min_free_bytes: int = Field(1 * GIB, ge=0)
     upload_ttl_s: float = Field(3600.0, gt=0)
     drain_s: float = Field(30.0, ge=0, description="how long running jobs may finish after SIGTERM")
 

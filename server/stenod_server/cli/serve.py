@@ -55,6 +55,14 @@ def _limit(help_text: str, default: str, metavar: str) -> Any:
     return _option(help_text, default, metavar, panel="Limits")
 
 
+def _access(help_text: str, metavar: str = "FILE", default: str = "") -> Any:
+    return _option(help_text, default, metavar, panel="Access")
+
+
+def _fetch(help_text: str, metavar: str, default: str = "") -> Any:
+    return _option(help_text, default, metavar, panel="Fetching media from addresses")
+
+
 _HOST = "HOST:PORT"
 _Text = str | None
 _Count = int | None
@@ -71,8 +79,22 @@ def serve(
     allow_unauthenticated: Annotated[
         bool | None, typer.Option("--allow-unauthenticated", help="Listen beyond loopback although all may call.")
     ] = None,
+    access_file: Annotated[_OptionalPath, _access("API keys and client certificates.")] = None,
+    tls_cert_file: Annotated[_OptionalPath, _access("Certificate chain of the API.")] = None,
+    tls_key_file: Annotated[_OptionalPath, _access("Its private key.")] = None,
+    tls_client_ca_file: Annotated[_OptionalPath, _access("CAs whose certificate a caller must show.")] = None,
+    oidc_issuer: Annotated[_Text, _access("Accept tokens of this issuer.", "URL")] = None,
+    oidc_audience: Annotated[_Text, _access("The audience they must be for.", "NAME")] = None,
+    oidc_jwks_url: Annotated[_Text, _access("Where its keys are; else discovered.", "URL")] = None,
+    oidc_tenant_claim: Annotated[_Text, _access("The claim that names the tenant.", "NAME", "tenant")] = None,
+    oidc_clock_skew_s: Annotated[_Seconds, _access("How far clocks may differ.", "SECONDS", "60")] = None,
     data_dir: Annotated[_OptionalPath, _option("Database, media, models.", "~/.local/share/stenod", "DIR")] = None,
     models_dir: Annotated[_OptionalPath, _option("Model repository.", "<data-dir>/models", "DIR")] = None,
+    retention_s: Annotated[_Seconds, _option("Life of ended jobs and transcripts.", "604800", "SECONDS")] = None,
+    keep_media: Annotated[
+        bool | None, typer.Option("--keep-media", help="Keep media as long as the transcript.")
+    ] = None,
+    cache_ttl_s: Annotated[_Seconds, _option("Reuse transcripts of the same media; 0: never.", "0", "SECONDS")] = None,
     model: Annotated[_Text, _option("The recogniser for jobs that name none.", "moonshine-tiny-en", "NAME")] = None,
     triton_url: Annotated[
         list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
@@ -82,6 +104,16 @@ def serve(
     admission: Annotated[Admission | None, _option("What happens when no engine is free.", "queue")] = None,
     window_timeout_s: Annotated[_Seconds, _option("The longest a window may take.", "120", "SECONDS")] = None,
     attempts: Annotated[_Count, _option("Attempts at a job when failures may pass.", "3", "N")] = None,
+    max_rescues: Annotated[_Count, _option("Nodes a job may lose without progress.", "5", "N")] = None,
+    window_attempts: Annotated[_Count, _option("Tries at a window.", "4", "N")] = None,
+    lease_s: Annotated[_Seconds, _option("Silence after which a node has lost its jobs.", "30", "SECONDS")] = None,
+    decode_memory_bytes: Annotated[_Count, _limit("Memory of a decode process.", "2147483648", "BYTES")] = None,
+    decode_cpu_s: Annotated[_Seconds, _limit("Processor time of decoding a recording.", "1800", "SECONDS")] = None,
+    fetch_allow: Annotated[list[str] | None, _fetch("Private network to fetch from.", "CIDR")] = None,
+    fetch_file_roots: Annotated[list[Path] | None, _fetch("Directory that file:// may read.", "DIR")] = None,
+    fetch_buckets: Annotated[list[str] | None, _fetch("Bucket prefix that may be read.", "s3://…")] = None,
+    fetch_timeout_s: Annotated[_Seconds, _fetch("The longest a fetch may take.", "SECONDS", "900")] = None,
+    fetch_stall_s: Annotated[_Seconds, _fetch("The longest wait for its next byte.", "SECONDS", "30")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,
@@ -90,6 +122,12 @@ def serve(
     max_inline_bytes: Annotated[_Count, _limit("Size of one sent with its request.", "3145728", "BYTES")] = None,
     max_decoded_s: Annotated[_Seconds, _limit("Length of a recording.", "86400", "SECONDS")] = None,
     max_channels: Annotated[_Count, _limit("Channels of a recording.", "32", "N")] = None,
+    max_sample_rate_hz: Annotated[_Count, _limit("Sample rate of a recording.", "384000", "HZ")] = None,
+    max_page_size: Annotated[_Count, _limit("Jobs on a page.", "1000", "N")] = None,
+    max_message_bytes: Annotated[_Count, _limit("Size of a gRPC request.", "4194304", "BYTES")] = None,
+    max_upload_streams: Annotated[_Count, _limit("Uploads at a time.", "256", "N")] = None,
+    max_calls: Annotated[_Count, _limit("Calls at a time.", "4096", "N")] = None,
+    min_free_bytes: Annotated[_Count, _limit("Disk that is left free.", "1073741824", "BYTES")] = None,
     upload_ttl_s: Annotated[_Seconds, _limit("Life of an upload.", "3600", "SECONDS")] = None,
     log_level: Annotated[LogLevel | None, _option("The least that is logged.", "info")] = None,
     log_format: Annotated[LogFormat | None, _option("How it is logged.", "console")] = None,

@@ -88,13 +88,22 @@ class JobConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteMedia:
+    """Where media is to be fetched from. `headers` may be secret: never logged, never shown, forgotten once fetched."""
+
+    uri: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """The stored recording. `key` is its place in the blob store."""
+    """The recording. `key` is its place in the blob store; empty while it is still to be fetched from `remote`."""
 
     key: str
-    size_bytes: int
-    sha256: str
+    size_bytes: int = 0
+    sha256: str = ""
     file_name: str = ""
+    remote: RemoteMedia | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.UnsupportedFeature: code_pb2.UNIMPLEMENTED,
     errors.UnsupportedMedia: code_pb2.INVALID_ARGUMENT,
     errors.NoAudio: code_pb2.INVALID_ARGUMENT,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
+    errors.FetchRefused: code_pb2.INVALID_ARGUMENT,
+    errors.MediaNotFound: code_pb2.INVALID_ARGUMENT,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.JobNotFound: code_pb2.NOT_FOUND,
     errors.UploadNotFound: code_pb2.NOT_FOUND,
@@ -32,9 +36,14 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.UploadIncomplete: code_pb2.FAILED_PRECONDITION,
     errors.IdempotencyMismatch: code_pb2.ALREADY_EXISTS,
     errors.EnginesUnsatisfiable: code_pb2.INVALID_ARGUMENT,
+    errors.JobDeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+    errors.PoisonJob: code_pb2.INTERNAL,
     errors.Unavailable: code_pb2.UNAVAILABLE,
     errors.EnginesExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.QueueFull: code_pb2.RESOURCE_EXHAUSTED,
+    errors.QuotaExceeded: code_pb2.RESOURCE_EXHAUSTED,
+    errors.StorageFull: code_pb2.RESOURCE_EXHAUSTED,
+    errors.FetchFailed: code_pb2.UNAVAILABLE,
     errors.EngineUnavailable: code_pb2.UNAVAILABLE,
     errors.WindowTimeout: code_pb2.UNAVAILABLE,
     errors.Draining: code_pb2.UNAVAILABLE,
@@ -93,6 +102,7 @@ def _details(error: errors.StenodError) -> Iterator[Message]:
             errors.InvalidField(field=field)
             | errors.LimitExceeded(field=field)
             | errors.UnsupportedFeature(field=field)
+            | errors.FetchRefused(field=field)
         ):
             violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.message)
             yield error_details_pb2.BadRequest(field_violations=[violation])
@@ -103,6 +113,9 @@ def _details(error: errors.StenodError) -> Iterator[Message]:
             yield error_details_pb2.BadRequest(field_violations=[violation])
         case errors.EnginesExhausted():
             quota = error_details_pb2.QuotaFailure.Violation(subject="engines", description=error.message)
+            yield error_details_pb2.QuotaFailure(violations=[quota])
+        case errors.QuotaExceeded(quota=quota_name):
+            quota = error_details_pb2.QuotaFailure.Violation(subject=quota_name, description=error.message)
             yield error_details_pb2.QuotaFailure(violations=[quota])
         case errors.NotFound():
             yield error_details_pb2.ResourceInfo(

@@ -202,16 +202,18 @@ class VocabularyEntry(_message.Message):
     def __init__(self, content: _Optional[str] = ..., sounds_like: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SchedulingConfig(_message.Message):
-    __slots__ = ("parallel_engines", "max_parallel_engines", "fail_fast", "priority")
+    __slots__ = ("parallel_engines", "max_parallel_engines", "fail_fast", "priority", "deadline")
     PARALLEL_ENGINES_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_ENGINES_FIELD_NUMBER: _ClassVar[int]
     FAIL_FAST_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
     parallel_engines: int
     max_parallel_engines: int
     fail_fast: bool
     priority: int
-    def __init__(self, parallel_engines: _Optional[int] = ..., max_parallel_engines: _Optional[int] = ..., fail_fast: _Optional[bool] = ..., priority: _Optional[int] = ...) -> None: ...
+    deadline: _duration_pb2.Duration
+    def __init__(self, parallel_engines: _Optional[int] = ..., max_parallel_engines: _Optional[int] = ..., fail_fast: _Optional[bool] = ..., priority: _Optional[int] = ..., deadline: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Tracking(_message.Message):
     __slots__ = ("title", "reference", "tags", "details")

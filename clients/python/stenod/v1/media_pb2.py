@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stenod/v1/media.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n\x0bMediaSource\x12\x1e\n\x06inline\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00R\x06inline\x12\x18\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00R\x03uri\x12#\n\tupload_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00R\x08uploadId\x12!\n\tfile_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x08\x66ileName\x12\x35\n\x07headers\x18\x05 \x03(\x0b\x32\x15.stenod.v1.HttpHeaderB\x04\xe2\x41\x01\x01R\x07headersB\x08\n\x06source\"B\n\nHttpHeader\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x04name\x12\x1a\n\x05value\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02R\x05value\"q\n\tMediaInfo\x12!\n\tfile_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x66ileName\x12#\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\x12\x1c\n\x06sha256\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06sha256\"\x9f\x02\n\x06Upload\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x08uploadId\x12\'\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0boffsetBytes\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\x12 \n\x08\x63omplete\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x08\x63omplete\x12\x1c\n\x06sha256\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x06sha256\x12\x41\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12!\n\tfile_name\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x66ileName\"\xa4\x01\n\x0eUploadMetadata\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\x08uploadId\x12\'\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01R\x0boffsetBytes\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01R\tsizeBytes\x12!\n\tfile_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x08\x66ileNameb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15stenod/v1/media.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n\x0bMediaSource\x12\x1e\n\x06inline\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00R\x06inline\x12\x18\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01H\x00R\x03uri\x12#\n\tupload_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01H\x00R\x08uploadId\x12!\n\tfile_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x08\x66ileName\x12\x35\n\x07headers\x18\x05 \x03(\x0b\x32\x15.stenod.v1.HttpHeaderB\x04\xe2\x41\x01\x01R\x07headersB\x08\n\x06source\"B\n\nHttpHeader\x12\x18\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x04name\x12\x1a\n\x05value\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02R\x05value\"\x89\x01\n\tMediaInfo\x12!\n\tfile_name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x66ileName\x12#\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\x12\x1c\n\x06sha256\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x06sha256\x12\x16\n\x03uri\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x03uri\"\x9f\x02\n\x06Upload\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08R\x08uploadId\x12\'\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03R\x0boffsetBytes\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\x12 \n\x08\x63omplete\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03R\x08\x63omplete\x12\x1c\n\x06sha256\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x06sha256\x12\x41\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03R\nexpireTime\x12!\n\tfile_name\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x08\x66ileName\"\xa4\x01\n\x0eUploadMetadata\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\x08uploadId\x12\'\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01R\x0boffsetBytes\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01R\tsizeBytes\x12!\n\tfile_name\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x08\x66ileNameb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEDIAINFO'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
   _globals['_MEDIAINFO'].fields_by_name['sha256']._loaded_options = None
   _globals['_MEDIAINFO'].fields_by_name['sha256']._serialized_options = b'\342A\001\003'
+  _globals['_MEDIAINFO'].fields_by_name['uri']._loaded_options = None
+  _globals['_MEDIAINFO'].fields_by_name['uri']._serialized_options = b'\342A\001\003'
   _globals['_UPLOAD'].fields_by_name['upload_id']._loaded_options = None
   _globals['_UPLOAD'].fields_by_name['upload_id']._serialized_options = b'\342A\001\010'
   _globals['_UPLOAD'].fields_by_name['offset_bytes']._loaded_options = None
@@ -79,10 +81,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEDIASOURCE']._serialized_end=311
   _globals['_HTTPHEADER']._serialized_start=313
   _globals['_HTTPHEADER']._serialized_end=379
-  _globals['_MEDIAINFO']._serialized_start=381
-  _globals['_MEDIAINFO']._serialized_end=494
-  _globals['_UPLOAD']._serialized_start=497
-  _globals['_UPLOAD']._serialized_end=784
-  _globals['_UPLOADMETADATA']._serialized_start=787
-  _globals['_UPLOADMETADATA']._serialized_end=951
+  _globals['_MEDIAINFO']._serialized_start=382
+  _globals['_MEDIAINFO']._serialized_end=519
+  _globals['_UPLOAD']._serialized_start=522
+  _globals['_UPLOAD']._serialized_end=809
+  _globals['_UPLOADMETADATA']._serialized_start=812
+  _globals['_UPLOADMETADATA']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

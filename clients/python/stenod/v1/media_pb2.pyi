@@ -33,14 +33,16 @@ class HttpHeader(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class MediaInfo(_message.Message):
-    __slots__ = ("file_name", "size_bytes", "sha256")
+    __slots__ = ("file_name", "size_bytes", "sha256", "uri")
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
     file_name: str
     size_bytes: int
     sha256: str
-    def __init__(self, file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+    uri: str
+    def __init__(self, file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., uri: _Optional[str] = ...) -> None: ...
 
 class Upload(_message.Message):
     __slots__ = ("upload_id", "offset_bytes", "size_bytes", "complete", "sha256", "expire_time", "file_name")

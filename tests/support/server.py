@@ -39,9 +39,10 @@ async def serving(data_dir: Path, *options: str, models_dir: Path) -> AsyncItera
         assert status == 0, f"the server ended with {status}:\n{server.log.read_text()[-4000:]}"
 
 
-async def start_server(data_dir: Path, *options: str, models_dir: Path) -> RunningServer:
+async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Path | None = None) -> RunningServer:
+    """`log` is where it writes: beside its data unless told otherwise."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    log = data_dir / "server.log"
+    log = log or data_dir / "server.log"
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

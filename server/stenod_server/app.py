@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,9 @@ from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.triton import TritonEngine
-from stenod_server.errors import InvalidField, StenodError
-from stenod_server.ports import AudioFrontEnd, Engine
+from stenod_server.domain.job import RemoteMedia
+from stenod_server.errors import FetchRefused, InvalidField, StenodError
+from stenod_server.ports import AudioFrontEnd, Clock, Engine, FetchedMedia, MediaFetcher
 from stenod_server.rpc.health import HealthReporter, NodeHealth
 from stenod_server.rpc.server import build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
@@ -59,6 +60,18 @@ class SystemClock:
         return monotonic()
 
 
+class NoFetcher:
+    """Refuses every address."""
+
+    def check(self, remote: RemoteMedia) -> None:
+        raise FetchRefused("media.uri", "nothing is fetched", setting="fetch_allow")
+
+    def open(self, remote: RemoteMedia, *, max_bytes: int) -> AbstractAsyncContextManager[FetchedMedia]:
+        raise FetchRefused("media.uri", "nothing is fetched", setting="fetch_allow")
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A running node. Addresses are `host:port`, "off" where a listener is off."""
@@ -78,6 +91,8 @@ class Parts:
 
     engine: Engine | None = None
     front_end: AudioFrontEnd | None = None
+    fetcher: MediaFetcher | None = None
+    clock: Clock | None = None
 
 
 async def run(settings: Settings, progress: Progress, announce: Callable[[Node], None]) -> int:
@@ -117,14 +132,18 @@ async def open_node(
         max_engines = await _max_engines(settings, metered)
         front_end = parts.front_end or await _front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)
-        scheduler = Scheduler(
-            Adapters(store=stores.jobs, blobs=stores.blobs, engine=metered, front_end=front_end, clock=SystemClock()),
-            _scheduler_options(settings, max_engines),
-            MetricsObserver(metrics),
+        adapters = Adapters(
+            store=stores.jobs,
+            blobs=stores.blobs,
+            engine=metered,
+            front_end=front_end,
+            fetcher=parts.fetcher or NoFetcher(),
+            clock=parts.clock or SystemClock(),
         )
+        scheduler = Scheduler(adapters, _scheduler_options(settings, max_engines), MetricsObserver(metrics))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
-        intake = _intake(settings, scheduler, stores)
+        intake = _intake(settings, scheduler, stores, adapters)
         health = HealthReporter(_health_probe(scheduler, stores, metered))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
@@ -221,18 +240,24 @@ def _scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions
         window_timeout_s=settings.window_timeout_s,
         max_decoded_s=settings.max_decoded_s,
         max_channels=settings.max_channels,
+        max_media_bytes=settings.max_media_bytes,
         retry=RetryPolicy(attempts=settings.attempts),
+        max_rescues=settings.max_rescues,
+        lease_s=settings.lease_s,
+        retention=timedelta(seconds=settings.retention_s),
+        tenants=settings.tenants,
+        tenant_defaults=settings.tenant_defaults,
     )
 
 
-def _intake(settings: Settings, scheduler: Scheduler, stores: Stores) -> Intake:
+def _intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapters: Adapters) -> Intake:
     limits = MediaLimits(
         max_media_bytes=settings.max_media_bytes,
         max_inline_bytes=settings.max_inline_bytes,
         upload_ttl=timedelta(seconds=settings.upload_ttl_s),
     )
     media = MediaStores(uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
-    return Intake(scheduler, media, clock=SystemClock(), limits=limits)
+    return Intake(scheduler, media, fetcher=adapters.fetcher, clock=adapters.clock, limits=limits)
 
 
 def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_server.domain.access import Credentials, Principal
-from stenod_server.domain.job import Failure, Job, JobState, Media, Progress, RemoteMedia
+from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress, RemoteMedia
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 
 Int16Audio = npt.NDArray[np.int16]
@@ -186,7 +186,8 @@ class JobStore(Protocol):
     """Jobs, their segments and their results; durable when a call returns.
 
     Every write that changes a state goes through the transition table and is atomic; where the job has moved on in
-    the meantime, the call changes nothing and returns None. Any call may raise StoreUnavailable.
+    the meantime, the call changes nothing and returns None. Whoever runs a job writes under its lease: a write under
+    a lease that was lost changes nothing. Any call may raise StoreUnavailable.
     """
 
     async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
@@ -204,48 +205,91 @@ class JobStore(Protocol):
         """Newest first; at most `limit`."""
         ...
 
-    async def queued(self, *, limit: int) -> Sequence[Job]:
-        """The foremost QUEUED jobs: every tenant's first (by priority, then age), then every tenant's second, …"""
+    async def queued(self, *, now: datetime, limit: int) -> Sequence[Job]:
+        """The foremost QUEUED jobs that need not wait any longer: every tenant's first (by priority, then age), then
+        every tenant's second, …
+        """
         ...
 
     async def counts(self) -> Mapping[JobState, int]: ...
 
-    async def claim(self, job_id: str, *, node: str, now: datetime) -> Job | None:
-        """QUEUED → RUNNING; clears segments of an earlier attempt and counts the attempt."""
+    # Running a job.
+
+    async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
+        """QUEUED → RUNNING under a new lease; keeps what is behind the checkpoint, and counts the attempt."""
         ...
 
-    async def release(self, job_id: str, *, now: datetime) -> Job | None:
-        """RUNNING → QUEUED, in its old place in the order; → CANCELLED where that was requested meanwhile."""
+    async def renew(self, leases: Sequence[Lease], *, lease_until: datetime) -> Mapping[str, bool]:
+        """The heartbeat. Gives the ids of the jobs that are still held so, and whether each is to be cancelled."""
         ...
 
-    async def rescue(self, node: str, *, now: datetime) -> Sequence[Job]:
-        """As `release`, for every job this node held before it was restarted."""
+    async def release(
+        self, lease: Lease, *, now: datetime, failure: Failure | None = None, not_before: datetime | None = None
+    ) -> Job | None:
+        """RUNNING → QUEUED, in its old place in the order; → CANCELLED where that was requested meanwhile.
+
+        With `failure` it counts as one, and the job waits until `not_before`.
+        """
         ...
 
-    async def record(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
-        """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once.
+    async def rescue(self, node: str, *, now: datetime, max_rescues: int) -> Sequence[Job]:
+        """As `release`, for every job this node held before it was restarted.
+
+        A job that is rescued for the `max_rescues`-th time without progress in between → FAILED (POISON_JOB).
+        """
+        ...
+
+    async def rescue_expired(self, *, now: datetime, max_rescues: int) -> Sequence[Job]:
+        """As `rescue`, for every job whose lease has run out, whoever held it."""
+        ...
+
+    async def restart(self, lease: Lease) -> None:
+        """Forget the checkpoint and the segments of earlier attempts."""
+        ...
+
+    async def fetched(self, lease: Lease, media: Media) -> Job | None:
+        """The media of a RUNNING job is in the blob store now; its address's secrets are forgotten."""
+        ...
+
+    async def record(
+        self,
+        lease: Lease,
+        progress: Progress,
+        segments: Sequence[Segment],
+        *,
+        now: datetime,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once; what is given
+        in one call becomes durable together.
 
         A segment under an index that is stored already replaces it. An error may be that of the report before.
         """
         ...
 
     async def complete(
-        self, job_id: str, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
+        self, lease: Lease, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
     ) -> Job | None:
         """RUNNING → SUCCEEDED with the last segments; the transcript is whole, final and durable on return."""
         ...
 
-    async def fail(self, job_id: str, failure: Failure, *, now: datetime) -> Job | None: ...
+    async def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> Job | None: ...
+
+    async def cancelled(self, lease: Lease, *, now: datetime) -> Job | None:
+        """RUNNING → CANCELLED, by the executor."""
+        ...
+
+    # Ending a job from outside.
+
+    async def fail_late(self, *, now: datetime) -> Sequence[Job]:
+        """QUEUED → FAILED (JOB_DEADLINE_EXCEEDED) for every job whose deadline has passed while it waited."""
+        ...
 
     async def request_cancel(self, tenant: str, job_id: str, *, now: datetime) -> Job:
         """QUEUED → CANCELLED at once; a RUNNING job is marked and its executor cancels it. Terminal: unchanged.
 
         Raises JobNotFound.
         """
-        ...
-
-    async def cancelled(self, job_id: str, *, now: datetime) -> Job | None:
-        """RUNNING → CANCELLED, by the executor."""
         ...
 
     async def delete(self, tenant: str, job_id: str) -> Job:

@@ -21,8 +21,9 @@ async def write(jobs: SqlJobStore, writer: int) -> None:
         await jobs.submit(job, max_queued_jobs=1_000_000)
         print("submitted", job.job_id, flush=True)
         if number % 2:
-            await jobs.claim(job.job_id, node="node-1", now=START)
-            await jobs.complete(job.job_id, make_info(), [make_segment(i) for i in range(SEGMENTS)], now=START)
+            claimed = await jobs.claim(job.job_id, node="node-1", now=START, lease_until=START)
+            assert claimed
+            await jobs.complete(claimed.lease, make_info(), [make_segment(i) for i in range(SEGMENTS)], now=START)
             print("completed", job.job_id, flush=True)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from stenod_server.domain.job import Failure, Job, JobState, Progress
+from stenod_server.domain.job import Failure, Job, JobState, Lease, Progress
 from stenod_server.domain.transcript import Segment, Warning, Word  # noqa: A004  the word the API uses
 from stenod_server.errors import IdempotencyMismatch, JobNotFound, JobRunning, QueueFull, StoreUnavailable
 from stenod_server.ports import JobFilter
@@ -17,6 +17,7 @@ from tests.support.builders import START, make_config, make_info, make_job, make
 ROOM = 1000
 NOW = START + timedelta(days=1)
 LATER = NOW + timedelta(hours=1)
+UNTIL = NOW + timedelta(seconds=30)
 FAILURE = Failure("ENGINE_UNAVAILABLE", "nobody answers", retryable=True)
 
 
@@ -30,7 +31,7 @@ async def submitted(store: SqlJobStore, **changes: object) -> Job:
 
 
 async def running(store: SqlJobStore, **changes: object) -> Job:
-    job = await store.claim((await submitted(store, **changes)).job_id, node="node-1", now=NOW)
+    job = await store.claim((await submitted(store, **changes)).job_id, node="node-1", now=NOW, lease_until=UNTIL)
     assert job is not None
     return job
 
@@ -149,8 +150,8 @@ async def test_the_queue_shows_every_tenant_although_one_has_most_of_it(store: S
     busy = [await submitted(store, tenant="busy") for _ in range(30)]
     calm = [await submitted(store, tenant="calm") for _ in range(2)]
     await submitted(store, tenant="idle")
-    await store.claim((await submitted(store, tenant="gone")).job_id, node="node-1", now=NOW)
-    queued = await store.queued(limit=6)
+    await store.claim((await submitted(store, tenant="gone")).job_id, node="node-1", now=NOW, lease_until=UNTIL)
+    queued = await store.queued(now=NOW, limit=6)
     assert [job.tenant for job in queued] == ["busy", "calm", "idle", "busy", "calm", "busy"]
     assert [job for job in queued if job.tenant == "busy"] == busy[:3]
     assert [job for job in queued if job.tenant == "calm"] == calm
@@ -160,7 +161,7 @@ async def test_the_queue_is_by_priority_then_age(store: SqlJobStore) -> None:
     plain, urgent, also_plain, bulk = [
         await submitted(store, config=make_config(priority=priority)) for priority in (0, 5, 0, -5)
     ]
-    assert await store.queued(limit=10) == [urgent, plain, also_plain, bulk]
+    assert await store.queued(now=NOW, limit=10) == [urgent, plain, also_plain, bulk]
 
 
 async def test_counts_name_every_state(store: SqlJobStore) -> None:
@@ -182,7 +183,9 @@ async def test_claim_counts_the_attempt_and_names_the_node(store: SqlJobStore) -
 
 async def test_one_of_many_claims_wins(store: SqlJobStore) -> None:
     job = await submitted(store)
-    claims = await asyncio.gather(*(store.claim(job.job_id, node=f"node-{i}", now=NOW) for i in range(20)))
+    claims = await asyncio.gather(
+        *(store.claim(job.job_id, node=f"node-{i}", now=NOW, lease_until=UNTIL) for i in range(20))
+    )
     won = [claim for claim in claims if claim is not None]
     assert len(won) == 1
     assert await store.get("default", job.job_id) == won[0]
@@ -191,19 +194,19 @@ async def test_one_of_many_claims_wins(store: SqlJobStore) -> None:
 async def test_a_released_job_waits_in_its_old_place(store: SqlJobStore) -> None:
     job = await running(store)
     younger = await submitted(store)
-    released = await store.release(job.job_id, now=LATER)
+    released = await store.release(job.lease, now=LATER)
     assert released is not None
     assert (released.state, released.attempt, released.update_time) == (JobState.QUEUED, 1, LATER)
-    assert [queued.job_id for queued in await store.queued(limit=5)] == [job.job_id, younger.job_id]
+    assert [queued.job_id for queued in await store.queued(now=NOW, limit=5)] == [job.job_id, younger.job_id]
 
 
 async def test_the_next_attempt_starts_from_nothing(store: SqlJobStore) -> None:
     job = await running(store)
-    await store.record(job.job_id, Progress(10, 20, 1), [make_segment(0)])
-    released = await store.release(job.job_id, now=NOW)
+    await store.record(job.lease, Progress(10, 20, 1), [make_segment(0)], now=NOW)
+    released = await store.release(job.lease, now=NOW)
     assert released is not None
     assert released.progress == Progress(10, 20, 1)
-    again = await store.claim(job.job_id, node="node-2", now=LATER)
+    again = await store.claim(job.job_id, node="node-2", now=LATER, lease_until=UNTIL)
     assert again is not None
     assert (again.attempt, again.node, again.progress, again.start_time) == (2, "node-2", Progress(), LATER)
     assert await stored_segments(store, job) == []
@@ -211,14 +214,14 @@ async def test_the_next_attempt_starts_from_nothing(store: SqlJobStore) -> None:
 
 async def test_rescue_puts_back_what_the_node_held_and_nothing_else(store: SqlJobStore) -> None:
     held = [await running(store) for _ in range(3)]
-    other = await store.claim((await submitted(store)).job_id, node="node-2", now=NOW)
+    other = await store.claim((await submitted(store)).job_id, node="node-2", now=NOW, lease_until=UNTIL)
     ended = await running(store)
-    await store.cancelled(ended.job_id, now=NOW)
-    rescued = await store.rescue("node-1", now=LATER)
+    await store.cancelled(ended.lease, now=NOW)
+    rescued = await store.rescue("node-1", now=LATER, max_rescues=3)
     assert [(job.job_id, job.state) for job in rescued] == [(job.job_id, JobState.QUEUED) for job in held]
     assert other is not None
     assert await store.get("default", other.job_id) == other
-    assert await store.rescue("node-1", now=LATER) == []
+    assert await store.rescue("node-1", now=LATER, max_rescues=3) == []
 
 
 @pytest.mark.parametrize("way", ["release", "rescue"])
@@ -226,17 +229,17 @@ async def test_a_job_that_is_to_be_cancelled_is_not_put_back(store: SqlJobStore,
     job = await running(store)
     await store.request_cancel("default", job.job_id, now=NOW)
     if way == "release":
-        returned = await store.release(job.job_id, now=LATER)
+        returned = await store.release(job.lease, now=LATER)
     else:
-        (returned,) = await store.rescue("node-1", now=LATER)
+        (returned,) = await store.rescue("node-1", now=LATER, max_rescues=3)
     assert returned is not None
     assert (returned.state, returned.end_time) == (JobState.CANCELLED, LATER)
 
 
 async def test_recorded_progress_and_segments_are_there_soon(store: SqlJobStore) -> None:
     job = await running(store)
-    await store.record(job.job_id, Progress(1, 20, 1), [make_segment(0, final=False)])
-    await store.record(job.job_id, Progress(2, 20, 2), [make_segment(1, final=False)])
+    await store.record(job.lease, Progress(1, 20, 1), [make_segment(0, final=False)], now=NOW)
+    await store.record(job.lease, Progress(2, 20, 2), [make_segment(1, final=False)], now=NOW)
     assert await stored_segments(store, job) == [make_segment(0, final=False), make_segment(1, final=False)]
     assert (await store.get("default", job.job_id)).progress == Progress(2, 20, 2)
 
@@ -244,9 +247,9 @@ async def test_recorded_progress_and_segments_are_there_soon(store: SqlJobStore)
 async def test_a_report_of_a_job_that_does_not_run_is_ignored(store: SqlJobStore) -> None:
     queued = await submitted(store)
     ended = await running(store)
-    await store.cancelled(ended.job_id, now=NOW)
-    for job_id in (queued.job_id, ended.job_id, "no-such-job"):
-        await store.record(job_id, Progress(1, 2, 1), [make_segment(0)])
+    await store.cancelled(ended.lease, now=NOW)
+    for lease in (queued.lease, ended.lease, Lease("no-such-job", "node-1", 1)):
+        await store.record(lease, Progress(1, 2, 1), [make_segment(0)], now=NOW)
     for job in (queued, ended):
         assert await stored_segments(store, job) == []
         assert (await store.get("default", job.job_id)).progress == Progress()
@@ -257,10 +260,12 @@ async def test_a_report_of_a_job_that_does_not_run_is_ignored(store: SqlJobStore
 
 async def test_a_completed_job_has_its_whole_transcript(store: SqlJobStore) -> None:
     job = await running(store)
-    await store.record(job.job_id, Progress(1, 20, 2), [make_segment(0, final=False), make_segment(1, final=False)])
+    await store.record(
+        job.lease, Progress(1, 20, 2), [make_segment(0, final=False), make_segment(1, final=False)], now=NOW
+    )
     relabelled = make_segment(1, speaker="S1")
     info = make_info(warnings=(Warning("MEDIA_TRUNCATED", "the file ends early"),))
-    done = await store.complete(job.job_id, info, [relabelled, make_segment(2)], now=LATER)
+    done = await store.complete(job.lease, info, [relabelled, make_segment(2)], now=LATER)
     assert done is not None
     assert (done.state, done.info, done.end_time) == (JobState.SUCCEEDED, info, LATER)
     assert done.progress == Progress(info.duration_samples, info.duration_samples, segments=3)
@@ -276,13 +281,13 @@ async def test_words_keep_their_own_labels_and_offsets(store: SqlJobStore) -> No
         Word('"', 2**40, 2**40, 0.0, "de", "left", "S2"),
     )
     segment = Segment(0, words, language="de", channel="left", speaker="S1")
-    await store.complete(job.job_id, make_info(), [segment], now=NOW)
+    await store.complete(job.lease, make_info(), [segment], now=NOW)
     assert await stored_segments(store, job) == [segment]
 
 
 async def test_silence_gives_an_empty_transcript(store: SqlJobStore) -> None:
     job = await running(store)
-    done = await store.complete(job.job_id, make_info(), [], now=NOW)
+    done = await store.complete(job.lease, make_info(), [], now=NOW)
     assert done is not None
     assert await stored_segments(store, job) == []
 
@@ -290,7 +295,7 @@ async def test_silence_gives_an_empty_transcript(store: SqlJobStore) -> None:
 async def test_segments_stream_in_order_from_any_index(store: SqlJobStore) -> None:
     job = await running(store)
     segments = [make_segment(index) for index in range(450)]  # more than two pages
-    await store.complete(job.job_id, make_info(), segments[::-1], now=NOW)
+    await store.complete(job.lease, make_info(), segments[::-1], now=NOW)
     assert await stored_segments(store, job) == segments
     assert await stored_segments(store, job, from_index=399) == segments[399:]
     assert await stored_segments(store, job, from_index=450) == []
@@ -298,7 +303,7 @@ async def test_segments_stream_in_order_from_any_index(store: SqlJobStore) -> No
 
 async def test_a_failed_job_says_why(store: SqlJobStore) -> None:
     job = await running(store)
-    failed = await store.fail(job.job_id, FAILURE, now=LATER)
+    failed = await store.fail(job.lease, FAILURE, now=LATER)
     assert failed is not None
     assert (failed.state, failed.failure, failed.end_time) == (JobState.FAILED, FAILURE, LATER)
     assert await store.get("default", job.job_id) == failed
@@ -308,7 +313,7 @@ async def test_cancelling_a_waiting_job_ends_it_at_once(store: SqlJobStore) -> N
     job = await submitted(store)
     cancelled = await store.request_cancel("default", job.job_id, now=NOW)
     assert (cancelled.state, cancelled.end_time) == (JobState.CANCELLED, NOW)
-    assert await store.claim(job.job_id, node="node-1", now=NOW) is None
+    assert await store.claim(job.job_id, node="node-1", now=NOW, lease_until=UNTIL) is None
 
 
 async def test_cancelling_a_running_job_marks_it_for_its_executor(store: SqlJobStore) -> None:
@@ -316,14 +321,14 @@ async def test_cancelling_a_running_job_marks_it_for_its_executor(store: SqlJobS
     marked = await store.request_cancel("default", job.job_id, now=LATER)
     assert (marked.state, marked.cancel_requested) == (JobState.RUNNING, True)
     assert await store.request_cancel("default", job.job_id, now=LATER + timedelta(1)) == marked
-    ended = await store.cancelled(job.job_id, now=LATER)
+    ended = await store.cancelled(job.lease, now=LATER)
     assert ended is not None
     assert ended.state is JobState.CANCELLED
 
 
 async def test_cancelling_a_job_that_ended_changes_nothing(store: SqlJobStore) -> None:
     job = await running(store)
-    done = await store.complete(job.job_id, make_info(), [], now=NOW)
+    done = await store.complete(job.lease, make_info(), [], now=NOW)
     assert await store.request_cancel("default", job.job_id, now=LATER) == done
 
 
@@ -331,7 +336,7 @@ async def test_of_complete_and_cancel_exactly_one_wins(store: SqlJobStore) -> No
     for _ in range(10):
         job = await running(store)
         completed, cancelled = await asyncio.gather(
-            store.complete(job.job_id, make_info(), [make_segment(0)], now=NOW), store.cancelled(job.job_id, now=NOW)
+            store.complete(job.lease, make_info(), [make_segment(0)], now=NOW), store.cancelled(job.lease, now=NOW)
         )
         assert (completed is None) != (cancelled is None)
         assert await store.get("default", job.job_id) == (completed or cancelled)
@@ -343,7 +348,7 @@ async def test_of_complete_and_cancel_exactly_one_wins(store: SqlJobStore) -> No
 
 async def test_a_deleted_job_is_gone_with_its_transcript(store: SqlJobStore) -> None:
     job = await running(store, config=make_config(tags=("x",)))
-    done = await store.complete(job.job_id, make_info(), [make_segment(0)], now=NOW)
+    done = await store.complete(job.lease, make_info(), [make_segment(0)], now=NOW)
     assert await store.delete("default", job.job_id) == done
     with pytest.raises(JobNotFound):
         await store.get("default", job.job_id)
@@ -374,9 +379,9 @@ async def test_everything_is_there_after_a_restart(reopen: Callable[[], Awaitabl
     first = await reopen()
     queued = await submitted(first.jobs, request_id="once", fingerprint="f")
     done = await running(first.jobs)
-    whole = await first.jobs.complete(done.job_id, make_info(), [make_segment(0)], now=NOW)
+    whole = await first.jobs.complete(done.lease, make_info(), [make_segment(0)], now=NOW)
     going = await running(first.jobs)
-    await first.jobs.record(going.job_id, Progress(1, 2, 1), [make_segment(0)])
+    await first.jobs.record(going.lease, Progress(1, 2, 1), [make_segment(0)], now=NOW)
     await first.close()
     second = await reopen()
     assert await second.jobs.get("default", queued.job_id) == queued
@@ -384,7 +389,7 @@ async def test_everything_is_there_after_a_restart(reopen: Callable[[], Awaitabl
     assert await stored_segments(second.jobs, done) == [make_segment(0)]
     assert await stored_segments(second.jobs, going) == [make_segment(0)]
     assert (await submitted(second.jobs, request_id="once", fingerprint="f")).job_id == queued.job_id
-    assert [job.job_id for job in await second.jobs.rescue("node-1", now=LATER)] == [going.job_id]
+    assert [job.job_id for job in await second.jobs.rescue("node-1", now=LATER, max_rescues=3)] == [going.job_id]
     await second.close()
 
 

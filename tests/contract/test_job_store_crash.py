@@ -9,6 +9,7 @@ from pathlib import Path
 from stenod_server.domain.job import JobState
 from stenod_server.store.open import open_store
 from tests.contract.crash_writer import SEGMENTS
+from tests.support.builders import START
 from tests.support.speech import PROJECT_ROOT
 
 ACKNOWLEDGED = 300  # lines to read before the kill
@@ -44,6 +45,6 @@ async def test_every_acknowledged_call_survives_kill_nine(tmp_path: Path) -> Non
             assert job.state is JobState.SUCCEEDED
             assert len([segment async for segment in stores.jobs.segments(job_id)]) == SEGMENTS
     # And what was under way is whole or not there at all.
-    for job in await stores.jobs.queued(limit=10):
+    for job in await stores.jobs.queued(now=START, limit=10):
         assert job.request_id == job.job_id
     await stores.close()

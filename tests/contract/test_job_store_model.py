@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from stenod_server.domain.job import TRANSITIONS, Failure, Job, JobEvent, JobState, Progress
+from stenod_server.domain.job import TRANSITIONS, Checkpoint, Failure, Job, JobEvent, JobState, Lease, Progress
 from stenod_server.errors import JobNotFound, JobRunning
 from stenod_server.store.open import open_store
 from tests.support.builders import START, make_info, make_job, make_segment
 
 NODE = "node-1"
+AGES = st.sampled_from([0, 0, 0, 1])  # of the lease that is written under
 
 
 class JobStoreModel(RuleBasedStateMachine):
@@ -32,6 +34,8 @@ class JobStoreModel(RuleBasedStateMachine):
         self.cancelling: set[str] = set()
         self.segments: dict[str, int] = {}
         self.attempts: dict[str, int] = {}
+        self.leases: dict[str, list[Lease]] = {}  # of each claim, the last one counts
+        self.kept: dict[str, int] = {}  # segments before the checkpoint
 
     def teardown(self) -> None:
         self.runner.run(self.stores.close())
@@ -49,53 +53,63 @@ class JobStoreModel(RuleBasedStateMachine):
 
     @rule(job_id=job_ids)
     def claim(self, job_id: str) -> None:
-        job = self.runner.run(self.store.claim(job_id, node=NODE, now=self._tick()))
+        job = self.runner.run(self.store.claim(job_id, node=NODE, now=self._tick(), lease_until=self.now))
         if self._moves(job, job_id, JobEvent.CLAIM):
-            self.segments[job_id] = 0
+            assert job is not None
+            assert all(job.lease.token > lease.token for lease in self.leases.get(job_id, []))
+            self.leases[job_id] = [*self.leases.get(job_id, []), job.lease]
+            self.segments[job_id] = self.kept.get(job_id, 0)
             self.attempts[job_id] += 1
 
-    @rule(job_id=job_ids)
-    def record(self, job_id: str) -> None:
+    @rule(job_id=job_ids, age=AGES)
+    def record(self, job_id: str, age: int) -> None:
         count = self.segments.get(job_id, 0) + 1
-        report = self.store.record(job_id, Progress(count, 100, count), [make_segment(count - 1, final=False)])
-        self.runner.run(report)
-        if self.states.get(job_id) is JobState.RUNNING:
+        checkpoint = Checkpoint(count, count, "{}") if count % 2 else None
+        progress, segment = Progress(count, 100, count), make_segment(count - 1, final=False)
+        lease = self._lease(job_id, age)
+        self.runner.run(self.store.record(lease, progress, [segment], now=self.now, checkpoint=checkpoint))
+        if self._holds(lease):
+            self.segments[job_id] = count
+            if checkpoint:
+                self.kept[job_id] = count
+
+    @rule(job_id=job_ids, age=AGES)
+    def complete(self, job_id: str, age: int) -> None:
+        count = self.segments.get(job_id, 0) + 1
+        lease = self._lease(job_id, age)
+        job = self.runner.run(self.store.complete(lease, make_info(), [make_segment(count - 1)], now=self._tick()))
+        if self._ends_run(job, lease, JobEvent.COMPLETE):
             self.segments[job_id] = count
 
-    @rule(job_id=job_ids)
-    def complete(self, job_id: str) -> None:
-        count = self.segments.get(job_id, 0) + 1
-        last = [make_segment(count - 1)]
-        job = self.runner.run(self.store.complete(job_id, make_info(), last, now=self._tick()))
-        if self._moves(job, job_id, JobEvent.COMPLETE):
-            self.segments[job_id] = count
+    @rule(job_id=job_ids, age=AGES)
+    def fail(self, job_id: str, age: int) -> None:
+        lease = self._lease(job_id, age)
+        job = self.runner.run(self.store.fail(lease, Failure("NO_AUDIO", "silence"), now=self._tick()))
+        self._ends_run(job, lease, JobEvent.FAIL)
 
-    @rule(job_id=job_ids)
-    def fail(self, job_id: str) -> None:
-        job = self.runner.run(self.store.fail(job_id, Failure("NO_AUDIO", "silence"), now=self._tick()))
-        self._moves(job, job_id, JobEvent.FAIL)
+    @rule(job_id=job_ids, age=AGES)
+    def cancelled(self, job_id: str, age: int) -> None:
+        lease = self._lease(job_id, age)
+        job = self.runner.run(self.store.cancelled(lease, now=self._tick()))
+        self._ends_run(job, lease, JobEvent.CANCEL)
 
-    @rule(job_id=job_ids)
-    def cancelled(self, job_id: str) -> None:
-        job = self.runner.run(self.store.cancelled(job_id, now=self._tick()))
-        if self.states.get(job_id) is JobState.RUNNING:
-            self._moves(job, job_id, JobEvent.CANCEL)
-        else:
-            assert job is None
-
-    @rule(job_id=job_ids)
-    def release(self, job_id: str) -> None:
+    @rule(job_id=job_ids, age=AGES)
+    def release(self, job_id: str, age: int) -> None:
         event = JobEvent.CANCEL if job_id in self.cancelling else JobEvent.RELEASE
-        job = self.runner.run(self.store.release(job_id, now=self._tick()))
-        if self.states.get(job_id) is JobState.RUNNING:
-            self._moves(job, job_id, event)
-        else:
-            assert job is None
+        lease = self._lease(job_id, age)
+        job = self.runner.run(self.store.release(lease, now=self._tick()))
+        self._ends_run(job, lease, event)
+
+    @rule()
+    def renew(self) -> None:
+        leases = [leases[-1] for leases in self.leases.values()]
+        held = self.runner.run(self.store.renew(leases, lease_until=self.now)) if leases else {}
+        assert held == {lease.job_id: lease.job_id in self.cancelling for lease in leases if self._holds(lease)}
 
     @rule()
     def rescue(self) -> None:
         held = {job_id for job_id, state in self.states.items() if state is JobState.RUNNING}
-        rescued = self.runner.run(self.store.rescue(NODE, now=self._tick()))
+        rescued = self.runner.run(self.store.rescue(NODE, now=self._tick(), max_rescues=1000))
         assert {job.job_id for job in rescued} == held
         for job in rescued:
             event = JobEvent.CANCEL if job.job_id in self.cancelling else JobEvent.RESCUE
@@ -125,6 +139,7 @@ class JobStoreModel(RuleBasedStateMachine):
         else:
             assert self.states.pop(job_id) is not JobState.RUNNING
             del self.segments[job_id], self.attempts[job_id]
+            self.kept.pop(job_id, None)
             self.cancelling.discard(job_id)
 
     # --- what must hold -------------------------------------------------------------------------------------------
@@ -145,6 +160,22 @@ class JobStoreModel(RuleBasedStateMachine):
             job = await self.store.get("default", job_id)
             assert (job.state, job.attempt) == (state, self.attempts[job_id])
             assert job.cancel_requested == (job_id in self.cancelling)
+
+    def _lease(self, job_id: str, age: int) -> Lease:
+        """The job's last lease, or one before; of a job that never ran, one that nobody has."""
+        leases = self.leases.get(job_id) or [Lease(job_id, NODE, 0)]
+        return leases[max(0, len(leases) - 1 - age)]
+
+    def _holds(self, lease: Lease) -> bool:
+        running = self.states.get(lease.job_id) is JobState.RUNNING
+        return running and lease == self.leases[lease.job_id][-1]
+
+    def _ends_run(self, job: Job | None, lease: Lease, event: JobEvent) -> bool:
+        """Only who holds the job may end its run."""
+        if self._holds(lease):
+            return self._moves(job, lease.job_id, event)
+        assert job is None
+        return False
 
     def _moves(self, job: Job | None, job_id: str, event: JobEvent) -> bool:
         """The call did what the table says: moved the job, or, where the table has no row, nothing."""

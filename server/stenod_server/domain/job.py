@@ -68,7 +68,7 @@ class JobConfig:
 
     `language` is BCP-47 or `auto`. `parallel_engines` are reserved; `max_parallel_engines` caps reserved + elastic
     (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its end). A larger `priority` runs earlier.
-    `ttl` 0 means the node's retention.
+    `ttl` 0 means the node's retention; `deadline` counts from the job's acceptance, 0 = none.
     """
 
     language: str = "auto"
@@ -85,6 +85,7 @@ class JobConfig:
     tags: tuple[str, ...] = ()
     details_json: str = ""
     ttl: timedelta = timedelta(0)
+    deadline: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +133,36 @@ class Progress:
         return to_seconds(self.done_samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A node's hold on a RUNNING job. `token` fences: every claim gives a larger one, and a write that carries an older
+    one comes from a node that has lost the job without knowing.
+    """
+
+    job_id: str
+    node: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a job goes on after its node died: behind its first `windows` windows and `segments` whole segments.
+
+    `memory` is what the recognition must remember to go on, as JSON; only `recognition/` reads it.
+    """
+
+    windows: int
+    segments: int
+    memory: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One recording + one config → one transcript. Times are aware UTC. Changed with `dataclasses.replace` alone."""
+    """One recording + one config → one transcript. Times are aware UTC. Changed with `dataclasses.replace` alone.
+
+    `attempt` counts how often it was started, whyever it was again; `failures` those that ended in a passing failure,
+    and `rescues` the nodes lost one after the other without progress: these two are limited.
+    """
 
     job_id: str
     tenant: str
@@ -146,11 +174,24 @@ class Job:
     start_time: datetime | None = None  # of the last attempt
     end_time: datetime | None = None
     expire_time: datetime | None = None
-    attempt: int = 0  # how often it was claimed
+    attempt: int = 0
+    failures: int = 0
+    rescues: int = 0
     request_id: str = ""
     fingerprint: str = ""
     node: str = ""  # who runs it, or ran it last
+    lease_token: int = 0
+    lease_expire_time: datetime | None = None
+    not_before: datetime | None = None  # a QUEUED job that failed for a passing reason waits so long
     cancel_requested: bool = False
     progress: Progress = field(default=Progress())
-    failure: Failure | None = None
+    checkpoint: Checkpoint | None = None
+    failure: Failure | None = None  # of a FAILED job; of one that waits to be tried again, what went wrong last
     info: TranscriptInfo | None = None  # of a SUCCEEDED job
+    ttl: timedelta = timedelta(days=7)  # how long it is kept once it has ended
+    deadline_time: datetime | None = None
+
+    @property
+    def lease(self) -> Lease:
+        """The hold of the node that runs it."""
+        return Lease(self.job_id, self.node, self.lease_token)

@@ -8,7 +8,7 @@ behind it starts until it fits. Priority is strict: it is meant to let a tenant'
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -35,8 +35,8 @@ class _Line:
 class FairQueue:
     """Jobs that wait, in the order in which they shall run. Deterministic: the same calls give the same order."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None, *, max_overtakes: int = 8) -> None:
-        self._weights = weights or {}
+    def __init__(self, weight: Callable[[str], float] = lambda _tenant: 1.0, *, max_overtakes: int = 8) -> None:
+        self._weight = weight
         self._max_overtakes = max_overtakes
         self._jobs: dict[str, Job] = {}
         self._lines: dict[str, _Line] = {}
@@ -63,7 +63,7 @@ class FairQueue:
             # A tenant that was away has saved no turns up, and has not shed those it took either: one that hands in its
             # jobs one at a time is treated like one that hands them in together.
             turns = max(self._now, self._charged.pop(job.tenant, 0.0))
-            line = self._lines[job.tenant] = _Line(turns, self._weights.get(job.tenant, 1.0))
+            line = self._lines[job.tenant] = _Line(turns, self._weight(job.tenant))
         heapq.heappush(line.heap, rank_of(job))
 
     def discard(self, job_id: str) -> None:
@@ -77,8 +77,12 @@ class FairQueue:
         heapq.heapify(line.heap)
         self._drop_if_empty(job.tenant, line)
 
-    def take(self, fits: Callable[[Job], bool]) -> Job | None:
-        """Take out the job to start now. None: none fits, or capacity is held for one that was overtaken enough."""
+    def take(self, fits: Callable[[Job], bool], may_run: Callable[[Job], bool] = lambda _job: True) -> Job | None:
+        """Take out the job to start now. None: none fits, or capacity is held for one that was overtaken enough.
+
+        A job that may not run is passed over with all that is behind it of its tenant, and is not overtaken by that:
+        it is its tenant's own jobs that it waits for.
+        """
         passed_over: list[Job] = []
         for tenant in self._tenants_in_turn():
             line = self._lines[tenant]
@@ -86,6 +90,8 @@ class FairQueue:
             try:
                 while line.heap:
                     job = self._jobs[line.heap[0][2]]
+                    if not may_run(job):
+                        break
                     if fits(job):
                         heapq.heappop(line.heap)
                         self._serve(job, line, passed_over)

@@ -20,13 +20,13 @@ class RetryPolicy:
     max_s: float = 60.0
     jitter_ratio: float = 0.25  # of the delay, to either side: jobs that failed together do not return together
 
-    def allows(self, failure: Failure, attempt: int) -> bool:
-        """Whether a job whose `attempt`-th run (from 1) failed so is run again."""
-        return failure.retryable and attempt < self.attempts
+    def allows(self, failure: Failure, failures: int) -> bool:
+        """Whether a job that failed so for the `failures`-th time (from 1) is run again."""
+        return failure.retryable and failures < self.attempts
 
-    def delay_s(self, attempt: int, chance: float) -> float:
-        """How long to wait after the `attempt`-th run (from 1) failed; `chance` is drawn from [0, 1)."""
-        delay_s = min(self.max_s, self.first_s * self.factor ** (attempt - 1))
+    def delay_s(self, failures: int, chance: float) -> float:
+        """How long to wait after the `failures`-th passing failure (from 1); `chance` is drawn from [0, 1)."""
+        delay_s = min(self.max_s, self.first_s * self.factor ** (failures - 1))
         return delay_s * (1 + self.jitter_ratio * (2 * chance - 1))
 
 

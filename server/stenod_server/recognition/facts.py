@@ -1,7 +1,9 @@
 """What is known of a transcript as a whole: its language by a vote of the windows, and the warnings."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.transcript import TranscriptInfo, Warning  # noqa: A004  the word the API uses
@@ -25,6 +27,20 @@ class Facts:
     _weight_by_language: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _heard_samples: int = 0
     _sightings: dict[Oddity, _Sightings] = field(default_factory=dict)
+
+    def remember(self) -> dict[str, Any]:
+        """See `Stitcher.remember`."""
+        return {
+            "weights": dict(self._weight_by_language),
+            "heard": self._heard_samples,
+            "oddities": {str(oddity): [seen.count, seen.first_samples] for oddity, seen in self._sightings.items()},
+        }
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """See `Stitcher.recall`."""
+        self._weight_by_language.update(memory["weights"])
+        self._heard_samples = int(memory["heard"])
+        self._sightings = {Oddity(name): _Sightings(*seen) for name, seen in memory["oddities"].items()}
 
     def vote(self, frame: Frame, result: WindowResult) -> None:
         """A window with words votes for its language with its length times its certainty."""

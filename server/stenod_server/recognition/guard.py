@@ -9,10 +9,10 @@ ratio is `len(text) / len(zlib.compress(text))`), with the difference that Whisp
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.transcript import Word
@@ -62,6 +62,14 @@ class Guard:
         self._limits = limits or GuardLimits()
         self._last_text = ""
         self._same = 0
+
+    def remember(self) -> dict[str, Any]:
+        """See `Stitcher.remember`."""
+        return {"last_text": self._last_text, "same": self._same}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """See `Stitcher.recall`."""
+        self._last_text, self._same = str(memory["last_text"]), int(memory["same"])
 
     def inspect(self, words: Sequence[Word], *, no_speech: float, window_samples: int) -> Verdict:
         """Judge a window's words; `no_speech` is the recogniser's own probability, `window_samples` what it heard."""

@@ -8,11 +8,12 @@ takes what one of ten minutes takes. A sink that is slow slows the reader, and t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import ContractViolation
 from stenod_server.ports import (
@@ -25,9 +26,9 @@ from stenod_server.ports import (
     WindowPlan,
     WindowResult,
 )
-from stenod_server.recognition.facts import Facts
-from stenod_server.recognition.guard import Guard, GuardLimits
-from stenod_server.recognition.stitch import Frame, SegmentRules, Stitcher
+from stenod_server.recognition.guard import GuardLimits
+from stenod_server.recognition.memory import Memory, signature
+from stenod_server.recognition.stitch import Frame, SegmentRules
 
 Item: TypeAlias = Window | AudioProgress | AudioSummary
 InLine: TypeAlias = tuple[Frame, asyncio.Task[WindowResult]]
@@ -49,6 +50,10 @@ class TranscriptSink(Protocol):
     Calls can come from two tasks at once.
     """
 
+    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Called once, first: how to ask where the recording is. What was given until then lies before the answer."""
+        ...
+
     def recognised(self, frame: Frame) -> None:
         """A window came back from the recogniser; in order of time."""
         ...
@@ -64,7 +69,7 @@ class TranscriptSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What is to be done."""
+    """What is to be done. `resume`: go on behind this checkpoint, which `memory.fits`."""
 
     path: Path
     plan: WindowPlan
@@ -72,6 +77,11 @@ class Recording:
     window_timeout_s: float
     rules: SegmentRules = field(default_factory=SegmentRules)
     limits: GuardLimits = field(default_factory=GuardLimits)
+    resume: Checkpoint | None = None
+
+    @property
+    def signature(self) -> str:
+        return signature(self.request.model, self.plan)
 
 
 class Pipeline:
@@ -89,6 +99,7 @@ class Pipeline:
         (passing); ModelNotFound, InvalidField, ContractViolation; whatever the sink raises.
         """
         run = _Run(self._engine, recording, engines, sink, self._max_ahead)
+        sink.follow(run.memory.checkpoint)
         async with self._front_end.windows(recording.path, recording.plan) as items:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -97,7 +108,9 @@ class Pipeline:
             except BaseExceptionGroup as group:
                 # One cause is enough; the others follow from it, for the group cancels what is left.
                 raise _first_leaf(group) from None
-        return run.facts.info(reader.result(), model=recording.request.model, language=recording.request.language)
+        return run.memory.facts.info(
+            reader.result(), model=recording.request.model, language=recording.request.language
+        )
 
 
 class _Run:
@@ -106,13 +119,14 @@ class _Run:
     def __init__(
         self, engine: Engine, recording: Recording, engines: EngineSource, sink: TranscriptSink, max_ahead: int
     ) -> None:
-        self.facts: Final = Facts()
+        self.memory: Final = Memory.fresh(recording.signature, recording.rules, recording.limits)
+        if recording.resume is not None:
+            self.memory.recall(recording.resume)
+        self._first_window = self.memory.windows
         self._engine = engine
         self._recording = recording
         self._engines = engines
         self._sink = sink
-        self._stitcher = Stitcher(recording.rules)
-        self._guard = Guard(recording.limits)
         self._line: asyncio.Queue[InLine | None] = asyncio.Queue(max_ahead)
         self._total_samples = 0  # written by the reader only
 
@@ -121,7 +135,8 @@ class _Run:
         async for item in items:
             match item:
                 case Window():
-                    await self._start(item, tasks)
+                    if item.index >= self._first_window:
+                        await self._start(item, tasks)
                 case AudioProgress():
                     await self._decoded(item)
                 case AudioSummary():
@@ -152,16 +167,23 @@ class _Run:
         while (in_line := await self._line.get()) is not None:
             frame, task = in_line
             await self._place(frame, await task)
-        await self._send(self._stitcher.finish())
+        await self._send(self.memory.stitcher.finish())
 
     async def _place(self, frame: Frame, result: WindowResult) -> None:
         self._sink.recognised(frame)
-        self.facts.vote(frame, result)
-        words = self._stitcher.place(frame, result.words)
-        verdict = self._guard.inspect(words, no_speech=result.no_speech, window_samples=frame.kept_samples)
-        self.facts.note(frame, verdict.oddities)
-        await self._send(self._stitcher.feed(frame, verdict.words))
+        segments = self._take_in(frame, result)
+        await self._send(segments)
         await self._sink.progress(done_samples=frame.keep_end_samples, total_samples=self._total_samples)
+
+    def _take_in(self, frame: Frame, result: WindowResult) -> Sequence[Segment]:
+        """One step, without an await: a checkpoint lies before a window or behind it."""
+        memory = self.memory
+        memory.facts.vote(frame, result)
+        words = memory.stitcher.place(frame, result.words)
+        verdict = memory.guard.inspect(words, no_speech=result.no_speech, window_samples=frame.kept_samples)
+        memory.facts.note(frame, verdict.oddities)
+        memory.windows += 1
+        return memory.stitcher.feed(frame, verdict.words)
 
     async def _send(self, segments: Sequence[Segment]) -> None:
         if segments:

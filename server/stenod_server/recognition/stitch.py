@@ -6,9 +6,9 @@ accumulated, so nothing drifts. Promises, for any input: words come out in order
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Final
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Segment, Word
@@ -68,6 +68,20 @@ class Stitcher:
         """Segments given so far."""
         return self._count
 
+    def remember(self) -> dict[str, Any]:
+        """What a stitcher must know to go on from here, as JSON has it."""
+        return {
+            "open": [_pack(word) for word in self._open],
+            "last": _pack(self._last) if self._last else None,
+            "count": self._count,
+        }
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on where `remember` was called. Raises what a memory that is none makes of it."""
+        self._open = [Word(*packed) for packed in memory["open"]]
+        self._last = Word(*memory["last"]) if memory["last"] else None
+        self._count = int(memory["count"])
+
     def place(self, frame: Frame, words: Sequence[Word]) -> list[Word]:
         """The window's words that are the window's own, in samples of the file."""
         placed = [_shifted(word, frame) for word in words]
@@ -120,6 +134,11 @@ class Stitcher:
         if words:
             yield Segment(self._count, tuple(words), language=words[0].language, channel=words[0].channel)
             self._count += 1
+
+
+def _pack(word: Word) -> list[Any]:
+    """A word as JSON has it; `Word(*packed)` is the way back."""
+    return list(astuple(word))
 
 
 def _shifted(word: Word, frame: Frame) -> Word:

@@ -54,7 +54,7 @@ class Gate:
     def reserve(self, job: Job) -> None:
         """Promise the job its engines. Raises EnginesExhausted."""
         self.check_free(job.config)
-        self._slots.reserve(job.job_id, job.config.parallel_engines, most=job.config.max_parallel_engines)
+        self._dispatcher.reserve(job)
 
     def accepts(self, *, queued_jobs: int) -> bool:
         """Whether a job of one engine would be accepted now."""

@@ -21,6 +21,7 @@ from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.ordering import FairQueue
 from stenod_server.errors import JobNotFound, StoreUnavailable
 from stenod_server.scheduler.executor import Ended, Executor, Running
+from stenod_server.scheduler.leases import Leases, lease_end
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.recorder import StopReason
@@ -53,7 +54,7 @@ class Dispatcher:
         self._slots = slots
         self._updates = updates
         self._observer = observer
-        self._waiting = FairQueue(options.tenant_weights, max_overtakes=options.max_overtakes)
+        self._waiting = FairQueue(self._weight, max_overtakes=options.max_overtakes)
         self._admitted: deque[Job] = deque()  # hold their reservation already
         self._held_back: dict[str, tuple[float, Job]] = {}  # until when (monotonic), after a passing failure
         self._running: dict[str, Running] = {}
@@ -64,6 +65,10 @@ class Dispatcher:
         self._wakeup = asyncio.Event()
         self._refill_due = True
         self._loop_task: asyncio.Task[None] | None = None
+        self._leases = Leases(
+            adapters.store, adapters.clock, options, running=self._running, on_change=self._changed_elsewhere
+        )
+        self._leases_task: asyncio.Task[None] | None = None
 
     # --- what others ask ----------------------------------------------------------------------------------------
 
@@ -79,10 +84,9 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Put back what this node ran before it was restarted, then dispatch. Raises StoreUnavailable."""
-        for job in await self._adapters.store.rescue(self._options.node, now=self._adapters.clock.now()):
-            _log.info("job_rescued", job_id=job.job_id, attempt=job.attempt)
-            self._updates.publish(job)
+        await self._leases.take_back()
         await self._refill()
+        self._leases_task = asyncio.create_task(self._leases.run(), name="leases")
         self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
 
     def expect(self, job_id: str) -> None:
@@ -128,7 +132,7 @@ class Dispatcher:
         """When the oldest waiting job was submitted; asks the store only where this node knows of none."""
         held_back = [job for _, job in self._held_back.values()]
         known = [*self._waiting, *held_back, *self._admitted]
-        jobs = known or await self._adapters.store.queued(limit=REFILL_JOBS)
+        jobs = known or await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS)
         return min((job.create_time for job in jobs), default=None)
 
     async def drain(self, grace_s: float, patience_s: float = 10.0) -> None:
@@ -151,6 +155,9 @@ class Dispatcher:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        if self._leases_task is not None:  # until then, what runs is still held
+            self._leases_task.cancel()
+            await asyncio.wait({self._leases_task})
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -188,10 +195,10 @@ class Dispatcher:
             return self._admitted.popleft()
         if not self._slots.table.unused:
             return None
-        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused)
+        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self._within_quota)
         if job is None:
             return None
-        self._slots.reserve(job.job_id, self._engines(job), most=job.config.max_parallel_engines)
+        self.reserve(job)
         if not self._waiting:
             self._refill_due = True  # there may be more than were known
         return job
@@ -200,7 +207,8 @@ class Dispatcher:
         now = self._adapters.clock.now()
         self._claiming, self._early_stop = job.job_id, None
         try:
-            claimed = await self._adapters.store.claim(job.job_id, node=self._options.node, now=now)
+            until = lease_end(self._adapters.clock, self._options)
+            claimed = await self._adapters.store.claim(job.job_id, node=self._options.node, now=now, lease_until=until)
             claimed = claimed or await self._claimed_before(job)
         except BaseException:
             self._slots.release(job.job_id)
@@ -273,9 +281,39 @@ class Dispatcher:
 
     async def _refill(self) -> None:
         self._refill_due = False
-        for job in await self._adapters.store.queued(limit=REFILL_JOBS):
+        for job in await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS):
             if job.job_id not in self._running and job.job_id not in self._held_back and not self._is_promised(job):
                 self._waiting.add(job)
+
+    def _changed_elsewhere(self, job: Job) -> None:
+        """A job was taken back from a node that is gone, or has ended while it waited."""
+        self._updates.publish(job)
+        if job.state is JobState.QUEUED:
+            self._observer.released(job)
+        else:
+            self._observer.ended(job, run_s=0.0)
+            self.withdraw(job.job_id)
+        self._refill_due = True
+        self.wake()
+
+    def reserve(self, job: Job) -> bool:
+        """Promise the job its engines, if they are free."""
+        return self._slots.reserve(
+            job.job_id,
+            self._engines(job),
+            most=job.config.max_parallel_engines,
+            group=job.tenant,
+            group_most=self._options.limits_of(job.tenant).max_running_engines,
+        )
+
+    def _within_quota(self, job: Job) -> bool:
+        allowed = self._options.limits_of(job.tenant).max_running_engines
+        # A job that asks for more than its tenant may ever have runs alone rather than never.
+        reserved = self._slots.table.reserved_by(job.tenant)
+        return not allowed or not reserved or reserved + self._engines(job) <= allowed
+
+    def _weight(self, tenant: str) -> float:
+        return self._options.limits_of(tenant).weight
 
     def _is_promised(self, job: Job) -> bool:
         """Whether it has its reservation: admission is storing it, or has handed it over."""

@@ -1,22 +1,26 @@
 """One running job: from its claim to the state it ends in. A supervisor: whatever a job does, it harms no other."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import structlog
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
-from stenod_server.domain.job import Failure, Job, JobState
+from stenod_server.domain.job import Failure, Job, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.errors import Broken, StenodError, StoreUnavailable
+from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StoreUnavailable
 from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
+from stenod_server.scheduler.fetching import fetch
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.pulse import Pulse
@@ -45,6 +49,7 @@ class Running:
 
     job: Job
     interactive: bool = False
+    recorder: Recorder | None = None
     stop: "asyncio.Future[StopReason]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def request_stop(self, reason: StopReason) -> None:
@@ -111,7 +116,14 @@ class Executor:
             finally:
                 # Before the end is stored: who hears of it may submit the next job, and finds the engines free.
                 self._slots.release(job.job_id)
+            if running.recorder is not None and not isinstance(outcome, Done):
+                await self._hand_over(running.recorder)
             return await self._settle(job, outcome)
+
+    async def _hand_over(self, recorder: Recorder) -> None:
+        """Whoever goes on with the job shall not do again what is done."""
+        with contextlib.suppress(StenodError):  # it did not reach the store; then the checkpoint before counts
+            await recorder.hand_over()
 
     async def _attempt(self, running: Running) -> Outcome:
         work = asyncio.create_task(self._transcribe(running), name=f"job-{running.job.job_id}")
@@ -142,8 +154,16 @@ class Executor:
         job = running.job
         if job.cancel_requested:  # while it waited, or before its node was restarted
             raise JobStopped(StopReason.CANCEL)
+        try:
+            async with asyncio.timeout(self._time_left_s(job)) as deadline:
+                return await self._recognise(running, await self._with_media(job))
+        except TimeoutError as error:
+            if deadline.expired():
+                raise JobDeadlineExceeded("the job was not done by its deadline") from error
+            raise
+
+    async def _recognise(self, running: Running, job: Job) -> Done:
         route = await self._router.route(job.config)
-        recorder = self._recorder(job, route)
         async with self._adapters.blobs.local_path(job.media.key) as path:
             recording = Recording(
                 path=path,
@@ -152,9 +172,35 @@ class Executor:
                 window_timeout_s=self._options.window_timeout_s,
                 rules=SegmentRules(punctuation=job.config.punctuation),
             )
+            job = await self._resumable(job, recording)
+            running.recorder = recorder = self._recorder(job, route)
             engines = JobEngines(job.job_id, self._slots, self.pulse)
+            recording = replace(recording, resume=job.checkpoint)
             info = await self._pipeline.transcribe(recording, engines, recorder)
         return Done(info, tuple(recorder.rest()))
+
+    async def _with_media(self, job: Job) -> Job:
+        """The job once its media is in the blob store."""
+        if job.media.key or job.media.remote is None:
+            return job
+        adapters, limit = self._adapters, self._options.max_media_bytes
+        media = await fetch(job, job.media.remote, adapters.fetcher, adapters.blobs, max_bytes=limit)
+        fetched = await adapters.store.fetched(job.lease, media)
+        if fetched is None:
+            raise JobStopped(StopReason.LOST)
+        return fetched
+
+    async def _resumable(self, job: Job, recording: Recording) -> Job:
+        """The job without its checkpoint where another recogniser, or another release, has written that."""
+        if job.checkpoint is None or fits(job.checkpoint, recording.signature):
+            return job
+        await self._adapters.store.restart(job.lease)
+        return replace(job, checkpoint=None, progress=Progress())
+
+    def _time_left_s(self, job: Job) -> float | None:
+        if job.deadline_time is None:
+            return None
+        return (job.deadline_time - self._adapters.clock.now()).total_seconds()
 
     def _plan(self, job: Job, route: Route) -> WindowPlan:
         return WindowPlan(
@@ -189,21 +235,20 @@ class Executor:
         return ended
 
     async def _write(self, job: Job, outcome: Outcome) -> Ended:
-        store, job_id, now = self._adapters.store, job.job_id, self._adapters.clock.now()
+        store, lease, now = self._adapters.store, job.lease, self._adapters.clock.now()
         match outcome:
             case Done(info=info, rest=rest):
-                return Ended(await store.complete(job_id, info, rest, now=now))
+                return Ended(await store.complete(lease, info, rest, now=now))
             case StopReason.CANCEL:
-                return Ended(await store.cancelled(job_id, now=now))
-            case StopReason.HAND_BACK:
-                return Ended(await store.release(job_id, now=now))
-            case StopReason.LOST:
-                return Ended(None)
-            case Failure() if self._options.retry.allows(outcome, job.attempt):
-                delay_s = self._options.retry.delay_s(job.attempt, self._chance.random())
-                return Ended(await store.release(job_id, now=now), delay_s)
+                return Ended(await store.cancelled(lease, now=now))
+            case StopReason.HAND_BACK | StopReason.LOST:  # a job that is lost is not given back: the lease is another's
+                return Ended(await store.release(lease, now=now))
+            case Failure() if self._options.retry.allows(outcome, job.failures + 1):
+                delay_s = self._options.retry.delay_s(job.failures + 1, self._chance.random())
+                not_before = now + timedelta(seconds=delay_s)
+                return Ended(await store.release(lease, now=now, failure=outcome, not_before=not_before), delay_s)
             case _:
-                return Ended(await store.fail(job_id, outcome, now=now))
+                return Ended(await store.fail(lease, outcome, now=now))
 
     def _tell(self, job: Job, outcome: Outcome, ended: Ended) -> None:
         if ended.job is None:

@@ -1,17 +1,20 @@
-"""What makes two submissions the same: the recording's content and the configuration, not how the bytes came in."""
+"""What makes two submissions the same: the recording's content, or where it is to be fetched from, and the
+configuration; not how the bytes came in.
+"""
 
 import hashlib
 import json
 from dataclasses import asdict
 from datetime import timedelta
 
-from stenod_server.domain.job import JobConfig
+from stenod_server.domain.job import JobConfig, Media
 
 
-def fingerprint(media_sha256: str, config: JobConfig) -> str:
-    """SHA-256 of the media's hash and the canonical configuration (sorted JSON, defaults included)."""
+def fingerprint(media: Media, config: JobConfig) -> str:
+    """SHA-256 of the media's hash or address and the canonical configuration (sorted JSON, defaults included)."""
+    origin = media.remote.uri if media.remote else media.sha256
     canonical = json.dumps(
-        {"media": media_sha256, "config": asdict(config)}, sort_keys=True, separators=(",", ":"), default=_plain
+        {"media": origin, "config": asdict(config)}, sort_keys=True, separators=(",", ":"), default=_plain
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
 

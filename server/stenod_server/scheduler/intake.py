@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from stenod_server.domain.job import Job, Media
+from stenod_server.domain.job import Job, Media, RemoteMedia
 from stenod_server.errors import (
     InvalidField,
     LimitExceeded,
@@ -21,7 +21,7 @@ from stenod_server.errors import (
     UploadIncomplete,
     UploadOffsetMismatch,
 )
-from stenod_server.ports import BlobStore, Clock, MediaSpool, Upload, UploadStore
+from stenod_server.ports import BlobStore, Clock, MediaFetcher, MediaSpool, Upload, UploadStore
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 
 _UPLOAD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -45,7 +45,15 @@ class UploadedMedia:
     file_name: str = ""
 
 
-MediaOrigin: TypeAlias = InlineMedia | UploadedMedia
+@dataclass(frozen=True, slots=True)
+class RemoteOrigin:
+    """An address, to be fetched when the job runs."""
+
+    remote: RemoteMedia
+    file_name: str = ""
+
+
+MediaOrigin: TypeAlias = InlineMedia | UploadedMedia | RemoteOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,17 @@ class MediaStores:
 class Intake:
     """Stores media and submits jobs on it."""
 
-    def __init__(self, scheduler: Scheduler, stores: MediaStores, *, clock: Clock, limits: MediaLimits) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        stores: MediaStores,
+        *,
+        fetcher: MediaFetcher,
+        clock: Clock,
+        limits: MediaLimits,
+    ) -> None:
         self._scheduler = scheduler
+        self._fetcher = fetcher
         self._uploads = stores.uploads
         self._spool = stores.spool
         self._blobs = stores.blobs
@@ -96,15 +113,28 @@ class Intake:
                 media = await self._stored(origin)
             case UploadedMedia():
                 media = await self._copied(tenant, origin)
+            case RemoteOrigin():
+                self.check(origin)
+                media = Media(key="", file_name=origin.file_name, remote=origin.remote)
         try:
             job = await self._scheduler.submit(tenant, submission, media)
         except StenodError:
             # Only then is it certain that no job was stored: a call that is cancelled may have come too late for that.
-            await self._blobs.delete(media.key)
+            await self._discard(media)
             raise
         if job.media.key != media.key:  # a repeated request_id: that job has media of its own
-            await self._blobs.delete(media.key)
+            await self._discard(media)
         return job
+
+    def check(self, origin: MediaOrigin) -> None:
+        """What can be said of media before it is read. Raises InvalidField, LimitExceeded, FetchRefused."""
+        _check_file_name("media.file_name", origin.file_name)
+        if isinstance(origin, RemoteOrigin):
+            self._fetcher.check(origin.remote)
+
+    async def _discard(self, media: Media) -> None:
+        if media.key:
+            await self._blobs.delete(media.key)
 
     async def upload(self, tenant: str, upload_id: str) -> Upload:
         """Raises UploadNotFound."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from stenod_server.domain.capacity import Admission
+from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import RetryPolicy
-from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore
+from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore, MediaFetcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,7 @@ class Adapters:
     blobs: BlobStore
     engine: Engine
     front_end: AudioFrontEnd
+    fetcher: MediaFetcher
     clock: Clock
 
 
@@ -32,11 +35,19 @@ class SchedulerOptions:
     window_timeout_s: float = 120.0
     max_decoded_s: float = 24 * 3600.0
     max_channels: int = 32
+    max_media_bytes: int = 2 * 1024**3
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    tenant_weights: Mapping[str, float] = field(default_factory=dict)  # turns per round; 1 where a tenant is absent
+    max_rescues: int = 5  # nodes a job may lose one after the other without progress
+    lease_s: float = 30.0  # a node that is silent so long has lost its jobs
+    retention: timedelta = timedelta(days=7)
+    tenants: Mapping[str, TenantLimits] = field(default_factory=dict)
+    tenant_defaults: TenantLimits = field(default_factory=TenantLimits)  # of tenants that are not named
     max_overtakes: int = 8  # smaller jobs that may start before one that waits for its engines
     largest_node_engines: int = 0  # in a cluster: more than this can never run; 0: this node is all there is
     poll_s: float = 0.5  # how soon a change nobody announced is seen: the engine is ready, another node submitted
     watch_poll_s: float = 5.0  # how soon a watch sees what another node did
     record_interval_s: float = 0.5  # progress and segments of a job are stored at most this often
     capacity_interval_s: float = 0.1  # WatchCapacity tells at most this often
+
+    def limits_of(self, tenant: str) -> TenantLimits:
+        return self.tenants.get(tenant, self.tenant_defaults)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from stenod_server.domain.audio import to_seconds
-from stenod_server.domain.job import Job, JobState, Progress
+from stenod_server.domain.job import Checkpoint, Job, JobState, Progress
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import JobNotFound
 from stenod_server.ports import Clock, JobStore
@@ -50,13 +50,18 @@ class Recorder:
         self._telling = telling
         self._interval_s = interval_s
         self._pending: list[Segment] = []
-        self._progress = Progress()
+        # A job that goes on where it was has got somewhere already.
+        self._progress = job.progress if job.checkpoint else Progress()
+        self._checkpoint: Callable[[], Checkpoint] | None = None
         self._written_s = clock.monotonic_s()
         self._writing = asyncio.Lock()  # reader and emitter of the pipeline both come here
 
     def rest(self) -> Sequence[Segment]:
         """What has not been written: goes with the completion, so that a short job costs one write."""
         return tuple(self._pending)
+
+    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        self._checkpoint = checkpoint
 
     def recognised(self, frame: Frame) -> None:
         self._telling.window(to_seconds(frame.kept_samples))
@@ -82,11 +87,23 @@ class Recorder:
             if self._is_due():  # the other task may have written while this one waited
                 await self._write()
 
+    async def hand_over(self) -> None:
+        """Report where the run is, for the one that goes on with it; to be called before the job is given back."""
+        if self._checkpoint is not None:
+            await self._report()
+
     async def _write(self) -> None:
+        await self._report()
+        self._telling.updated(replace(await self._still_ours(), progress=self._progress))
+
+    async def _report(self) -> None:
+        """Segments and checkpoint are of one moment: nothing is awaited between taking the one and the other."""
         self._written_s = self._clock.monotonic_s()
         segments, self._pending = self._pending, []
-        await self._store.record(self._job.job_id, self._progress, segments)
-        self._telling.updated(replace(await self._still_ours(), progress=self._progress))
+        checkpoint = self._checkpoint() if self._checkpoint else None
+        await self._store.record(
+            self._job.lease, self._progress, segments, now=self._clock.now(), checkpoint=checkpoint
+        )
 
     async def _still_ours(self) -> Job:
         """Another process may have cancelled the job, deleted it, or taken it over; it can only say so in the store."""
@@ -94,7 +111,7 @@ class Recorder:
             now = await self._store.get(self._job.tenant, self._job.job_id)
         except JobNotFound:
             raise JobStopped(StopReason.LOST) from None
-        if (now.state, now.node, now.attempt) != (JobState.RUNNING, self._job.node, self._job.attempt):
+        if now.state is not JobState.RUNNING or now.lease != self._job.lease:
             raise JobStopped(StopReason.LOST)
         if now.cancel_requested:
             raise JobStopped(StopReason.CANCEL)

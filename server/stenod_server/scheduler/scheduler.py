@@ -168,7 +168,8 @@ class Scheduler:
         self._dispatcher.withdraw(job_id)
         self._updates.invalidate(job_id)
         self._changed.notify()
-        await self._adapters.blobs.delete(job.media.key)
+        if job.media.key:
+            await self._adapters.blobs.delete(job.media.key)
         _log.info("job_deleted", job_id=job_id, state=str(job.state))
         return job
 
@@ -290,7 +291,9 @@ class Scheduler:
             create_time=now,
             update_time=now,
             request_id=submission.request_id,
-            fingerprint=fingerprint(media.sha256, submission.config),
+            fingerprint=fingerprint(media, submission.config),
+            ttl=submission.config.ttl or self._options.retention,
+            deadline_time=now + submission.config.deadline if submission.config.deadline else None,
         )
 
     async def _submitted_before(self, job: Job, refusal: StenodError) -> Job:

@@ -10,7 +10,7 @@ a job waits for an engine it has reserved, a new job included.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,10 +19,14 @@ from stenod_server.errors import Broken
 
 @dataclass(slots=True)
 class Holding:
-    """What a job holds. Written by `SlotTable` only. `most` caps the windows it may have in flight."""
+    """What a job holds. Written by `SlotTable` only. `most` caps the windows it may have in flight, `group_most` those
+    that all of its group may have (0: no cap).
+    """
 
     reserved: int
     most: int
+    group: str = ""
+    group_most: int = 0
     in_flight: int = 0
 
     @property
@@ -39,6 +43,7 @@ class SlotTable:
         self._holdings: dict[str, Holding] = {}
         self._reserved = 0
         self._in_use = 0
+        self._in_flight_by_group: Counter[str] = Counter()
 
     @property
     def holdings(self) -> Mapping[str, Holding]:
@@ -60,14 +65,21 @@ class SlotTable:
     def elastic(self) -> int:
         return sum(holding.elastic for holding in self._holdings.values())
 
-    def reserve(self, job_id: str, engines: int, *, most: int = 0) -> bool:
-        """Guarantee `engines` to a job, if that many are unused; `most` 0: no cap on what may be lent to it."""
+    def reserved_by(self, group: str) -> int:
+        """Engines that the jobs of a group have reserved."""
+        return sum(holding.reserved for holding in self._holdings.values() if holding.group == group)
+
+    def reserve(self, job_id: str, engines: int, *, most: int = 0, group: str = "", group_most: int = 0) -> bool:
+        """Guarantee `engines` to a job, if that many are unused; `most` 0: no cap on what may be lent to it.
+
+        Nothing is lent to a job whose group has `group_most` windows in flight (0: no such cap).
+        """
         if not 1 <= engines <= self.unused:
             return False
         if job_id in self._holdings:
             raise Broken("a job reserves engines twice", job_id=job_id)
         limit = self.max_engines if self._elastic else engines
-        self._holdings[job_id] = Holding(engines, max(engines, min(most or limit, limit)))
+        self._holdings[job_id] = Holding(engines, max(engines, min(most or limit, limit)), group, group_most)
         self._reserved += engines
         return True
 
@@ -87,9 +99,16 @@ class SlotTable:
         for job_id in waiting:
             holding = self._holdings[job_id]
             rank = (holding.in_flight >= holding.reserved, holding.in_flight)
-            if holding.in_flight < holding.most and (best is None or rank < best):
+            if self._may_have(holding) and (best is None or rank < best):
                 best, chosen = rank, job_id
         return chosen
+
+    def _may_have(self, holding: Holding) -> bool:
+        """One more engine."""
+        if holding.in_flight < holding.reserved:
+            return True
+        is_full = 0 < holding.group_most <= self._in_flight_by_group[holding.group]
+        return holding.in_flight < holding.most and not is_full
 
     def is_open(self, job_id: str) -> bool:
         """Whether the job has a reservation."""
@@ -97,7 +116,9 @@ class SlotTable:
         return holding is not None and holding.most > 0
 
     def take(self, job_id: str) -> None:
-        self._holdings[job_id].in_flight += 1
+        holding = self._holdings[job_id]
+        holding.in_flight += 1
+        self._in_flight_by_group[holding.group] += 1
         self._in_use += 1
 
     def give_back(self, job_id: str) -> None:
@@ -105,12 +126,15 @@ class SlotTable:
         if holding.in_flight < 1:
             raise Broken("an engine is given back twice", job_id=job_id)
         holding.in_flight -= 1
+        self._in_flight_by_group[holding.group] -= 1
         self._in_use -= 1
         self._forget_if_done(job_id, holding)
 
     def _forget_if_done(self, job_id: str, holding: Holding) -> None:
         if holding.most == 0 and holding.in_flight == 0:
             del self._holdings[job_id]
+            if not self._in_flight_by_group[holding.group]:
+                del self._in_flight_by_group[holding.group]
 
 
 class Slots:
@@ -121,9 +145,9 @@ class Slots:
         self._on_change = on_change
         self._waiters: dict[str, deque[asyncio.Future[None]]] = {}
 
-    def reserve(self, job_id: str, engines: int, *, most: int = 0) -> bool:
+    def reserve(self, job_id: str, engines: int, *, most: int = 0, group: str = "", group_most: int = 0) -> bool:
         """Reserve at once or not at all; the engines themselves come as lent windows finish."""
-        reserved = self.table.reserve(job_id, engines, most=most)
+        reserved = self.table.reserve(job_id, engines, most=most, group=group, group_most=group_most)
         if reserved:
             self._on_change()
         return reserved

@@ -13,14 +13,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from stenod_server.domain import transcript
-from stenod_server.domain.job import Failure, Job, JobConfig, JobState, Media, Progress
+from stenod_server.domain.job import Checkpoint, Failure, Job, JobConfig, JobState, Media, Progress, RemoteMedia
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.ports import Upload
 
+_DURATIONS: Final = ("ttl", "deadline")
 RATIO_DIGITS: Final = 4  # finer than any recogniser's confidence means
 _PLAIN_COLUMNS: Final = (
-    "job_id", "tenant", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt",
-    "request_id", "fingerprint", "node", "cancel_requested",
+    "job_id", "tenant", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt", "failures",
+    "rescues", "request_id", "fingerprint", "node", "lease_token", "lease_expire_time", "not_before", "deadline_time",
+    "cancel_requested",
 )  # fmt: skip
 
 
@@ -38,8 +40,11 @@ def job_row(job: Job) -> dict[str, Any]:
         "priority": job.config.priority,
         "reserved_engines": job.config.parallel_engines,
         "config": config_json(job.config),
-        "media": to_json(asdict(job.media)),
+        "media": media_json(job.media),
+        "media_key": job.media.key,
+        "ttl_s": job.ttl.total_seconds(),
         "progress": progress_json(job.progress),
+        "checkpoint": checkpoint_json(job.checkpoint) if job.checkpoint else None,
         "failure": failure_json(job.failure) if job.failure else None,
         "info": info_json(job.info) if job.info else None,
     }
@@ -51,8 +56,10 @@ def read_job(row: sa.Row[Any]) -> Job:
         **{name: column[name] for name in _PLAIN_COLUMNS},
         state=JobState(column["state"]),
         config=_read_config(column["config"]),
-        media=Media(**json.loads(column["media"])),
+        media=_read_media(column["media"]),
+        ttl=timedelta(seconds=column["ttl_s"]),
         progress=Progress(**json.loads(column["progress"])),
+        checkpoint=Checkpoint(**json.loads(column["checkpoint"])) if column["checkpoint"] else None,
         failure=Failure(**json.loads(column["failure"])) if column["failure"] else None,
         info=_read_info(column["info"]) if column["info"] else None,
     )
@@ -61,15 +68,35 @@ def read_job(row: sa.Row[Any]) -> Job:
 def config_json(config: JobConfig) -> str:
     """Every field, defaults too: a default that changes later does not change a job that is stored."""
     plain = {field.name: getattr(config, field.name) for field in fields(config)}
-    plain["ttl_s"] = plain.pop("ttl").total_seconds()
+    for name in _DURATIONS:
+        plain[f"{name}_s"] = plain.pop(name).total_seconds()
     return to_json(plain)
 
 
 def _read_config(text: str) -> JobConfig:
     plain = json.loads(text)
-    plain["ttl"] = timedelta(seconds=plain.pop("ttl_s"))
+    for name in _DURATIONS:
+        plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))
     plain["tags"] = tuple(plain["tags"])
     return JobConfig(**plain)
+
+
+def media_json(media: Media) -> str:
+    """An address's headers are kept as long as it is to be fetched."""
+    return to_json(asdict(media))
+
+
+def _read_media(text: str) -> Media:
+    plain = json.loads(text)
+    if remote := plain.get("remote"):
+        plain["remote"] = RemoteMedia(
+            uri=remote["uri"], headers=tuple((name, value) for name, value in remote["headers"])
+        )
+    return Media(**plain)
+
+
+def checkpoint_json(checkpoint: Checkpoint) -> str:
+    return to_json(asdict(checkpoint))
 
 
 def progress_json(progress: Progress) -> str:

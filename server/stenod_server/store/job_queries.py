@@ -1,6 +1,7 @@
 """What is read of jobs: blocking functions of a connection, one statement each."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from stenod_server.ports import JobFilter
 from stenod_server.store.codec import read_job, read_segment
 from stenod_server.store.tables import IS_QUEUED, job_tags, jobs, segments
 
+_MAX_BACKOFF: Final = timedelta(hours=1)
 SEGMENT_PAGE: Final = 200  # segments read at a time: some hundred kilobytes, however long the recording
 
 
@@ -45,13 +47,15 @@ def page(connection: sa.Connection, tenant: str, job_filter: JobFilter, *, limit
     return [read_job(row) for row in connection.execute(statement)]
 
 
-def queued(connection: sa.Connection, *, limit: int) -> Sequence[Job]:
+def queued(connection: sa.Connection, *, now: datetime, limit: int) -> Sequence[Job]:
     """First every tenant's foremost job, then every tenant's second, and so on; equals by age."""
+    # No backoff is that long: such a time was written before the clock was set back.
+    due = sa.or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now, jobs.c.not_before > now + _MAX_BACKOFF)
     place = sa.func.row_number().over(
         partition_by=jobs.c.tenant, order_by=(jobs.c.priority.desc(), jobs.c.create_time, jobs.c.job_id)
     )
     # Ranking 10 000 waiting jobs takes some 10 ms, so only the rows that are wanted are then fetched whole.
-    ranked = sa.select(jobs.c.job_id, jobs.c.create_time, place.label("place")).where(IS_QUEUED).subquery()
+    ranked = sa.select(jobs.c.job_id, jobs.c.create_time, place.label("place")).where(IS_QUEUED, due).subquery()
     foremost = (
         sa.select(ranked.c.job_id, ranked.c.place)
         .where(ranked.c.place <= limit)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from stenod_server.domain.job import Failure, Job, JobEvent, JobState, Progress
+from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.ports import JobFilter
 from stenod_server.store import job_changes, job_queries
@@ -33,8 +33,8 @@ class SqlJobStore:
     async def list(self, tenant: str, job_filter: JobFilter, *, limit: int) -> Sequence[Job]:
         return await self._database.read(partial(job_queries.page, tenant=tenant, job_filter=job_filter, limit=limit))
 
-    async def queued(self, *, limit: int) -> Sequence[Job]:
-        return await self._database.read(partial(job_queries.queued, limit=limit))
+    async def queued(self, *, now: datetime, limit: int) -> Sequence[Job]:
+        return await self._database.read(partial(job_queries.queued, now=now, limit=limit))
 
     async def counts(self) -> Mapping[JobState, int]:
         return await self._database.read(job_queries.counts)
@@ -57,34 +57,60 @@ class SqlJobStore:
     async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
         return await self._database.write(partial(job_changes.submit, job=job, max_queued_jobs=max_queued_jobs))
 
-    async def claim(self, job_id: str, *, node: str, now: datetime) -> Job | None:
-        return await self._database.write(partial(job_changes.claim, job_id=job_id, node=node, now=now))
-
-    async def record(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
-        self._recorder.add(job_id, progress, segments)
-
-    async def release(self, job_id: str, *, now: datetime) -> Job | None:
-        return await self._end_run(
-            job_id, partial(job_changes.give_back, job_id=job_id, event=JobEvent.RELEASE, now=now)
+    async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
+        return await self._database.write(
+            partial(job_changes.claim, job_id=job_id, node=node, now=now, lease_until=lease_until)
         )
 
-    async def rescue(self, node: str, *, now: datetime) -> Sequence[Job]:
-        return await self._database.write(partial(job_changes.rescue, node=node, now=now))
+    async def renew(self, leases: Sequence[Lease], *, lease_until: datetime) -> Mapping[str, bool]:
+        return await self._database.write(partial(job_changes.renew, leases=leases, lease_until=lease_until))
+
+    async def record(
+        self,
+        lease: Lease,
+        progress: Progress,
+        segments: Sequence[Segment],
+        *,
+        now: datetime,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self._recorder.add(lease, Report(progress, now, tuple(segments), checkpoint))
+
+    async def release(
+        self, lease: Lease, *, now: datetime, failure: Failure | None = None, not_before: datetime | None = None
+    ) -> Job | None:
+        change = partial(job_changes.release, lease=lease, now=now, failure=failure, not_before=not_before)
+        return await self._end_run(lease, change)
+
+    async def rescue(self, node: str, *, now: datetime, max_rescues: int) -> Sequence[Job]:
+        return await self._database.write(partial(job_changes.rescue, node=node, now=now, max_rescues=max_rescues))
+
+    async def rescue_expired(self, *, now: datetime, max_rescues: int) -> Sequence[Job]:
+        return await self._database.write(partial(job_changes.rescue_expired, now=now, max_rescues=max_rescues))
+
+    async def restart(self, lease: Lease) -> None:
+        await self._database.write(partial(job_changes.restart, lease=lease))
+
+    async def fetched(self, lease: Lease, media: Media) -> Job | None:
+        return await self._database.write(partial(job_changes.fetched, lease=lease, media=media))
 
     async def complete(
-        self, job_id: str, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
+        self, lease: Lease, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
     ) -> Job | None:
-        report = await self._recorder.take(job_id)
+        report = await self._recorder.take(lease)
         last = [*(report.segments if report else ()), *segments]
         return await self._storing(
-            job_id, report, partial(job_changes.complete, job_id=job_id, info=info, last=last, now=now)
+            lease, report, partial(job_changes.complete, lease=lease, info=info, last=last, now=now)
         )
 
-    async def fail(self, job_id: str, failure: Failure, *, now: datetime) -> Job | None:
-        return await self._end_run(job_id, partial(job_changes.fail, job_id=job_id, failure=failure, now=now))
+    async def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> Job | None:
+        return await self._end_run(lease, partial(job_changes.fail, lease=lease, failure=failure, now=now))
 
-    async def cancelled(self, job_id: str, *, now: datetime) -> Job | None:
-        return await self._end_run(job_id, partial(job_changes.cancelled, job_id=job_id, now=now))
+    async def cancelled(self, lease: Lease, *, now: datetime) -> Job | None:
+        return await self._end_run(lease, partial(job_changes.cancelled, lease=lease, now=now))
+
+    async def fail_late(self, *, now: datetime) -> Sequence[Job]:
+        return await self._database.write(partial(job_changes.fail_late, now=now))
 
     async def request_cancel(self, tenant: str, job_id: str, *, now: datetime) -> Job:
         return await self._database.write(partial(job_changes.request_cancel, tenant=tenant, job_id=job_id, now=now))
@@ -96,21 +122,21 @@ class SqlJobStore:
         await self._recorder.close()
         await self._database.close()
 
-    async def _end_run(self, job_id: str, change: Callable[[sa.Connection], T]) -> T:
+    async def _end_run(self, lease: Lease, change: Callable[[sa.Connection], T]) -> T:
         """Store what the run reported last, then change its state, in one transaction: no report outlives its run."""
-        report = await self._recorder.take(job_id)
+        report = await self._recorder.take(lease)
 
         def record_and_change(connection: sa.Connection) -> T:
             if report is not None:
-                job_changes.record(connection, {job_id: report})
+                job_changes.record(connection, {lease: report})
             return change(connection)
 
-        return await self._storing(job_id, report, record_and_change)
+        return await self._storing(lease, report, record_and_change)
 
-    async def _storing(self, job_id: str, report: Report | None, change: Callable[[sa.Connection], T]) -> T:
+    async def _storing(self, lease: Lease, report: Report | None, change: Callable[[sa.Connection], T]) -> T:
         """What was taken from the recorder goes back to it when it could not be stored."""
         try:
             return await self._database.write(change)
         except BaseException:
-            self._recorder.put_back(job_id, report)
+            self._recorder.put_back(lease, report)
             raise

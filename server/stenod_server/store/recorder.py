@@ -4,14 +4,13 @@ A crash loses at most the last moment's reports of jobs that are run again anywa
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
 import structlog
 
-from stenod_server.domain.job import Progress
-from stenod_server.domain.transcript import Segment
+from stenod_server.domain.job import Lease
 from stenod_server.errors import Broken, StenodError
 from stenod_server.store import job_changes
 from stenod_server.store.database import Database
@@ -32,36 +31,35 @@ class ProgressRecorder:
     def __init__(self, database: Database, *, gather_s: float = GATHER_S) -> None:
         self._database = database
         self._gather_s = gather_s
-        self._pending: dict[str, Report] = {}
+        self._pending: dict[Lease, Report] = {}
         self._pending_done = asyncio.Event()  # set once what is pending now is stored, or failed to be
-        self._failed: dict[str, tuple[Report, StenodError]] = {}
+        self._failed: dict[Lease, tuple[Report, StenodError]] = {}
         self._storing = asyncio.Lock()  # held from taking the reports until their commit
         self._flusher: asyncio.Task[None] | None = None
 
-    def add(self, job_id: str, progress: Progress, segments: Sequence[Segment]) -> None:
-        """Never waits. Raises what befell the job's report before this one; both are still to be stored."""
-        older, error = self._pop(job_id)
-        report = Report(progress, tuple(segments))
-        self._put(job_id, older.then(report) if older else report)
+    def add(self, lease: Lease, report: Report) -> None:
+        """Never waits. Raises what befell the run's report before this one; both are still to be stored."""
+        older, error = self._pop(lease)
+        self._put(lease, older.then(report) if older else report)
         if error is not None:
             raise error
 
-    async def take(self, job_id: str) -> Report | None:
-        """What is left to store of the job, now the caller's to store. A report under way is waited for."""
+    async def take(self, lease: Lease) -> Report | None:
+        """What is left to store of the run, now the caller's to store. A report under way is waited for."""
         async with self._storing:
-            return self._pop(job_id)[0]
+            return self._pop(lease)[0]
 
-    def put_back(self, job_id: str, report: Report | None) -> None:
+    def put_back(self, lease: Lease, report: Report | None) -> None:
         """Undo `take`: the caller could not store it."""
         if report is not None:
-            newer, _ = self._pop(job_id)
-            self._put(job_id, report.then(newer))
+            newer, _ = self._pop(lease)
+            self._put(lease, report.then(newer))
 
     async def settle(self, job_id: str) -> None:
         """Wait until what was reported of the job is stored, or failed to be. Hurries nothing: readers who poll
         must not turn the group commit into a commit for each report.
         """
-        if job_id in self._pending:
+        if any(lease.job_id == job_id for lease in self._pending):
             await self._pending_done.wait()
         else:
             async with self._storing:
@@ -74,16 +72,16 @@ class ProgressRecorder:
             await asyncio.wait([self._flusher])
         await self._store_pending()
 
-    def _pop(self, job_id: str) -> tuple[Report | None, StenodError | None]:
-        """Everything known of the job, oldest first, and why it is not stored if that was tried."""
-        newer = self._pending.pop(job_id, None)
-        if job_id not in self._failed:
+    def _pop(self, lease: Lease) -> tuple[Report | None, StenodError | None]:
+        """Everything known of the run, oldest first, and why it is not stored if that was tried."""
+        newer = self._pending.pop(lease, None)
+        if lease not in self._failed:
             return newer, None
-        older, error = self._failed.pop(job_id)
+        older, error = self._failed.pop(lease)
         return older.then(newer), error
 
-    def _put(self, job_id: str, report: Report) -> None:
-        self._pending[job_id] = report
+    def _put(self, lease: Lease, report: Report) -> None:
+        self._pending[lease] = report
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._store_soon(), name="store-recorder")
 
@@ -103,18 +101,18 @@ class ProgressRecorder:
             finally:
                 done.set()
 
-    async def _store(self, reports: Mapping[str, Report]) -> None:
+    async def _store(self, reports: Mapping[Lease, Report]) -> None:
         try:
             await self._database.write(partial(job_changes.record, reports=reports))
         except Broken as error:
             if len(reports) == 1:
                 self._keep(reports, error)
                 return
-            for job_id, report in reports.items():  # one of them is at fault: find it, spare the others
-                await self._store({job_id: report})
+            for lease, report in reports.items():  # one of them is at fault: find it, spare the others
+                await self._store({lease: report})
         except StenodError as error:
             self._keep(reports, error)
 
-    def _keep(self, reports: Mapping[str, Report], error: StenodError) -> None:
-        self._failed.update((job_id, (report, error)) for job_id, report in reports.items())
+    def _keep(self, reports: Mapping[Lease, Report], error: StenodError) -> None:
+        self._failed.update((lease, (report, error)) for lease, report in reports.items())
         _log.warning("progress_not_stored", jobs=len(reports), error=str(error))

@@ -40,8 +40,9 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _required(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.Column[Any]:
-    return sa.Column(name, kind, nullable=False)
+def _required(name: str, kind: type[sa.types.TypeEngine[Any]], *, first: str | None = None) -> sa.Column[Any]:
+    """`first`: what rows have that are older than the column."""
+    return sa.Column(name, kind, nullable=False, server_default=None if first is None else sa.text(first))
 
 
 jobs: Final = sa.Table(
@@ -68,6 +69,15 @@ jobs: Final = sa.Table(
     _required("progress", sa.Text),
     sa.Column("failure", sa.Text),
     sa.Column("info", sa.Text),
+    _required("failures", sa.Integer, first="0"),
+    _required("rescues", sa.Integer, first="0"),
+    _required("lease_token", sa.Integer, first="0"),
+    sa.Column("lease_expire_time", UtcDateTime),
+    sa.Column("not_before", UtcDateTime),
+    sa.Column("deadline_time", UtcDateTime),
+    sa.Column("checkpoint", sa.Text),
+    _required("ttl_s", sa.Float, first="604800"),
+    _required("media_key", sa.Text, first="''"),  # empty: there is no media any more, or not yet
     sa.CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in JobState)})", name="state"),
     sa.CheckConstraint("attempt >= 0 AND reserved_engines >= 1", name="counts"),
     sa.CheckConstraint("state <> 'RUNNING' OR (node <> '' AND start_time IS NOT NULL)", name="running_on_a_node"),
@@ -101,6 +111,22 @@ sa.Index(
 )
 # A node that starts looks for what it held before; few jobs run, so few rows.
 sa.Index("ix_jobs_held", jobs.c.node, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
+# Every node looks for leases that have run out.
+sa.Index("ix_jobs_lease", jobs.c.lease_expire_time, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
+# Waiting jobs whose deadline has passed; few jobs have one.
+sa.Index(
+    "ix_jobs_deadline",
+    jobs.c.deadline_time,
+    sqlite_where=sa.text("state = 'QUEUED' AND deadline_time IS NOT NULL"),
+    postgresql_where=sa.text("state = 'QUEUED' AND deadline_time IS NOT NULL"),
+)
+# Media that waits to be erased, and whose job a blob is.
+sa.Index(
+    "ix_jobs_media",
+    jobs.c.media_key,
+    sqlite_where=sa.text("media_key <> ''"),
+    postgresql_where=sa.text("media_key <> ''"),
+)
 # Counts by state come from this index alone; within a state it is the order in which retention ends.
 sa.Index("ix_jobs_state", jobs.c.state, jobs.c.expire_time)
 

@@ -30,7 +30,7 @@ def _drain(queue: FairQueue, free: int = 100) -> list[str]:
 
 
 def _queue(*jobs: Job, weights: dict[str, float] | None = None, max_overtakes: int = 3) -> FairQueue:
-    queue = FairQueue(weights, max_overtakes=max_overtakes)
+    queue = FairQueue(lambda tenant: (weights or {}).get(tenant, 1.0), max_overtakes=max_overtakes)
     for job in jobs:
         queue.add(job)
     return queue

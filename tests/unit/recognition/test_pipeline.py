@@ -1,10 +1,11 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
+from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import ContractViolation, EngineUnavailable, NoAudio, UnsupportedMedia
@@ -42,6 +43,9 @@ class ListSink:
         self.done: list[tuple[int, int]] = []
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
+
+    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        self.checkpoint = checkpoint
 
     def recognised(self, frame: Frame) -> None:
         self.frames.append(frame)

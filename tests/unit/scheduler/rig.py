@@ -15,6 +15,7 @@ from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.store.open import Stores, open_store
 from tests.support.builders import FakeClock
 from tests.support.eventually import eventually
+from tests.support.fetcher import ScriptedFetcher
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 
 TENANT = "default"
@@ -66,6 +67,7 @@ class Rig:
     front_end: ScriptedFrontEnd
     clock: FakeClock
     seen: Seen
+    fetcher: ScriptedFetcher
     count: int = 0
 
     async def media(self) -> Media:
@@ -121,15 +123,20 @@ async def open_rig(
     own_stores = stores or await open_store(data_dir, in_memory=True, gather_s=0.0)
     engine = engine or FakeEngine()
     front_end = front_end or ScriptedFrontEnd(make_windows(3))
-    clock, seen = FakeClock(), Seen()
+    clock, seen, fetcher = FakeClock(), Seen(), ScriptedFetcher()
     adapters = Adapters(
-        store=around(own_stores.jobs), blobs=own_stores.blobs, engine=engine, front_end=front_end, clock=clock
+        store=around(own_stores.jobs),
+        blobs=own_stores.blobs,
+        engine=engine,
+        front_end=front_end,
+        fetcher=fetcher,
+        clock=clock,
     )
     scheduler = Scheduler(adapters, replace(OPTIONS, **options), seen)
     try:
         if start:
             await scheduler.start()
-        yield Rig(scheduler, own_stores, engine, front_end, clock, seen)
+        yield Rig(scheduler, own_stores, engine, front_end, clock, seen, fetcher)
     finally:
         await scheduler.stop()
         if stores is None:

@@ -23,8 +23,8 @@ class TroubledClaims:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def claim(self, job_id: str, *, node: str, now: datetime) -> Job | None:
-        job = await self._store.claim(job_id, node=node, now=now)
+    async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
+        job = await self._store.claim(job_id, node=node, now=now, lease_until=lease_until)
         self.stored.set()
         if self.losses:
             self.losses -= 1

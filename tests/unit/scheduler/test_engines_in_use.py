@@ -1,10 +1,11 @@
 """What reservations and loans do to running recordings, in virtual time: nothing here depends on a machine."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
+from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import RecognitionRequest, WindowPlan
@@ -21,6 +22,8 @@ WINDOW_S = 0.04
 
 
 class NoSink:
+    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None: ...
+
     def recognised(self, frame: Frame) -> None: ...
 
     async def progress(self, *, done_samples: int, total_samples: int) -> None: ...

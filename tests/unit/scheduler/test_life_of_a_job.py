@@ -7,6 +7,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.job import JobState
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import EngineUnavailable, JobNotFound, JobRunning, NoAudio, WindowTimeout
+from tests.support.builders import START
 from tests.support.eventually import settle
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.unit.scheduler.rig import TENANT, open_rig
@@ -150,7 +151,7 @@ async def test_deleting_a_queued_job_takes_it_out_of_the_line(tmp_path: Path) ->
 async def test_jobs_of_a_restarted_node_go_back_to_the_queue_and_run(tmp_path: Path) -> None:
     async with open_rig(tmp_path, start=False) as first:
         job = await first.submit()
-        await first.stores.jobs.claim(job.job_id, node="node-a", now=first.clock.now())  # then it was killed
+        await first.stores.jobs.claim(job.job_id, node="node-a", now=START, lease_until=START)  # then it was killed
         async with open_rig(tmp_path, stores=first.stores) as second:
             done = await second.scheduler.wait(TENANT, job.job_id)
             assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
@@ -159,7 +160,7 @@ async def test_jobs_of_a_restarted_node_go_back_to_the_queue_and_run(tmp_path: P
 async def test_a_rescued_job_that_was_to_be_cancelled_is_not_run(tmp_path: Path) -> None:
     async with open_rig(tmp_path, start=False) as first:
         job = await first.submit()
-        await first.stores.jobs.claim(job.job_id, node="node-a", now=first.clock.now())
+        await first.stores.jobs.claim(job.job_id, node="node-a", now=START, lease_until=START)
         await first.scheduler.cancel(TENANT, job.job_id)
         async with open_rig(tmp_path, stores=first.stores) as second:
             assert (await second.scheduler.wait(TENANT, job.job_id)).state is JobState.CANCELLED

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from stenod_server.domain.job import JobConfig
+from stenod_server.domain.job import JobConfig, Media, RemoteMedia
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.errors import EngineUnavailable, ModelNotFound
 from stenod_server.ports import ModelProfile
@@ -93,6 +93,17 @@ async def test_what_was_known_serves_while_the_recogniser_is_away() -> None:
 
 def test_the_fingerprint_is_of_content_and_configuration() -> None:
     config = JobConfig(language="en", tags=("a",), ttl=timedelta(hours=1))
-    assert fingerprint("00", config) == fingerprint("00", replace(config))
+    media = Media(key="media/a", sha256="00")
+    assert fingerprint(media, config) == fingerprint(replace(media, key="media/b"), replace(config))
     others = [replace(config, ttl=timedelta(hours=2)), replace(config, priority=1), replace(config, tags=("b",))]
-    assert len({fingerprint("00", c) for c in [config, *others]} | {fingerprint("01", config)}) == 5
+    remote = RemoteMedia(uri="https://example.org/a.mp3", headers=(("authorization", "one"),))
+    elsewhere = [
+        replace(media, sha256="01"),
+        Media(key="", remote=remote),
+        Media(key="", remote=replace(remote, uri="https://example.org/b.mp3")),
+    ]
+    seen = {fingerprint(media, c) for c in [config, *others]} | {fingerprint(m, config) for m in elsewhere}
+    assert len(seen) == 7
+    # Credentials change from one try to the next; the recording does not.
+    other_key = Media(key="", remote=replace(remote, headers=(("authorization", "two"),)))
+    assert fingerprint(other_key, config) in seen

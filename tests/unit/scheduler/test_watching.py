@@ -70,9 +70,11 @@ async def test_a_job_that_ended_before_is_watched_the_same_way(tmp_path: Path) -
 async def test_a_long_transcript_comes_in_pages(tmp_path: Path) -> None:
     async with open_rig(tmp_path, start=False) as rig:
         job = await rig.stores.jobs.submit(make_job(), max_queued_jobs=9)
-        await rig.stores.jobs.claim(job.job_id, node="n", now=rig.clock.now())
+        now = rig.clock.now()
+        running = await rig.stores.jobs.claim(job.job_id, node="n", now=now, lease_until=now)
+        assert running
         segments = [make_segment(index) for index in range(1200)]
-        await rig.stores.jobs.complete(job.job_id, make_info(), segments, now=rig.clock.now())
+        await rig.stores.jobs.complete(running.lease, make_info(), segments, now=now)
         updates = await _watch(rig, job, from_segment=100)
         assert [len(update.segments) for update in updates] == [500, 500, 100]
         assert [segment.index for segment in _segments(updates)] == list(range(100, 1200))

@@ -47,7 +47,7 @@ async def database() -> FaultyDatabase:
 
 async def _running(store: SqlJobStore) -> Job:
     job = await store.submit(make_job(), max_queued_jobs=100)
-    claimed = await store.claim(job.job_id, node="node-1", now=START)
+    claimed = await store.claim(job.job_id, node="node-1", now=START, lease_until=START)
     assert claimed is not None
     return claimed
 
@@ -62,7 +62,7 @@ async def test_reports_of_many_jobs_are_one_write(database: FaultyDatabase) -> N
     before = database.writes
     for index in range(5):
         for job in jobs:
-            await store.record(job.job_id, Progress(index, 5, index + 1), [make_segment(index)])
+            await store.record(job.lease, Progress(index, 5, index + 1), [make_segment(index)], now=START)
     assert [await _indices(store, job) for job in jobs] == [list(range(5))] * 10
     assert database.writes == before + 1
     await store.close()
@@ -73,9 +73,9 @@ async def test_a_report_made_while_others_are_being_stored_is_stored_too(databas
     first, second = await _running(store), await _running(store)
     before = database.writes
     database.open.clear()
-    await store.record(first.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(first.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     await eventually(lambda: database.writes > before)
-    await store.record(second.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(second.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     database.open.set()
     assert await _indices(store, second) == [0]
     assert database.writes == before + 2
@@ -85,9 +85,9 @@ async def test_a_report_made_while_others_are_being_stored_is_stored_too(databas
 async def test_completing_carries_what_was_gathered_along(database: FaultyDatabase) -> None:
     store = SqlJobStore(database, gather_s=NOT_BY_ITSELF_S)
     job = await _running(store)
-    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(job.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     before = database.writes
-    await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
+    await store.complete(job.lease, make_info(), [make_segment(1)], now=START)
     assert await _indices(store, job) == [0, 1]
     assert database.writes == before + 1
     await store.close()
@@ -96,7 +96,7 @@ async def test_completing_carries_what_was_gathered_along(database: FaultyDataba
 async def test_closing_stores_what_was_gathered(tmp_path: Path) -> None:
     store = SqlJobStore(await open_sqlite(tmp_path / "stenod.db", upgrade), gather_s=NOT_BY_ITSELF_S)
     job = await _running(store)
-    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(job.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     await store.close()
     again = SqlJobStore(await open_sqlite(tmp_path / "stenod.db", upgrade))
     assert await _indices(again, job) == [0]
@@ -107,12 +107,12 @@ async def test_a_report_that_could_not_be_stored_comes_with_the_next_one(databas
     store = SqlJobStore(database, gather_s=0.0)
     job = await _running(store)
     database.faults.append(StoreUnavailable("disk full"))
-    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(job.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     assert await _indices(store, job) == []
     with pytest.raises(StoreUnavailable, match="disk full"):
-        await store.record(job.job_id, Progress(2, 5, 2), [make_segment(1)])
+        await store.record(job.lease, Progress(2, 5, 2), [make_segment(1)], now=START)
     assert await _indices(store, job) == [0, 1]
-    await store.record(job.job_id, Progress(3, 5, 3), [make_segment(2)])
+    await store.record(job.lease, Progress(3, 5, 3), [make_segment(2)], now=START)
     await store.close()
 
 
@@ -120,12 +120,12 @@ async def test_a_transcript_has_no_hole_where_a_report_could_not_be_stored(datab
     store = SqlJobStore(database, gather_s=0.0)
     job = await _running(store)
     database.faults.append(StoreUnavailable("disk full"))
-    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(job.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     assert await _indices(store, job) == []  # waited for the failing write
     database.faults.append(StoreUnavailable("still full"))
     with pytest.raises(StoreUnavailable, match="still full"):
-        await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
-    assert await store.complete(job.job_id, make_info(), [make_segment(1)], now=START)
+        await store.complete(job.lease, make_info(), [make_segment(1)], now=START)
+    assert await store.complete(job.lease, make_info(), [make_segment(1)], now=START)
     assert await _indices(store, job) == [0, 1]
     await store.close()
 
@@ -133,14 +133,14 @@ async def test_a_transcript_has_no_hole_where_a_report_could_not_be_stored(datab
 async def test_one_job_whose_report_is_broken_spares_the_others(database: FaultyDatabase) -> None:
     store = SqlJobStore(database, gather_s=0.01)
     broken, sound = await _running(store), await _running(store)
-    await store.record(broken.job_id, Progress(1, 5, 1), [make_segment(0, "half a \ud800 pair")])
-    await store.record(sound.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(broken.lease, Progress(1, 5, 1), [make_segment(0, "half a \ud800 pair")], now=START)
+    await store.record(sound.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     assert await _indices(store, sound) == [0]
-    await store.record(sound.job_id, Progress(2, 5, 2), [make_segment(1)])
+    await store.record(sound.lease, Progress(2, 5, 2), [make_segment(1)], now=START)
     with pytest.raises(Broken):
-        await store.record(broken.job_id, Progress(2, 5, 2), [])
+        await store.record(broken.lease, Progress(2, 5, 2), [], now=START)
     with pytest.raises(Broken):
-        await store.complete(broken.job_id, make_info(), [], now=START)
+        await store.complete(broken.lease, make_info(), [], now=START)
     await store.close()
 
 
@@ -150,9 +150,9 @@ async def test_the_jobs_end_waits_for_a_report_under_way_which_may_fail(database
     before = database.writes
     database.open.clear()
     database.faults.append(StoreUnavailable("disk full"))
-    await store.record(job.job_id, Progress(1, 5, 1), [make_segment(0)])
+    await store.record(job.lease, Progress(1, 5, 1), [make_segment(0)], now=START)
     await eventually(lambda: database.writes > before)
-    end = asyncio.create_task(store.complete(job.job_id, make_info(), [make_segment(1)], now=START))
+    end = asyncio.create_task(store.complete(job.lease, make_info(), [make_segment(1)], now=START))
     await settle()
     database.open.set()
     assert await end is not None

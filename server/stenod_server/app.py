@@ -18,11 +18,11 @@ import structlog
 
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.capacity import Admission
+from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.triton import TritonEngine
-from stenod_server.domain.job import RemoteMedia
 from stenod_server.errors import FetchRefused, InvalidField, StenodError
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, FetchedMedia, MediaFetcher
 from stenod_server.rpc.health import HealthReporter, NodeHealth

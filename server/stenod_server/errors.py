@@ -269,9 +269,17 @@ class QuotaExceeded(Unavailable):
 
 
 class EngineUnavailable(Unavailable):
-    """Triton does not answer, is starting, or refused for load."""
+    """Triton does not answer, is starting, or refused for load.
+
+    `died`: it died or hung over this very window, which may be why. `absent`: none is ready, so none was asked.
+    """
 
     reason = "ENGINE_UNAVAILABLE"
+
+    def __init__(self, message: str, *, died: bool = False, absent: bool = False, **metadata: object) -> None:
+        super().__init__(message, **metadata)
+        self.died = died
+        self.absent = absent
 
 
 class WindowTimeout(Unavailable):

@@ -4,7 +4,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -44,7 +43,6 @@ ASKED: dict[str, job_pb2.JobConfig] = {
     ),
     "additional_vocabulary": job_pb2.JobConfig(additional_vocabulary=[job_pb2.VocabularyEntry(content="stenod")]),
     "notifications": job_pb2.JobConfig(notifications=[job_pb2.Notification(url="https://example.org")]),
-    "ttl": job_pb2.JobConfig(ttl=Duration(seconds=60)),
     "rendering": job_pb2.JobConfig(rendering=job_pb2.RenderingConfig()),
 }
 
@@ -63,26 +61,6 @@ async def test_each_is_refused_by_name(tmp_path: Any) -> None:
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED, path
             assert _error_info(refused.value).reason == "FEATURE_NOT_BUILT"
             assert _error_info(refused.value).metadata["field"] == f"config.{path}"
-
-
-@pytest.mark.parametrize("validate_only", [False, True])
-@pytest.mark.parametrize(
-    ("media", "field"),
-    [
-        (media_pb2.MediaSource(uri="https://example.org/a.mp3"), "media.uri"),
-        (media_pb2.MediaSource(inline=b"RIFF", headers=[media_pb2.HttpHeader(name="a", value="b")]), "media.headers"),
-    ],
-    ids=["uri", "headers"],
-)
-async def test_fetching_is_refused_by_name(
-    tmp_path: Any, media: media_pb2.MediaSource, field: str, *, validate_only: bool
-) -> None:
-    async with fake_node(tmp_path) as node, grpc.aio.insecure_channel(node.address) as channel:
-        stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.SubmitJob(pb.SubmitJobRequest(media=media, validate_only=validate_only))
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert _error_info(refused.value).metadata["field"] == field
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:

@@ -34,6 +34,6 @@ class ScriptedFetcher:
             for start in range(0, len(data), 1000):
                 yield data[start : start + 1000]
 
-        yield FetchedMedia(chunks(), len(data), remote.uri.rpartition("/")[2])
+        yield FetchedMedia(chunks(), len(data), remote.uri.partition("?")[0].rpartition("/")[2])
 
     async def close(self) -> None: ...

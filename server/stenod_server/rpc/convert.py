@@ -9,8 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from stenod.v1 import capacity_pb2, job_pb2, media_pb2, transcript_pb2
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.capacity import Admission, Capacity
-from stenod_server.domain.job import Job, JobState, Progress
+from stenod_server.domain.job import Job, JobState, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.uri import shown
 from stenod_server.ports import ModelProfile, Upload
 from stenod_server.rpc import job_config
 from stenod_server.rpc.status import failure_status
@@ -70,9 +71,7 @@ def job(value: Job) -> job_pb2.Job:
         job_id=value.job_id,
         state=state(value.state),
         config=job_config.to_proto(value.config),
-        media=media_pb2.MediaInfo(
-            file_name=value.media.file_name, size_bytes=value.media.size_bytes, sha256=value.media.sha256
-        ),
+        media=media_info(value.media),
         request_id=value.request_id,
         create_time=timestamp(value.create_time),
         update_time=timestamp(value.update_time),
@@ -84,11 +83,20 @@ def job(value: Job) -> job_pb2.Job:
         node=value.node,
         cancelling=value.cancel_requested and not value.state.is_terminal,
     )
-    if value.failure:
+    if value.failure and value.state is JobState.FAILED:
         message.error.CopyFrom(failure_status(value.failure.reason, value.failure.message))
     if value.info:
         message.transcript_info.CopyFrom(info(value.info))
     return message
+
+
+def media_info(value: Media) -> media_pb2.MediaInfo:
+    return media_pb2.MediaInfo(
+        file_name=value.file_name,
+        size_bytes=value.size_bytes,
+        sha256=value.sha256,
+        uri=shown(value.remote.uri) if value.remote else "",
+    )
 
 
 def progress(value: Progress) -> job_pb2.JobProgress:

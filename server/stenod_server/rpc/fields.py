@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from stenod.v1 import media_pb2
-from stenod_server.domain.job import Job, JobState
-from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature
+from stenod_server.domain.job import Job, JobState, RemoteMedia
+from stenod_server.errors import InvalidField, LimitExceeded
 from stenod_server.rpc import convert
-from stenod_server.scheduler.intake import InlineMedia, MediaOrigin, UploadedMedia
+from stenod_server.scheduler.intake import InlineMedia, MediaOrigin, RemoteOrigin, UploadedMedia
 
 DEFAULT_PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 1000
@@ -67,14 +67,15 @@ def write_page_token(last: Job) -> str:
 
 
 def media_origin(media: media_pb2.MediaSource) -> MediaOrigin:
-    """Raises UnsupportedFeature for what is not built: addresses, and headers to fetch them with."""
-    if media.headers:
-        raise UnsupportedFeature("media.headers")
+    """Raises InvalidField; what is at an address is not looked at."""
+    if media.headers and media.WhichOneof("source") != "uri":
+        raise InvalidField("media.headers", "go with media.uri alone: nothing else is fetched")
     match media.WhichOneof("source"):
         case "inline":
             return InlineMedia(media.inline, media.file_name)
         case "upload_id":
             return UploadedMedia(required("media.upload_id", media.upload_id), media.file_name)
         case "uri":
-            raise UnsupportedFeature("media.uri")
+            headers = tuple((header.name, header.value) for header in media.headers)
+            return RemoteOrigin(RemoteMedia(uri=media.uri, headers=headers), media.file_name)
     raise InvalidField("media", "one of inline, uri and upload_id is required")

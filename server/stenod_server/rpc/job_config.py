@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from google.protobuf import json_format
@@ -18,6 +19,8 @@ MAX_TAG_CHARACTERS: Final = 64
 MAX_USER_ID_CHARACTERS: Final = 128
 MAX_DETAILS_BYTES: Final = 16 * 1024
 MAX_PRIORITY: Final = 100
+MIN_TTL_S: Final = 60
+MAX_TTL_S: Final = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,6 @@ UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
     Unbuilt("additional_vocabulary", lambda c: bool(c.additional_vocabulary)),
     Unbuilt("notifications", lambda c: bool(c.notifications)),
-    Unbuilt("ttl", lambda c: c.HasField("ttl")),
     Unbuilt("rendering", lambda c: c.HasField("rendering")),
 )
 
@@ -81,6 +83,8 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         reference=message.tracking.reference,
         tags=tuple(message.tracking.tags),
         details_json=_details_json(message.tracking),
+        ttl=_ttl(message),
+        deadline=_deadline(message.scheduling),
     )
 
 
@@ -99,9 +103,33 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
         message.start_offset.FromNanoseconds(round(config.start_s * 1e9))
     if config.end_s:
         message.end_offset.FromNanoseconds(round(config.end_s * 1e9))
+    if config.ttl:
+        message.ttl.FromTimedelta(config.ttl)
+    if config.deadline:
+        message.scheduling.deadline.FromTimedelta(config.deadline)
     if config.details_json:
         json_format.Parse(config.details_json, message.tracking.details)
     return message
+
+
+def _ttl(message: job_pb2.JobConfig) -> timedelta:
+    if not message.HasField("ttl"):
+        return timedelta(0)
+    seconds = _seconds("config.ttl", message.ttl)
+    if not MIN_TTL_S <= seconds <= MAX_TTL_S:
+        raise InvalidField("config.ttl", f"must be from {MIN_TTL_S} s to {MAX_TTL_S} s (365 days), got {seconds:g} s")
+    return timedelta(seconds=seconds)
+
+
+def _deadline(message: job_pb2.SchedulingConfig) -> timedelta:
+    if not message.HasField("deadline"):
+        return timedelta(0)
+    seconds = _seconds("config.scheduling.deadline", message.deadline)
+    if not 1 <= seconds <= MAX_TTL_S:
+        raise InvalidField(
+            "config.scheduling.deadline", f"must be from 1 s to {MAX_TTL_S} s (365 days), got {seconds:g} s"
+        )
+    return timedelta(seconds=seconds)
 
 
 def _language(code: str) -> str:

@@ -36,7 +36,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     async def SubmitJob(self, request: pb.SubmitJobRequest, _context: Context) -> pb.SubmitJobResponse:
         if request.validate_only:
             config = job_config.from_proto(request.config)
-            fields.media_origin(request.media)
+            self._intake.check(fields.media_origin(request.media))
             await self._scheduler.check(config, fail_fast=request.config.scheduling.fail_fast)
             return pb.SubmitJobResponse(job=job_pb2.Job(config=job_config.to_proto(config)))
         return pb.SubmitJobResponse(job=convert.job(await self._submit(request)))

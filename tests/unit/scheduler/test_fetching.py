@@ -1,0 +1,80 @@
+"""Jobs whose media is at an address: fetched when they run, once, and their secrets forgotten."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from stenod_server.domain.job import Job, JobConfig, JobState, Media, RemoteMedia
+from stenod_server.errors import FetchFailed, FetchRefused, JobNotFound, MediaNotFound
+from stenod_server.scheduler.scheduler import Submission
+from tests.support.eventually import eventually
+from tests.unit.scheduler.rig import TENANT, Rig, open_rig
+
+URI = "https://example.org/talk.mp3"
+SECRET = (("authorization", "Bearer of-somebody"),)
+RECORDING = b"RIFF" + bytes(5000)
+
+
+async def _submit(rig: Rig, uri: str = URI, request_id: str = "") -> Job:
+    media = Media(key="", remote=RemoteMedia(uri=uri, headers=SECRET))
+    return await rig.scheduler.submit(TENANT, Submission(config=JobConfig(), request_id=request_id), media)
+
+
+async def test_media_is_fetched_when_the_job_runs(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.media[URI] = RECORDING
+        done = await rig.scheduler.wait(TENANT, (await _submit(rig)).job_id)
+        assert done.state is JobState.SUCCEEDED
+        assert (done.media.size_bytes, done.media.file_name) == (len(RECORDING), "talk.mp3")
+        assert done.media.sha256 == hashlib.sha256(RECORDING).hexdigest()
+        assert done.media.remote == RemoteMedia(uri=URI)  # without the header
+        assert rig.fetcher.asked == [RemoteMedia(uri=URI, headers=SECRET)]
+
+
+async def test_a_fetch_that_fails_for_a_passing_reason_is_tried_again(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.media[URI] = RECORDING
+        rig.fetcher.failures = [FetchFailed("reset by peer")]
+        job = await _submit(rig)
+        await eventually(lambda: f"released {job.job_id}" in rig.seen.events)
+        assert (await rig.scheduler.get(TENANT, job.job_id)).failures == 1
+        rig.clock.advance(60)
+        done = await rig.scheduler.wait(TENANT, job.job_id)
+        assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MediaNotFound("404"), "MEDIA_NOT_FOUND"),
+        (FetchRefused("media.uri", "redirects to 10.0.0.1", setting="fetch_allow"), "FETCH_REFUSED"),
+    ],
+)
+async def test_what_the_address_does_not_give_is_not_asked_for_again(
+    tmp_path: Path, error: MediaNotFound | FetchRefused, reason: str
+) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.failures = [error]
+        done = await rig.scheduler.wait(TENANT, (await _submit(rig)).job_id)
+        assert done.failure
+        assert (done.state, done.attempt, done.failure.reason) == (JobState.FAILED, 1, reason)
+        assert "Bearer" not in done.failure.message
+
+
+async def test_the_same_request_with_other_credentials_is_the_same_job(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.media[URI] = RECORDING
+        first = await _submit(rig, request_id="once")
+        media = Media(key="", remote=RemoteMedia(uri=URI, headers=(("authorization", "renewed"),)))
+        submission = Submission(config=JobConfig(), request_id="once")
+        assert (await rig.scheduler.submit(TENANT, submission, media)).job_id == first.job_id
+        await rig.scheduler.wait(TENANT, first.job_id)
+
+
+async def test_a_job_deleted_before_it_was_fetched_leaves_nothing(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, start=False) as rig:
+        job = await _submit(rig)
+        await rig.scheduler.delete(TENANT, job.job_id)
+        with pytest.raises(JobNotFound):
+            await rig.scheduler.get(TENANT, job.job_id)

@@ -117,6 +117,7 @@ _KINDS: Final[Mapping[grpc.StatusCode, type[StenodError]]] = {
     grpc.StatusCode.ALREADY_EXISTS: IdempotencyMismatch,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Busy,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.CANCELLED: Unavailable,  # we never cancel what we await: the server stopped under the call
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}

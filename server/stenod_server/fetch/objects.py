@@ -4,10 +4,10 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import obstore
-from obstore.store import AzureStore, ClientConfig, GCSStore, ObjectStore, RetryConfig, S3Store
+from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.uri import shown
@@ -18,9 +18,16 @@ from stenod_server.fetch.file_name import file_name
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import FetchedMedia
 
+if TYPE_CHECKING:  # at run time obstore has no such names
+    from obstore import GetResult
+    from obstore.store import ClientConfig, RetryConfig
+
 CHUNK_BYTES: Final = 1024 * 1024
-_RETRIES: Final[RetryConfig] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}  # the job is retried as well
-_STORES: Final[Mapping[str, Callable[[str, ClientConfig], ObjectStore]]] = {
+_RETRIES: Final["RetryConfig"] = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=30),
+}  # the job is retried as well
+_STORES: Final[Mapping[str, Callable[[str, "ClientConfig"], ObjectStore]]] = {
     "s3": lambda bucket, client: S3Store(bucket, client_options=client, retry_config=_RETRIES),
     "gs": lambda bucket, client: GCSStore(bucket, client_options=client, retry_config=_RETRIES),
     "az": lambda bucket, client: AzureStore(bucket, client_options=client, retry_config=_RETRIES),
@@ -77,7 +84,7 @@ class ObjectSource:
         return self._stores[scheme, bucket]
 
 
-async def _read(found: obstore.GetResult, address: str) -> AsyncIterator[bytes]:
+async def _read(found: "GetResult", address: str) -> AsyncIterator[bytes]:
     with translated(address):
         async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)

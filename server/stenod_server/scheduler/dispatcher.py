@@ -289,7 +289,7 @@ class Dispatcher:
         """A job was taken back from a node that is gone, or has ended while it waited."""
         self._updates.publish(job)
         if job.state is JobState.QUEUED:
-            self._observer.released(job)
+            self._observer.released(job, reason="rescue")
         else:
             self._observer.ended(job, run_s=0.0)
             self.withdraw(job.job_id)

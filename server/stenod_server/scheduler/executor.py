@@ -259,7 +259,7 @@ class Executor:
         if ended.job.state is JobState.QUEUED:
             reason = outcome.reason if isinstance(outcome, Failure) else str(outcome)
             _log.info("job_released", reason=reason, attempt=job.attempt, retry_in_s=ended.retry_in_s)
-            self._observer.released(ended.job)
+            self._observer.released(ended.job, reason=reason)
             return
         run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
         _log.info("job_ended", state=str(ended.job.state), run_s=round(run_s, 3), **_detail(outcome))

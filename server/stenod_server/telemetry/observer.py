@@ -22,8 +22,9 @@ class MetricsObserver:
         self._metrics.windows.inc()
         self._metrics.audio_done.inc(audio_s)
 
-    def released(self, job: Job) -> None:
-        self._metrics.jobs_released.labels(job.failure.reason if job.failure else "DRAIN").inc()
+    def released(self, job: Job, *, reason: str) -> None:
+        del job
+        self._metrics.jobs_released.labels(reason).inc()
 
     def ended(self, job: Job, *, run_s: float) -> None:
         reason = job.failure.reason if job.state is JobState.FAILED and job.failure else ""

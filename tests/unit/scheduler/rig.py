@@ -49,7 +49,8 @@ class Seen:
         assert (model, audio_s) == ("fake", 2.0)
         self.windows += 1
 
-    def released(self, job: Job) -> None:
+    def released(self, job: Job, *, reason: str) -> None:
+        assert reason
         self.events.append(f"released {job.job_id}")
 
     def ended(self, job: Job, *, run_s: float) -> None:

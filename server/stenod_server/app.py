@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +18,14 @@ import structlog
 
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.capacity import Admission
-from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.triton import TritonEngine
-from stenod_server.errors import FetchRefused, InvalidField, StenodError
-from stenod_server.ports import AudioFrontEnd, Clock, Engine, FetchedMedia, MediaFetcher
+from stenod_server.errors import InvalidField, StenodError
+from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
+from stenod_server.fetch.options import FetchOptions
+from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.rpc.health import HealthReporter, NodeHealth
 from stenod_server.rpc.server import build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
@@ -58,18 +59,6 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return monotonic()
-
-
-class NoFetcher:
-    """Refuses every address."""
-
-    def check(self, remote: RemoteMedia) -> None:
-        raise FetchRefused("media.uri", "nothing is fetched", setting="fetch_allow")
-
-    def open(self, remote: RemoteMedia, *, max_bytes: int) -> AbstractAsyncContextManager[FetchedMedia]:
-        raise FetchRefused("media.uri", "nothing is fetched", setting="fetch_allow")
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +121,14 @@ async def open_node(
         max_engines = await _max_engines(settings, metered)
         front_end = parts.front_end or await _front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)
+        fetcher = parts.fetcher or _fetcher(settings)
+        stack.push_async_callback(fetcher.close)
         adapters = Adapters(
             store=stores.jobs,
             blobs=stores.blobs,
             engine=metered,
             front_end=front_end,
-            fetcher=parts.fetcher or NoFetcher(),
+            fetcher=fetcher,
             clock=parts.clock or SystemClock(),
         )
         scheduler = Scheduler(adapters, _scheduler_options(settings, max_engines), MetricsObserver(metrics))
@@ -227,6 +218,20 @@ async def _front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
     pool = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers, min_idle_workers=cores, nice=5))
     await pool.start()
     return pool
+
+
+def _fetcher(settings: Settings) -> UriFetcher:
+    options = FetchOptions(
+        allow=settings.fetch_allow,
+        file_roots=settings.fetch_file_roots,
+        buckets=settings.fetch_buckets,
+        timeout_s=settings.fetch_timeout_s,
+        stall_s=settings.fetch_stall_s,
+    )
+    try:
+        return open_fetcher(options)
+    except ValueError as error:
+        raise InvalidField("fetch_allow, fetch_file_roots, fetch_buckets", str(error)) from error
 
 
 def _scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:

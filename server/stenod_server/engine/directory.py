@@ -1,5 +1,6 @@
 """`<data_dir>/triton`: who may run a Triton there, which one ran there last, and the backend it loads."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -44,11 +45,16 @@ class TritonDirectory:
             raise TritonFailed(f"{self.path} cannot be used: {error}") from error
 
     def record(self, pid: int, server_id: str) -> None:
-        PidRecord(pid, server_id).write(self._pid_file)
+        """For the next stenod here. Triton runs on a full disk too: the dead man's switch knows it as well."""
+        try:
+            PidRecord(pid, server_id).write(self._pid_file)
+        except OSError as error:
+            _log.warning("triton_not_recorded", pid=pid, problem=str(error))
 
     def forget(self) -> None:
         """What was recorded has ended."""
-        self._pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a record of what is not there does no harm
+            self._pid_file.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let another one claim it. Idempotent."""

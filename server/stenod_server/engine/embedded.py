@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ import structlog
 from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.directory import TritonDirectory
+from stenod_server.engine.failures import died
 from stenod_server.engine.launcher import Launcher, Running, free_port, inherited_environment
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.engine.tritonserver import Host, Launch, check_models, locate
 from stenod_server.engine.watch import WatchOptions
-from stenod_server.errors import Broken, StenodError, TritonFailed
+from stenod_server.errors import Broken, EngineUnavailable, StenodError, TritonFailed
 
-# One failed check may be a hiccup (and a check of a hung Triton takes its time to fail); two in a row are not.
+# One failed check may be a hiccup; two in a row are not. One that says that it died or hangs is enough.
 _FAILED_CHECKS_BEFORE_RESTART: Final = 2
 _FIRST_CHECKS: Final = 3  # of a new Triton, before it is given up
 _TOLD_LINES: Final = 4  # of its log, in the error that says so
@@ -52,7 +52,7 @@ class EmbeddedSettings:
     data_dir: Path
     models_dir: Path
     models: Sequence[str]
-    start_timeout_s: float = 300.0
+    start_timeout_s: float = 900.0
     grace_s: float = 10.0
     nice: int = 10
     restart_initial_s: float = 0.2
@@ -81,7 +81,6 @@ class EmbeddedTriton:
         self._choose_port = choose_port
         self._state = TritonState.STOPPED
         self._changed = asyncio.Condition()
-        self._secret = secrets.token_urlsafe(24)
         self._directory = TritonDirectory(settings.data_dir / "triton")
         self._checks: asyncio.Queue[StenodError | None] = asyncio.Queue()
         self._backoff = Backoff(initial_s=settings.restart_initial_s, maximum_s=settings.restart_maximum_s)
@@ -201,22 +200,23 @@ class EmbeddedTriton:
             assert self._running is not None  # noqa: S101  for mypy: `_bring_up` set it
             ready_since_s = time.monotonic()
             why = await self._until_unwell(self._running)
-            _log.error("triton_unwell", pid=self.pid, problem=why)
+            _log.error("triton_unwell", pid=self.pid, problem=why.message)
             await self._enter(TritonState.RESTARTING)
-            await self._end_child()
+            await self._end_child(why)
             if time.monotonic() - ready_since_s > _STABLE_S:
                 self._backoff.reset()
             await self._revive()
 
-    async def _until_unwell(self, running: Running) -> str:
+    async def _until_unwell(self, running: Running) -> StenodError:
         failed = 0
-        while failed < _FAILED_CHECKS_BEFORE_RESTART:
+        while True:
             try:
                 problem = await self._next_check(running)
             except TritonFailed as error:
-                return error.message
+                return EngineUnavailable(error.message, died=True)
             failed = failed + 1 if problem else 0
-        return f"{failed} checks in a row failed: {problem}"
+            if problem and (died(problem) or failed == _FAILED_CHECKS_BEFORE_RESTART):
+                return problem
 
     async def _revive(self) -> None:
         while True:
@@ -228,8 +228,8 @@ class EmbeddedTriton:
             else:
                 return
 
-    async def _end_child(self) -> None:
-        await self.engine.retarget(())
+    async def _end_child(self, because: StenodError | None = None) -> None:
+        await self.engine.retarget((), because=because)
         if self._running is not None:
             await self._running.child.kill()
             self._running = None
@@ -253,7 +253,6 @@ class EmbeddedTriton:
     def _launch(self, server_id: str, port: int) -> Launch:
         return Launch(
             server_id=server_id,
-            secret=self._secret,
             port=port,
             models_dir=self.settings.models_dir,
             models=tuple(self.settings.models),

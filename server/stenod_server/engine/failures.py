@@ -1,6 +1,7 @@
 """Where the errors of gRPC and Triton become ours: one table, applied by one context manager."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -25,6 +26,14 @@ _LEAVES: Final[Mapping[grpc.StatusCode, _Leaf]] = MappingProxyType(
     }
 )
 
+# A call that was under way when its connection broke. gRPC says so in words only, and says UNAVAILABLE also of what
+# never left ("failed to connect to all addresses; last error: ..."), as Triton does of a full queue and when it stops.
+_BROKEN_OFF: Final = re.compile(
+    r"Stream removed|Socket closed|Connection (reset|timed out)|Broken pipe|keepalive|GOAWAY"
+)
+_NEVER_SENT: Final = "failed to connect"
+_STUB_GONE: Final = re.compile(r"Stub process .* is not healthy")
+
 
 @contextmanager
 def translated(url: str, model: str = "") -> Iterator[None]:
@@ -39,8 +48,18 @@ def translated(url: str, model: str = "") -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        # Nobody cancelled this task: the channel was closed under the call, and grpc.aio says so in this way.
+        # Nobody cancelled this task: the call was given up, or its channel closed, and grpc.aio says so in this way.
         raise EngineUnavailable(f"Triton at {url}: the connection was closed", url=url) from error
+
+
+def died(problem: StenodError) -> bool:
+    """Whether Triton, or the process that runs the model in it, died or hung."""
+    return isinstance(problem, EngineUnavailable) and problem.died
+
+
+def stub_is_gone(problem: StenodError) -> bool:
+    """Whether the process that runs the model has died while Triton itself lives on, and says that it is ready."""
+    return died(problem) and _STUB_GONE.search(problem.message) is not None
 
 
 def _leaf(error: grpc.aio.AioRpcError, url: str, model: str) -> StenodError:
@@ -48,4 +67,15 @@ def _leaf(error: grpc.aio.AioRpcError, url: str, model: str) -> StenodError:
     make = _LEAVES.get(error.code())
     if make is not None:
         return make(model, said)
-    return EngineUnavailable(f"Triton at {url}: {said}", url=url, status=error.code().name)
+    fatal = _was_fatal(error.code(), said)
+    return EngineUnavailable(f"Triton at {url}: {said}", died=fatal, url=url, status=error.code().name)
+
+
+def _was_fatal(code: grpc.StatusCode, said: str) -> bool:
+    """Whether Triton, or the stub that runs the model, died over a call that ended so.
+
+    From outside, a connection that the network cut looks the same.
+    """
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return _BROKEN_OFF.search(said) is not None and not said.startswith(_NEVER_SENT)
+    return code is grpc.StatusCode.INTERNAL and _STUB_GONE.search(said) is not None

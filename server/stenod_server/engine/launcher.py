@@ -95,6 +95,8 @@ class Launcher:
             port = self._last_port if self._last_port and is_free(self._last_port) else self._choose_port()
             try:
                 running = await self._launch_at(port, inherited, timeout_s)
+            except OSError as error:  # no memory or no process to be had: that may pass
+                raise TritonFailed(f"tritonserver cannot be started: {error}") from error
             except _PortTaken as error:
                 _log.warning("triton_port_taken", port=port, problem=str(error))
                 self._last_port = 0

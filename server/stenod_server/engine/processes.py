@@ -54,10 +54,12 @@ def find(server_id: str) -> list[int]:
 
 def kill(server_id: str) -> list[int]:
     """SIGKILL every process of that start and remove its shared memory. Returns the process ids it signalled."""
-    pids = find(server_id)
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    pids = []
+    for pid, command in commands():
+        if is_ours(command, server_id):
+            with suppress(ProcessLookupError):  # at once: the longer the wait, the likelier the number is another's
+                os.kill(pid, signal.SIGKILL)
+            pids.append(pid)
     if len(server_id) >= _MIN_ID_CHARACTERS:
         for region in _SHARED_MEMORY_DIR.glob(f"{server_id}*"):
             region.unlink(missing_ok=True)

@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 import grpc
+import structlog
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from stenod_models import contract
-from stenod_server.engine.failures import translated
+from stenod_server.domain.audio import to_seconds
+from stenod_server.engine.failures import died, stub_is_gone, translated
+from stenod_server.engine.pace import Pace
 from stenod_server.engine.wire import decode_window, encode_window
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
@@ -32,6 +35,8 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
+
+_log = structlog.get_logger()
 
 
 class Health(StrEnum):
@@ -58,7 +63,10 @@ class Target:
         self.problem: StenodError | None = None
         self.in_flight = 0
         self.profiles: Mapping[str, ModelProfile] = {}
+        self.pace = Pace()
         self.doubted = asyncio.Event()  # wakes the watch
+        self._calls: dict[Any, StenodError | None] = {}  # in flight, and why they were given up
+        self._restarted: asyncio.Task[None] | None = None  # since a process that runs a model died; else None
         self._control_timeout_s = control_timeout_s
         self._metadata = tuple((name.lower(), value) for name, value in headers.items())
         self._channel = grpc.aio.insecure_channel(url, options=_CHANNEL_OPTIONS)
@@ -68,24 +76,60 @@ class Target:
             _INFER_METHOD, request_serializer=None, response_deserializer=service_pb2.ModelInferResponse.FromString
         )
 
-    def doubt(self) -> None:
-        """A window failed in a way that says something of this Triton: check it soon."""
-        if self.health is Health.GOOD:
+    def doubt(self, problem: StenodError) -> None:
+        """A window failed in a way that says something of this Triton: check it soon. One that died gets no other
+        window before it was checked.
+        """
+        if died(problem):
+            if self.health is not Health.ASIDE:
+                _log.warning("triton_put_aside", url=self.url, reason=problem.reason, problem=problem.message)
+            self.health, self.problem = Health.ASIDE, problem
+            if stub_is_gone(problem) and not self.is_maimed:
+                breaks = self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+                self._restarted = asyncio.create_task(breaks, name=f"restart of {self.url}")
+        elif self.health is Health.GOOD:
             self.health = Health.SUSPECT
         self.doubted.set()
+
+    def give_up(self, problem: StenodError) -> None:
+        """End the windows in flight: nothing good comes of them any more. They died of it where it did."""
+        for call in self._calls:
+            self._calls[call] = problem
+            call.cancel()
+
+    @property
+    def is_maimed(self) -> bool:
+        """Whether a process that runs a model died, and this Triton has not been restarted since. It says that it is
+        ready all the same, and the canary may be heard by another instance of the model.
+        """
+        return self._restarted is not None and not self._restarted.done()
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`. When the task is cancelled, so is the request inside Triton."""
         message = encode_window(audio, request, timeout_s=timeout_s)
+        with self.pace.window(to_seconds(len(audio))):
+            response = await self._answer(message, request.model, timeout_s)
+        return decode_window(response, length_samples=len(audio))
+
+    async def _answer(self, message: bytes, model: str, timeout_s: float) -> Any:
         try:
-            with translated(self.url, request.model):
-                response = await self._infer(message, timeout=timeout_s, metadata=self._metadata)
+            with translated(self.url, model):
+                call = self._infer(message, timeout=timeout_s, metadata=self._metadata)
+                self._calls[call] = None
+                return await call
         except ModelNotFound as error:
-            if request.model not in self.profiles:
+            if model not in self.profiles:
                 raise
             # It was there at the last check: this Triton is stopping, or lost it. Another one, or a later try, has it.
-            raise EngineUnavailable(f"Triton at {self.url} does not have {request.model} any more") from error
-        return decode_window(response, length_samples=len(audio))
+            raise EngineUnavailable(f"Triton at {self.url} does not have {model} any more") from error
+        except EngineUnavailable as error:
+            problem = self._calls.get(call)
+            if problem is None:
+                raise
+            why = f"Triton at {self.url} was given up: {problem.message}"
+            raise EngineUnavailable(why, died=died(problem), url=self.url) from error
+        finally:
+            self._calls.pop(call, None)
 
     async def identity(self) -> TritonIdentity:
         metadata = await self._call(self._stub.ServerMetadata, service_pb2.ServerMetadataRequest())
@@ -113,6 +157,9 @@ class Target:
         return counts
 
     async def close(self) -> None:
+        if self._restarted is not None:
+            self._restarted.cancel()
+            await asyncio.gather(self._restarted, return_exceptions=True)
         await self._channel.close()
 
     async def _profile(self, name: str) -> ModelProfile | None:
@@ -130,22 +177,31 @@ class Target:
             return await method(request, timeout=self._control_timeout_s, metadata=self._metadata)
 
 
-def pick(targets: Sequence[Target], turn: int) -> Target:
-    """The healthy Triton with the fewest windows in flight; `turn` decides between equals. Raises EngineUnavailable."""
+def pick(targets: Sequence[Target], turn: int, model: str = "") -> Target:
+    """The healthy Triton that has `model` ("" = any) and the fewest windows in flight; `turn` decides between equals.
+
+    Raises EngineUnavailable, ModelNotFound.
+    """
     for wanted in (Health.GOOD, Health.SUSPECT):
-        candidates = [target for target in targets if target.health is wanted]
+        candidates = [
+            target for target in targets if target.health is wanted and (not model or model in target.profiles)
+        ]
         if candidates:
             fewest = min(target.in_flight for target in candidates)
             idlest = [target for target in candidates if target.in_flight == fewest]
             return idlest[turn % len(idlest)]
-    raise EngineUnavailable(_why_none(targets))
+    raise _why_none(targets, model)
 
 
-def _why_none(targets: Sequence[Target]) -> str:
+def _why_none(targets: Sequence[Target], model: str) -> StenodError:
     if not targets:
-        return "Triton is not running yet"
-    reasons = (str(target.problem or f"Triton at {target.url} was not checked yet") for target in targets)
-    return "no Triton is ready: " + "; ".join(reasons)
+        return EngineUnavailable("Triton is not running yet", absent=True)
+    healthy = [target for target in targets if target.health in {Health.GOOD, Health.SUSPECT}]
+    if healthy and not any(model in target.profiles for target in targets):
+        return ModelNotFound(model)
+    away = [target for target in targets if target not in healthy]
+    reasons = (str(target.problem or f"Triton at {target.url} was not checked yet") for target in away)
+    return EngineUnavailable("no Triton is ready: " + "; ".join(reasons), absent=True)
 
 
 def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:

@@ -6,9 +6,10 @@ from itertools import count
 from typing import Final
 
 from stenod_server.engine.canary import Canary
+from stenod_server.engine.failures import died
 from stenod_server.engine.target import Health, Target, pick
 from stenod_server.engine.watch import OnCheck, WatchOptions, watch
-from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, Unavailable
+from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError, Unavailable
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
 
 _NO_CANARIES: Final[Mapping[str, Canary]] = {}
@@ -19,7 +20,8 @@ class TritonEngine:
     """Sends each window to the healthy Triton with the fewest windows in flight.
 
     `urls` are `host:port`. `canaries` (see `canary.load_canaries`) are checked on every Triton before it gets its first
-    window, every `options.interval_s` seconds and after failures; `on_check(url, problem)` is told each outcome.
+    window, every `options.interval_s` seconds and after failures; `on_check(url, problem)` is told each outcome, and
+    at once of a Triton that died over a window.
     `headers` go with every call: a Triton that restricts inference, health, statistics or model-config wants
     `triton-grpc-protocol-<key>: <value>`.
 
@@ -45,6 +47,7 @@ class TritonEngine:
         self._watches: dict[Target, asyncio.Task[None]] = {}
         self._turns = count()
         self._checked = asyncio.Event()
+        self._seen: set[str] = set()  # every model that any Triton had
 
     @property
     def in_flight(self) -> int:
@@ -55,14 +58,17 @@ class TritonEngine:
         """Open the channels and begin to check. Idempotent; waits for nothing."""
         await self.retarget(self._urls)
 
-    async def retarget(self, urls: Sequence[str]) -> None:
-        """Use these Tritons from now on. Those that stay keep their channel; windows in flight at others fail."""
+    async def retarget(self, urls: Sequence[str], *, because: StenodError | None = None) -> None:
+        """Use these Tritons from now on. Those that stay keep their channel; windows in flight at others fail, and
+        have died of it where `because` says so.
+        """
         self._urls = tuple(urls)
         gone = [target for target in self._watches if target.url not in self._urls]
         for target in gone:
             task = self._watches.pop(target)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            target.give_up(because or EngineUnavailable("it is not used any more"))
             await target.close()
         known = {target.url for target in self._watches}
         for url in dict.fromkeys(self._urls):
@@ -84,12 +90,14 @@ class TritonEngine:
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`."""
-        target = pick(list(self._watches), next(self._turns))
+        target = self._pick(request.model)
         target.in_flight += 1
         try:
             return await target.recognise(audio, request, timeout_s=timeout_s)
-        except (Unavailable, ContractViolation):
-            target.doubt()
+        except (Unavailable, ContractViolation) as problem:
+            target.doubt(problem)
+            if died(problem) and target in self._watches:
+                self._notify(target.url, problem)
             raise
         finally:
             target.in_flight -= 1
@@ -125,6 +133,16 @@ class TritonEngine:
     def _require_one(self) -> None:
         pick(list(self._watches), 0)
 
+    def _pick(self, model: str) -> Target:
+        try:
+            return pick(list(self._watches), next(self._turns), model)
+        except ModelNotFound:
+            if model not in self._seen:
+                raise
+            # Every Triton that had it was restarted without it: somebody may be putting it right just now.
+            raise EngineUnavailable(f"no Triton has {model} any more") from None
+
     def _on_check(self, url: str, problem: StenodError | None) -> None:
+        self._seen.update(*(target.profiles for target in self._watches))
         self._checked.set()
         self._notify(url, problem)

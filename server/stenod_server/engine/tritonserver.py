@@ -14,9 +14,11 @@ from typing import Final, Self
 from stenod_server.errors import TritonFailed
 
 # Up to 2.59 the Python backend had holes that could be reached over these protocols (NVIDIA's security bulletins):
-# Triton listens on loopback alone, and asks for a secret for everything that recognition does not need.
+# Triton listens on loopback alone, and lets nobody do what recognition does not need.
 RESTRICTED_PROTOCOLS: Final = "shared-memory,model-repository,logging,trace"
-_SECRET_KEY: Final = "stenod"  # noqa: S105  the name of the header, not the secret
+# A call to these must carry this header with this value. HTTP/2 knows no capitals in the names of headers, and gRPC
+# ends a call that tries: a door without a key, where a secret would stand in a command line that every user can read.
+_DOOR: Final = "NOBODY=closed"
 _MIN_GLIBC: Final = (2, 35)
 _ELSEWHERE: Final = "or run Triton elsewhere and pass --triton-url"
 
@@ -103,23 +105,18 @@ def link_backend(installation: Installation, directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One start of tritonserver. `server_id` is random, and names the process and its shared memory; `secret` opens
-    the restricted protocols. `metrics_port` 0 serves no metrics: what stenod needs comes over gRPC.
+    """One start of tritonserver. `server_id` is random, and names the process and its shared memory. `metrics_port` 0
+    serves no metrics: what stenod needs comes over gRPC.
     """
 
     server_id: str
-    secret: str
     port: int
     models_dir: Path
     models: tuple[str, ...]
     backends_dir: Path
     grace_s: float
     metrics_port: int = 0
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What a call must carry to use a restricted protocol."""
-        return {f"triton-grpc-protocol-{_SECRET_KEY}": self.secret}
+    restricted_protocols: str = RESTRICTED_PROTOCOLS
 
     def command(self, binary: Path) -> list[str]:
         metrics = (
@@ -140,7 +137,7 @@ class Launch:
             "--allow-http=false",
             "--grpc-address=127.0.0.1",
             f"--grpc-port={self.port}",
-            f"--grpc-restricted-protocol={RESTRICTED_PROTOCOLS}:{_SECRET_KEY}={self.secret}",
+            f"--grpc-restricted-protocol={self.restricted_protocols}:{_DOOR}",
             *metrics,
             # Leftovers of a kill are then found by name, and two Tritons never share a region.
             f"--backend-config=python,shm-region-prefix-name={self.server_id}",

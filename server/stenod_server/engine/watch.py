@@ -3,21 +3,26 @@ beside `Target.doubt`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import Canary, check_model
+from stenod_server.engine.failures import died
 from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Target
-from stenod_server.errors import EngineUnavailable, StenodError
+from stenod_server.errors import Broken, EngineUnavailable, StenodError
 from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
 
 # However many windows fail: a canary costs a recognition, and shall not crowd out the work it guards.
 _MIN_GAP_S: Final = 1.0
+_TICKS: Final = 16  # in the shortest silence that means something
+# A batch of other lengths, a neighbour that takes the cores for a while: twice what one window in twenty took is no
+# sign of death. What is expected comes from the Triton's own pace, so a slow model is given its time.
+_PATIENCE: Final = 2.0
 
 _log = structlog.get_logger()
 
@@ -29,6 +34,9 @@ class WatchOptions:
     """`interval_s` between checks of a good Triton; one that failed is tried again after a backoff between
     `retry_initial_s` and `retry_maximum_s`. `control_timeout_s` is for questions that need no recognition;
     `canary_timeout_s` is generous: a canary waits for the batch that is being worked on.
+
+    A Triton that answers no window for longer than all of those in flight should take, and no less than `doubt_s`, is
+    checked; when it answers neither the canary nor any window for twice that time, and no less than `hung_s`, it hangs.
     """
 
     interval_s: float = 30.0
@@ -36,12 +44,18 @@ class WatchOptions:
     retry_maximum_s: float = 10.0
     control_timeout_s: float = CONTROL_TIMEOUT_S
     canary_timeout_s: float = 60.0
+    doubt_s: float = 2.0
+    hung_s: float = 8.0
 
 
 async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOptions) -> None:
     """One check. Raises EngineUnavailable, WindowTimeout, ContractViolation or another leaf that says what is wrong."""
     if not await target.is_ready():
         raise EngineUnavailable(f"Triton at {target.url} says that it is not ready", url=target.url)
+    if target.is_maimed:
+        raise EngineUnavailable(
+            f"a model's process at {target.url} died: that Triton must be restarted", url=target.url
+        )
     profiles = await target.read_profiles()
     if not profiles:
         raise EngineUnavailable(f"Triton at {target.url} has no recogniser loaded", url=target.url)
@@ -57,13 +71,15 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
 async def watch(
     target: Target, canaries: Mapping[str, Canary], options: WatchOptions, on_check: OnCheck = lambda _url, _error: None
 ) -> None:
-    """Check for ever: at once, every `interval_s`, and soon after a window failed. Ends by cancellation only."""
+    """Check for ever: at once, every `interval_s`, and soon after a window failed or none was answered. Ends by
+    cancellation only.
+    """
     backoff = Backoff(initial_s=options.retry_initial_s, maximum_s=options.retry_maximum_s)
     while True:
         target.doubted.clear()
         problem: StenodError | None = None
         try:
-            await check(target, canaries, options)
+            await unless_hung(target, check(target, canaries, options), options)
         except StenodError as error:
             problem = error
         _note(target, problem)
@@ -72,15 +88,74 @@ async def watch(
             backoff.reset()
             await asyncio.sleep(min(_MIN_GAP_S, options.interval_s))
             with suppress(TimeoutError):
-                await asyncio.wait_for(target.doubted.wait(), options.interval_s)
+                await asyncio.wait_for(until_in_doubt(target, options), options.interval_s)
         else:
             await asyncio.sleep(backoff.next_s())
+
+
+async def until_in_doubt(target: Target, options: WatchOptions) -> None:
+    """Return once a window has failed, or has waited for its answer for too long."""
+    silence = _Silence(target, options.doubt_s)
+    while not target.doubted.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(target.doubted.wait(), silence.tick_s)
+        if not target.in_flight:
+            silence.breaks()
+        elif silence.lasts(_expected_s(target, options)):
+            return
+
+
+async def unless_hung(target: Target, question: Coroutine[Any, Any, None], options: WatchOptions) -> None:
+    """Await the answer for as long as anything is answered. Raises EngineUnavailable that says `died` otherwise."""
+    silence = _Silence(target, options.hung_s)
+    asked = asyncio.create_task(question, name=f"check of {target.url}")
+    try:
+        while not (await asyncio.wait({asked}, timeout=silence.tick_s))[0]:
+            if silence.lasts(_PATIENCE * _expected_s(target, options)):
+                message = f"Triton at {target.url} hangs: nothing was answered for {silence.so_far_s:.1f} s"
+                raise EngineUnavailable(message, died=True, url=target.url)
+        asked.result()
+    finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+class _Silence:
+    """Counts ticks without an answer. Counted, not read off a clock: a time that this process slept through itself
+    (stopped, starved, its loop held up) is not Triton's silence.
+    """
+
+    def __init__(self, target: Target, least_s: float) -> None:
+        self._pace = target.pace
+        self._answers = target.pace.answers
+        self._least_s = least_s
+        self.tick_s = least_s / _TICKS
+        self.so_far_s = 0.0
+
+    def breaks(self) -> None:
+        self.so_far_s = 0.0
+
+    def lasts(self, too_long_s: float) -> bool:
+        """One tick more: whether it has been silent for too long now."""
+        if self._answers != self._pace.answers:
+            self._answers = self._pace.answers
+            self.breaks()
+        else:
+            self.so_far_s += self.tick_s
+        return self.so_far_s >= max(self._least_s, too_long_s)
+
+
+def _expected_s(target: Target, options: WatchOptions) -> float:
+    expected_s = target.pace.expected_s()
+    return options.canary_timeout_s if expected_s is None else min(expected_s, options.canary_timeout_s)
 
 
 def _note(target: Target, problem: StenodError | None) -> None:
     before = target.health
     target.problem = problem
     target.health = Health.GOOD if problem is None else Health.ASIDE
+    if problem is not None and (died(problem) or isinstance(problem, Broken)):
+        target.give_up(problem)  # what a Triton that hears other words still says is worth nothing either
     if target.health is before:
         return
     if problem is None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,18 @@ from stenod_server.engine import processes
 from stenod_server.engine.embedded import EmbeddedTriton, TritonState
 from stenod_server.engine.processes import PidRecord
 from stenod_server.engine.triton import TritonEngine
+from stenod_server.engine.tritonserver import Launch
 from stenod_server.ports import RecognitionRequest, WindowResult
 from tests.support.triton import SLEEPER, add_sleeper, require_triton, sleeper_settings, sleeper_triton
 
 __all__ = ["sleeper_triton"]
+
+
+class _Unlocked(EmbeddedTriton):
+    """Lets a test load and unload models, which stenod's own lets nobody do."""
+
+    def _launch(self, server_id: str, port: int) -> Launch:
+        return replace(super()._launch(server_id, port), restricted_protocols="trace")
 
 
 class OwnTriton:
@@ -27,7 +36,7 @@ class OwnTriton:
         self.root = root
         self.states: list[TritonState] = []
         self.marks = add_sleeper(root / "models", fixed_ms=fixed_ms)
-        self.embedded = EmbeddedTriton(sleeper_settings(root, **settings), on_state=self.states.append, **wiring)
+        self.embedded = _Unlocked(sleeper_settings(root, **settings), on_state=self.states.append, **wiring)
 
     @property
     def server_id(self) -> str:

@@ -50,11 +50,10 @@ async def test_a_failure_of_the_recogniser_is_passing(sleeper_triton: EmbeddedTr
 
 async def test_a_model_that_went_away_is_passing_and_comes_back(make_triton: MakeTriton) -> None:
     own = await make_triton(watch=WatchOptions(retry_initial_s=0.05))
-    headers = own.embedded._launch("", 0).headers
     async with grpc.aio.insecure_channel(own.embedded.url) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         unload = service_pb2.RepositoryModelUnloadRequest(model_name=SLEEPER)
-        await stub.RepositoryModelUnload(unload, metadata=tuple(headers.items()))
+        await stub.RepositoryModelUnload(unload)
     with pytest.raises(EngineUnavailable, match="does not have sleeper any more"):
         await recognise(own.embedded.engine)
     await eventually(lambda: len(own.states) == 4)

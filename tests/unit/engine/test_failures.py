@@ -48,3 +48,29 @@ async def test_a_cancelled_task_stays_cancelled() -> None:
 def test_our_own_errors_pass_untouched() -> None:
     with pytest.raises(KeyError), translated("host:1"):
         raise KeyError
+
+
+# What the real ones said when they were killed, stopped, full, or not there (tests/proofs/triton.py does it again).
+@pytest.mark.parametrize(
+    ("code", "said", "died"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "Stream removed (recvmsg:Connection reset by peer (104))", True),
+        (grpc.StatusCode.UNAVAILABLE, "Socket closed", True),
+        (grpc.StatusCode.UNAVAILABLE, "keepalive watchdog timeout", True),
+        (grpc.StatusCode.INTERNAL, "Stub process 'sleeper_0_0' is not healthy.", True),
+        (
+            grpc.StatusCode.UNAVAILABLE,
+            "failed to connect to all addresses; last error: UNAVAILABLE: Socket closed",
+            False,
+        ),
+        (grpc.StatusCode.UNAVAILABLE, "[request id: 1] Server is stopping, scheduler has stopped accepting", False),
+        (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size", False),
+        (grpc.StatusCode.INTERNAL, "the recogniser failed", False),
+        (grpc.StatusCode.INTERNAL, "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))", False),
+    ],
+)
+def test_a_death_is_told_from_a_refusal(code: grpc.StatusCode, said: str, died: bool) -> None:  # noqa: FBT001
+    error = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=said)
+    with pytest.raises(EngineUnavailable) as raised, translated("host:1", "m"):
+        raise error
+    assert raised.value.died is died

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from stenod_server.engine.fake import FAKE_PROFILE
 from stenod_server.engine.target import Health, Target, pick
-from stenod_server.errors import EngineUnavailable
+from stenod_server.errors import EngineUnavailable, ModelNotFound, WindowTimeout
 
 
 @pytest.fixture
@@ -28,19 +29,39 @@ async def test_equals_take_turns(targets: list[Target]) -> None:
 
 
 async def test_a_suspect_gets_windows_only_where_no_other_is_good(targets: list[Target]) -> None:
-    targets[0].doubt()
+    targets[0].doubt(WindowTimeout("slow"))
     targets[1].in_flight = targets[2].in_flight = 9
     assert pick(targets, 0) is targets[1]
     targets[1].health = targets[2].health = Health.ASIDE
     assert pick(targets, 0) is targets[0]
 
 
+async def test_one_that_died_over_a_window_gets_none_before_it_was_checked(targets: list[Target]) -> None:
+    for target in targets:
+        target.doubt(EngineUnavailable("it fell over", died=True))
+    with pytest.raises(EngineUnavailable, match="it fell over") as raised:
+        pick(targets, 0)
+    assert raised.value.absent
+
+
 async def test_no_window_goes_where_no_canary_was_heard(targets: list[Target]) -> None:
     targets[0].health = targets[1].health = Health.ASIDE
     targets[1].problem = EngineUnavailable("it is deaf")
     targets[2].health = Health.UNCHECKED
-    with pytest.raises(EngineUnavailable, match=r"it is deaf; Triton at 127\.0\.0\.1:3 was not checked yet"):
+    with pytest.raises(EngineUnavailable, match=r"it is deaf; Triton at 127\.0\.0\.1:3 was not checked yet") as raised:
         pick(targets, 0)
+    assert raised.value.absent
+
+
+async def test_only_a_triton_that_has_the_model_is_asked_for_it(targets: list[Target]) -> None:
+    targets[2].profiles = {"fake": FAKE_PROFILE}
+    assert {pick(targets, turn, "fake") for turn in range(4)} == {targets[2]}
+    with pytest.raises(ModelNotFound):
+        pick(targets, 0, "other")
+    targets[2].health = Health.ASIDE  # whoever had it may come back with it
+    with pytest.raises(EngineUnavailable) as raised:
+        pick(targets, 0, "fake")
+    assert raised.value.absent
 
 
 def test_without_any_triton_the_caller_is_told() -> None:
@@ -50,6 +71,6 @@ def test_without_any_triton_the_caller_is_told() -> None:
 
 async def test_doubt_wakes_the_watch_and_does_not_raise_the_dead(targets: list[Target]) -> None:
     targets[0].health = Health.ASIDE
-    targets[0].doubt()
+    targets[0].doubt(WindowTimeout("slow"))
     assert targets[0].health is Health.ASIDE
     assert targets[0].doubted.is_set()

@@ -1,0 +1,95 @@
+"""s3:// from a real S3 server. gs:// and az:// go the same way, through obstore."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from stenod_server.domain.job import RemoteMedia
+from stenod_server.errors import FetchFailed, FetchRefused, LimitExceeded, MediaNotFound
+from stenod_server.fetch.fetcher import UriFetcher
+from tests.support.fetching import MIB, fetched, fetching
+from tests.support.origin import running_origin
+from tests.support.seaweed import S3Server, running_s3
+
+BODY = bytes(range(256)) * 12_000
+KEYS = ("calls/a b%20ü.wav", "calls-2/x.wav", "calls")
+
+
+@pytest.fixture(scope="module")
+async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    async with running_s3(tmp_path_factory.mktemp("seaweed")) as server:
+        await server.make_bucket("media")
+        with pytest.MonkeyPatch.context() as environment:
+            _set(environment, server)
+            for key in KEYS:
+                await obstore.put_async(S3Store("media", client_options={"allow_http": True}), key, BODY)
+        yield server
+
+
+def _set(environment: pytest.MonkeyPatch, server: S3Server) -> None:
+    for name, value in server.environment.items():
+        environment.setenv(name, value)
+
+
+@pytest.fixture
+async def reader(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[UriFetcher]:
+    _set(monkeypatch, s3)
+    async with fetching(buckets=("s3://media/calls", "s3://absent")) as opened:
+        yield opened
+
+
+async def test_an_object_of_an_open_bucket_is_read(reader: UriFetcher) -> None:
+    remote = RemoteMedia(uri="s3://media/calls/a b%20ü.wav")
+    async with reader.open(remote, max_bytes=10 * MIB) as found:
+        assert (found.size_bytes, found.file_name) == (len(BODY), "a b ü.wav")
+        assert b"".join([chunk async for chunk in found.chunks]) == BODY
+
+
+@pytest.mark.parametrize("uri", ["s3://media/calls-2/x.wav", "s3://media/calls"])
+async def test_an_object_beside_the_open_prefix_is_refused_although_it_is_there(reader: UriFetcher, uri: str) -> None:
+    with pytest.raises(FetchRefused, match="fetch_buckets"):
+        await fetched(reader, uri, max_bytes=10 * MIB)
+    async with fetching(buckets=("s3://media",)) as wide:
+        assert await fetched(wide, uri, max_bytes=10 * MIB) == BODY
+
+
+async def test_an_object_too_large_is_refused_before_it_is_read(reader: UriFetcher) -> None:
+    with pytest.raises(LimitExceeded, match="max_media_bytes, got"):
+        await fetched(reader, "s3://media/calls/a b%20ü.wav", max_bytes=len(BODY) - 1)
+
+
+@pytest.mark.parametrize("uri", ["s3://media/calls/none.wav", "s3://absent/x.wav"])
+async def test_what_is_not_there_is_final(reader: UriFetcher, uri: str) -> None:
+    with pytest.raises(MediaNotFound, match=rf"{uri} does not exist$"):
+        await fetched(reader, uri)
+
+
+async def test_wrong_credentials_are_final(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, s3)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    async with fetching(buckets=("s3://media",)) as stranger:
+        with pytest.raises(MediaNotFound, match=r"credentials$"):
+            await fetched(stranger, "s3://media/calls/a b%20ü.wav")
+
+
+async def test_a_server_that_is_away_is_passing(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, s3)
+    async with running_origin() as gone:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", gone.url(""))
+    async with fetching(buckets=("s3://media",)) as reader:
+        with pytest.raises(FetchFailed, match=r"cannot be read$"):
+            await fetched(reader, "s3://media/calls/x.wav")
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+async def test_a_store_without_credentials_fails_alone(
+    scheme: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    async with fetching(buckets=(f"{scheme}://media",)) as reader:
+        reader.check(RemoteMedia(uri=f"{scheme}://media/x.wav"))
+        with pytest.raises(FetchFailed):
+            await fetched(reader, f"{scheme}://media/x.wav")

@@ -177,3 +177,31 @@ uploads: Final = sa.Table(
 )
 # The sweep looks for those whose time is up.
 sa.Index("ix_uploads_expire_time", uploads.c.expire_time)
+
+# What was transcribed, by the UTC day on which it was done; the primary key sums up a tenant's day.
+usage: Final = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    _required("audio_s", sa.Float),
+    _required("jobs", sa.Integer),
+    sa.CheckConstraint("audio_s >= 0 AND jobs >= 1", name="counts"),
+)
+# Old days are removed, of all tenants.
+sa.Index("ix_usage_day", usage.c.day)
+
+# Whose transcript may be used again; gone with that job, whoever deletes it.
+result_cache: Final = sa.Table(
+    "result_cache",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False),
+    _required("create_time", UtcDateTime),
+)
+# For the cascade.
+sa.Index("ix_result_cache_job_id", result_cache.c.job_id)
+# Entries that are too old are removed.
+sa.Index("ix_result_cache_create_time", result_cache.c.create_time)

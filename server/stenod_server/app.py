@@ -26,7 +26,8 @@ from stenod_server.errors import InvalidField, StenodError
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
-from stenod_server.rpc.health import HealthReporter, NodeHealth
+from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
+from stenod_server.rpc.health import HealthReporter, NodeHealth, Stall
 from stenod_server.rpc.server import build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
 from stenod_server.scheduler.intake import Intake, MediaLimits, MediaStores
@@ -110,6 +111,8 @@ async def open_node(
     parts = parts or Parts()
     async with AsyncExitStack() as stack:
         stack.enter_context(_sole_user(settings.data_path))
+        health = HealthReporter()
+        health_address = await _serve_probes(stack, health, settings)  # first: models may take minutes to load
         progress("opening the store", 0.0)
         stores = await open_store(settings.data_path)
         stack.push_async_callback(stores.close)
@@ -126,7 +129,7 @@ async def open_node(
         adapters = Adapters(
             store=stores.jobs,
             blobs=stores.blobs,
-            engine=metered,
+            engine=PatientEngine(metered, PatienceOptions(attempts=settings.window_attempts)),
             front_end=front_end,
             fetcher=fetcher,
             clock=parts.clock or SystemClock(),
@@ -135,16 +138,12 @@ async def open_node(
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         intake = _intake(settings, scheduler, stores, adapters)
-        health = HealthReporter(_health_probe(scheduler, stores, metered))
+        health.follow(_health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
         servicer = TranscriptionServicer(scheduler, intake, default_model=settings.model)
         api, address = build_api(servicer, health, metrics, address=settings.listen)
         await _serve(stack, api)
-        health_address = "off"
-        if settings.health_listen != "off":
-            probes, health_address = build_probes(health, address=settings.health_listen)
-            await _serve(stack, probes)
         for name, routine in (
             ("health", health.run()),
             ("sample", _sample(scheduler, stores, metered, metrics)),
@@ -296,14 +295,32 @@ async def _serve(stack: AsyncExitStack, server: grpc.aio.Server) -> None:
     stack.push_async_callback(server.stop, STOP_GRACE_S)
 
 
-def _health_probe(scheduler: Scheduler, stores: Stores, engine: MeteredEngine) -> Callable[[], Awaitable[NodeHealth]]:
+async def _serve_probes(stack: AsyncExitStack, health: HealthReporter, settings: Settings) -> str:
+    await health.refresh()
+    if settings.health_listen == "off":
+        return "off"
+    probes, address = build_probes(health, address=settings.health_listen)
+    await _serve(stack, probes)
+    return address
+
+
+def _health_probe(
+    scheduler: Scheduler, stores: Stores, engine: MeteredEngine, window_timeout_s: float
+) -> Callable[[], Awaitable[NodeHealth]]:
+    stall = Stall()
+
+    def is_alive() -> bool:
+        stalled_s = stall.lasting_s(scheduler.stalled_s(), excused=not engine.is_ready(), now_s=monotonic())
+        # Before the first window nobody knows how long one takes; no longer than the setting allows.
+        return stalled_s < max(LIVENESS_STALL_S, LIVENESS_WINDOWS * (engine.p99_s or window_timeout_s))
+
     async def probe() -> NodeHealth:
         await stores.jobs.ping()
         capacity = await scheduler.capacity()
         return NodeHealth(
             ready=not scheduler.is_draining,
             accepting=capacity.accepting,
-            alive=scheduler.stalled_s() < max(LIVENESS_STALL_S, LIVENESS_WINDOWS * engine.p99_s),
+            alive=is_alive(),
         )
 
     return probe

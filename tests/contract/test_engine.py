@@ -1,4 +1,4 @@
-"""What every Engine does: one body over the fake and a real Triton, whose model sleeps instead of recognising."""
+"""What every Engine does: one body over the fake, alone and with patience, and a real Triton, whose model sleeps."""
 
 import asyncio
 import dataclasses
@@ -13,6 +13,7 @@ from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.errors import EngineUnavailable, InvalidField, ModelNotFound, WindowTimeout
 from stenod_server.ports import Engine, Int16Audio, RecognitionRequest
+from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
 from tests.support.triton import SLEEPER, WINDOW_MAX_SAMPLES, sleeper_triton
 
 __all__ = ["sleeper_triton"]
@@ -44,7 +45,13 @@ async def triton_case(sleeper_triton: EmbeddedTriton) -> AsyncIterator[Case]:
     await engine.close()
 
 
-@pytest.fixture(params=["fake_case", "triton_case"])
+@pytest.fixture
+def patient_case(fake_case: Case) -> Case:
+    once = PatienceOptions(attempts=1)
+    return Case(PatientEngine(fake_case.engine, once), PatientEngine(fake_case.slow_engine, once), REQUEST)
+
+
+@pytest.fixture(params=["fake_case", "triton_case", "patient_case"])
 def case(request: pytest.FixtureRequest) -> Case:
     made: Case = request.getfixturevalue(request.param)
     return made

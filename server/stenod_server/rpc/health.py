@@ -2,7 +2,10 @@
 
 `""`, `stenod.v1.TranscriptionService`, `readiness`   the node can answer API calls
 `capacity`                                            a submit sent now would be accepted
-`liveness`                                            work in flight progresses
+`liveness`                                            work in flight progresses, or would if its recogniser were there
+
+A node that still starts is alive and neither of the others. An event loop that is stuck answers nobody, which every
+probe counts as a failure.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ READINESS_NAMES: Final = ("", "stenod.v1.TranscriptionService", "readiness")
 CAPACITY_NAME: Final = "capacity"
 LIVENESS_NAME: Final = "liveness"
 INTERVAL_S: Final = 0.5
+PATIENCE_S: Final = 5.0  # for the store, which may be stuck rather than away
 
 _log = structlog.get_logger()
 
@@ -30,13 +34,35 @@ class NodeHealth:
     alive: bool
 
 
+class Stall:
+    """Tells work that hangs from work that waits for its recogniser: restarting the node would not bring that back."""
+
+    def __init__(self) -> None:
+        self._excused_until_s = float("-inf")
+
+    def lasting_s(self, silent_s: float, *, excused: bool, now_s: float) -> float:
+        """How long nothing was finished that could have been; `silent_s` since anything was. To be asked often."""
+        if excused:
+            self._excused_until_s = now_s
+        return min(silent_s, now_s - self._excused_until_s)
+
+
+async def starting() -> NodeHealth:
+    """Before there is anything to ask: models may load for minutes."""
+    return NodeHealth(ready=False, accepting=False, alive=True)
+
+
 class HealthReporter:
     """Asks for the node's health twice a second and publishes it; a probe that fails counts as not healthy."""
 
-    def __init__(self, probe: Callable[[], Awaitable[NodeHealth]]) -> None:
+    def __init__(self) -> None:
         self.servicer: Final = health.aio.HealthServicer()
-        self._probe = probe
+        self._probe: Callable[[], Awaitable[NodeHealth]] = starting
         self._last: NodeHealth | None = None
+
+    def follow(self, probe: Callable[[], Awaitable[NodeHealth]]) -> None:
+        """Ask this from now on."""
+        self._probe = probe
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,9 +72,10 @@ class HealthReporter:
 
     async def refresh(self) -> None:
         try:
-            now = await self._probe()
+            async with asyncio.timeout(PATIENCE_S):
+                now = await self._probe()
         except Exception as error:  # noqa: BLE001  whatever broke, the answer is "not healthy"
-            _log.warning("health_probe_failed", error=str(error))
+            _log.warning("health_probe_failed", error=str(error) or type(error).__name__)
             now = NodeHealth(ready=False, accepting=False, alive=True)
         if now == self._last:
             return

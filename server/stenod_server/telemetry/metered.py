@@ -1,10 +1,11 @@
-"""An engine that is timed: what each window took, for the metrics and for liveness."""
+"""An engine that is timed: what each try at a window took, for the metrics and for liveness, and why some failed."""
 
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+from stenod_server.errors import StenodError
 from stenod_server.ports import Engine, Int16Audio, ModelProfile, RecognitionRequest, WindowResult
 from stenod_server.telemetry.metrics import Metrics
 
@@ -17,6 +18,7 @@ class MeteredEngine:
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
         self._window = metrics.stage.labels("window")
+        self._failures = metrics.window_failures
         self._recent_s: deque[float] = deque(maxlen=_MEMORY_WINDOWS)
 
     @property
@@ -27,7 +29,11 @@ class MeteredEngine:
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         started_s = time.monotonic()
-        result = await self._engine.recognise(audio, request, timeout_s=timeout_s)
+        try:
+            result = await self._engine.recognise(audio, request, timeout_s=timeout_s)
+        except StenodError as error:
+            self._failures.labels(error.reason).inc()
+            raise
         took_s = time.monotonic() - started_s
         self._window.observe(took_s)
         self._recent_s.append(took_s)

@@ -29,6 +29,7 @@ class Metrics:
         self.audio_received: Final = self._counter("audio_received_seconds", "Seconds of recordings of ended jobs")
         self.audio_done: Final = self._counter("audio_transcribed_seconds", "Seconds of speech recognised")
         self.windows: Final = self._counter("windows", "Windows recognised")
+        self.window_failures: Final = self._counter("window_failures", "Tries at a window that failed", "reason")
         self.stage: Final = self._histogram("stage_seconds", "Time in a stage of a job", _LATENCY_BUCKETS_S, "stage")
         self.languages: Final = self._counter("job_languages", "Succeeded jobs by language", "language")
         self.empty: Final = self._counter("empty_transcripts", "Succeeded jobs without a word")

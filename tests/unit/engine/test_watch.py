@@ -1,0 +1,118 @@
+"""When a Triton counts as hung: in virtual time, with a target that was never connected to anything."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from stenod_server.engine.pace import Pace
+from stenod_server.engine.target import Target
+from stenod_server.engine.watch import WatchOptions, unless_hung, until_in_doubt
+from stenod_server.errors import EngineUnavailable
+from tests.unit.scheduler.virtual_time import VirtualTimeLoop, run_in_virtual_time
+
+OPTIONS = WatchOptions()
+
+
+@dataclass
+class _Target:
+    """What the watchdog looks at."""
+
+    in_flight: int = 1
+    url: str = "host:1"
+    pace: Pace = field(default_factory=lambda: Pace(lambda: asyncio.get_running_loop().time()))
+    doubted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, *, audio_s: float = 10.0, took_s: float) -> None:
+        with self.pace.window(audio_s):
+            await asyncio.sleep(took_s)
+
+
+async def _took(work: Callable[[Any], Any], target: _Target) -> float:
+    started_s = asyncio.get_running_loop().time()
+    await work(cast("Target", target))
+    return asyncio.get_running_loop().time() - started_s
+
+
+async def _silent_check(target: Target) -> None:
+    with pytest.raises(EngineUnavailable, match="hangs") as raised:
+        await unless_hung(target, cast("Any", asyncio.Event().wait()), OPTIONS)
+    assert raised.value.died
+
+
+async def _doubt(target: Target) -> None:
+    await until_in_doubt(target, OPTIONS)
+
+
+def test_a_quick_triton_that_falls_silent_hangs_after_seconds() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        assert await _took(_doubt, target) == pytest.approx(OPTIONS.doubt_s)
+        assert await _took(_silent_check, target) == pytest.approx(OPTIONS.hung_s)
+
+    run_in_virtual_time(main())
+
+
+def test_a_slow_triton_is_given_the_time_that_its_windows_take() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=6.0)
+        with target.pace.window(10.0), target.pace.window(20.0):
+            assert await _took(_doubt, target) == pytest.approx(18.0, abs=0.2)
+            assert await _took(_silent_check, target) == pytest.approx(36.0, abs=0.6)
+
+    run_in_virtual_time(main())
+
+
+def test_one_whose_pace_is_unknown_is_given_the_time_of_the_setting() -> None:
+    async def main() -> None:
+        assert await _took(_silent_check, _Target()) == pytest.approx(2 * OPTIONS.canary_timeout_s, abs=0.6)
+
+    run_in_virtual_time(main())
+
+
+def test_a_canary_may_take_long_while_windows_are_answered() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        windows = asyncio.create_task(_answers_every(target, 5.0, times=10))
+        await unless_hung(cast("Target", target), cast("Any", asyncio.sleep(50.0)), OPTIONS)
+        await windows
+
+    run_in_virtual_time(main())
+
+
+def test_a_triton_without_windows_is_in_no_doubt() -> None:
+    async def main() -> None:
+        target = _Target(in_flight=0)
+        await target.answer(took_s=0.2)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(_doubt(cast("Target", target)), 1000.0)
+        target.doubted.set()
+        assert await _took(_doubt, target) == 0.0
+
+    run_in_virtual_time(main())
+
+
+def test_time_that_the_loop_itself_was_held_up_is_not_the_silence_of_triton() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.call_later(1.0, _hold_up, loop, 100.0)
+        assert await _took(_silent_check, target) == pytest.approx(100.0 + OPTIONS.hung_s, abs=0.6)
+
+    run_in_virtual_time(main())
+
+
+def _hold_up(loop: VirtualTimeLoop, seconds: float) -> None:
+    loop._virtual.now_s += seconds
+
+
+async def _answers_every(target: _Target, seconds: float, *, times: int) -> None:
+    for _ in range(times):
+        await target.answer(took_s=seconds)

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.ports import JobFilter
-from stenod_server.store import job_changes, job_queries
+from stenod_server.store import job_changes, job_queries, runs
 from stenod_server.store.database import Database
-from stenod_server.store.job_changes import Report
 from stenod_server.store.recorder import GATHER_S, ProgressRecorder
+from stenod_server.store.runs import Report
 
 T = TypeVar("T")
 
@@ -59,11 +59,11 @@ class SqlJobStore:
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         return await self._database.write(
-            partial(job_changes.claim, job_id=job_id, node=node, now=now, lease_until=lease_until)
+            partial(runs.claim, job_id=job_id, node=node, now=now, lease_until=lease_until)
         )
 
     async def renew(self, leases: Sequence[Lease], *, lease_until: datetime) -> Mapping[str, bool]:
-        return await self._database.write(partial(job_changes.renew, leases=leases, lease_until=lease_until))
+        return await self._database.write(partial(runs.renew, leases=leases, lease_until=lease_until))
 
     async def record(
         self,
@@ -79,35 +79,33 @@ class SqlJobStore:
     async def release(
         self, lease: Lease, *, now: datetime, failure: Failure | None = None, not_before: datetime | None = None
     ) -> Job | None:
-        change = partial(job_changes.release, lease=lease, now=now, failure=failure, not_before=not_before)
+        change = partial(runs.release, lease=lease, now=now, failure=failure, not_before=not_before)
         return await self._end_run(lease, change)
 
     async def rescue(self, node: str, *, now: datetime, max_rescues: int) -> Sequence[Job]:
-        return await self._database.write(partial(job_changes.rescue, node=node, now=now, max_rescues=max_rescues))
+        return await self._database.write(partial(runs.rescue, node=node, now=now, max_rescues=max_rescues))
 
     async def rescue_expired(self, *, now: datetime, max_rescues: int) -> Sequence[Job]:
-        return await self._database.write(partial(job_changes.rescue_expired, now=now, max_rescues=max_rescues))
+        return await self._database.write(partial(runs.rescue_expired, now=now, max_rescues=max_rescues))
 
     async def restart(self, lease: Lease) -> None:
-        await self._database.write(partial(job_changes.restart, lease=lease))
+        await self._database.write(partial(runs.restart, lease=lease))
 
     async def fetched(self, lease: Lease, media: Media) -> Job | None:
-        return await self._database.write(partial(job_changes.fetched, lease=lease, media=media))
+        return await self._database.write(partial(runs.fetched, lease=lease, media=media))
 
     async def complete(
         self, lease: Lease, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
     ) -> Job | None:
         report = await self._recorder.take(lease)
         last = [*(report.segments if report else ()), *segments]
-        return await self._storing(
-            lease, report, partial(job_changes.complete, lease=lease, info=info, last=last, now=now)
-        )
+        return await self._storing(lease, report, partial(runs.complete, lease=lease, info=info, last=last, now=now))
 
     async def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> Job | None:
-        return await self._end_run(lease, partial(job_changes.fail, lease=lease, failure=failure, now=now))
+        return await self._end_run(lease, partial(runs.fail, lease=lease, failure=failure, now=now))
 
     async def cancelled(self, lease: Lease, *, now: datetime) -> Job | None:
-        return await self._end_run(lease, partial(job_changes.cancelled, lease=lease, now=now))
+        return await self._end_run(lease, partial(runs.cancelled, lease=lease, now=now))
 
     async def fail_late(self, *, now: datetime) -> Sequence[Job]:
         return await self._database.write(partial(job_changes.fail_late, now=now))
@@ -128,7 +126,7 @@ class SqlJobStore:
 
         def record_and_change(connection: sa.Connection) -> T:
             if report is not None:
-                job_changes.record(connection, {lease: report})
+                runs.record(connection, {lease: report})
             return change(connection)
 
         return await self._storing(lease, report, record_and_change)

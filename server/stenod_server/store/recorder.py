@@ -12,9 +12,9 @@ import structlog
 
 from stenod_server.domain.job import Lease
 from stenod_server.errors import Broken, StenodError
-from stenod_server.store import job_changes
+from stenod_server.store import runs
 from stenod_server.store.database import Database
-from stenod_server.store.job_changes import Report
+from stenod_server.store.runs import Report
 
 GATHER_S: Final = 0.1  # ten syncs a second whatever the number of jobs; nobody reads progress more often
 
@@ -103,7 +103,7 @@ class ProgressRecorder:
 
     async def _store(self, reports: Mapping[Lease, Report]) -> None:
         try:
-            await self._database.write(partial(job_changes.record, reports=reports))
+            await self._database.write(partial(runs.record, reports=reports))
         except Broken as error:
             if len(reports) == 1:
                 self._keep(reports, error)

@@ -160,9 +160,7 @@ async def main(*, has_own_network: bool) -> int:
     print(f"listener reached: {reached} times")
     opened = await control(has_own_network=has_own_network)
     arrived = sum(row.times_reached > 0 for row in opened)
-    print(
-        f"control, everything opened: {arrived} of {len(opened)} forms reach the listener (others cannot be read, or lead nowhere)"
-    )
+    print(f"control, everything opened: {arrived} of {len(opened)} forms reach the listener, the others nothing")
     needed = NEEDED_FORMS if has_own_network else len(opened)
     good = not loose and not reached and len(tried) >= NEEDED_FORMS and arrived >= needed
     if not has_own_network:

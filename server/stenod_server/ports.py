@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from stenod_server.domain.access import Credentials, Principal
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress, RemoteMedia
+from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 
 Int16Audio = npt.NDArray[np.int16]
@@ -43,6 +44,7 @@ class ModelProfile:
     tasks: tuple[str, ...]
     operating_points: tuple[str, ...]
     default_engines: int
+    revision: str = ""  # of what it was built from; empty: unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +129,7 @@ class WindowPlan:
     end_s: float = 0.0
     max_decoded_s: float = 24 * 3600.0
     max_channels: int = 32
+    max_sample_rate_hz: int = 384_000
     per_channel: bool = False
 
 
@@ -182,6 +185,14 @@ class JobFilter:
     before: tuple[datetime, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """Jobs of a tenant with the same digest have the same transcript. What was stored before `since` is too old."""
+
+    digest: str
+    since: datetime
+
+
 class JobStore(Protocol):
     """Jobs, their segments and their results; durable when a call returns.
 
@@ -190,10 +201,16 @@ class JobStore(Protocol):
     a lease that was lost changes nothing. Any call may raise StoreUnavailable.
     """
 
-    async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
+    async def submit(
+        self, job: Job, *, max_queued_jobs: int, limits: TenantLimits = NO_LIMITS, cache: CacheKey | None = None
+    ) -> Job:
         """Store a QUEUED job. With a `request_id` used before by the tenant, return that job instead.
 
-        Raises IdempotencyMismatch (other fingerprint), JobNotFound (that job was deleted since), QueueFull.
+        With `cache`, where the tenant has that transcript already, the job is SUCCEEDED with a copy of it; that needs
+        no place in the queue and uses no quota up.
+
+        Raises IdempotencyMismatch (other fingerprint), JobNotFound (that job was deleted since), QueueFull,
+        QuotaExceeded (the tenant's `max_queued_jobs`, `audio_hours_per_day`).
         """
         ...
 
@@ -268,9 +285,25 @@ class JobStore(Protocol):
         ...
 
     async def complete(
-        self, lease: Lease, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
+        self,
+        lease: Lease,
+        info: TranscriptInfo,
+        segments: Sequence[Segment],
+        *,
+        now: datetime,
+        cache: CacheKey | None = None,
     ) -> Job | None:
-        """RUNNING → SUCCEEDED with the last segments; the transcript is whole, final and durable on return."""
+        """RUNNING → SUCCEEDED with the last segments; the transcript is whole, final and durable on return.
+
+        The tenant's use of that day counts it, once. With `cache`, others may use the transcript while the job has it.
+        """
+        ...
+
+    async def reuse(self, job: Job, cache: CacheKey, *, now: datetime) -> Job | None:
+        """RUNNING → SUCCEEDED, under the job's lease, with a copy of the transcript that the tenant has already.
+
+        None: there is none; or the lease was lost.
+        """
         ...
 
     async def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> Job | None: ...

@@ -33,6 +33,7 @@ class JobEvent(StrEnum):
     RELEASE = "release"  # handed back: drain, or a transient failure with attempts left
     RESCUE = "rescue"  # its node is gone
     COMPLETE = "complete"
+    REUSE = "reuse"  # the same recording was transcribed in the same way before
     FAIL = "fail"
     CANCEL = "cancel"
     EXPIRE = "expire"  # the janitor, when retention ends
@@ -42,9 +43,11 @@ TRANSITIONS: Final[Mapping[tuple[JobState, JobEvent], JobState]] = {
     (JobState.QUEUED, JobEvent.CLAIM): JobState.RUNNING,
     (JobState.QUEUED, JobEvent.CANCEL): JobState.CANCELLED,
     (JobState.QUEUED, JobEvent.FAIL): JobState.FAILED,
+    (JobState.QUEUED, JobEvent.REUSE): JobState.SUCCEEDED,
     (JobState.RUNNING, JobEvent.RELEASE): JobState.QUEUED,
     (JobState.RUNNING, JobEvent.RESCUE): JobState.QUEUED,
     (JobState.RUNNING, JobEvent.COMPLETE): JobState.SUCCEEDED,
+    (JobState.RUNNING, JobEvent.REUSE): JobState.SUCCEEDED,
     (JobState.RUNNING, JobEvent.FAIL): JobState.FAILED,
     (JobState.RUNNING, JobEvent.CANCEL): JobState.CANCELLED,
     (JobState.SUCCEEDED, JobEvent.EXPIRE): JobState.EXPIRED,

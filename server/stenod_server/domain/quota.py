@@ -1,6 +1,8 @@
 """What a tenant may use, and the bucket that its requests are counted with. Pure: time is an argument."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,15 @@ class TenantLimits:
     requests_per_s: float = 0.0
     request_burst: int = 0
     weight: float = 1.0
+
+
+NO_LIMITS: Final = TenantLimits()
+
+
+def until_next_day_s(now: datetime) -> float:
+    """Seconds to the next midnight in UTC, when what is counted by day begins anew."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today + timedelta(days=1) - now).total_seconds()
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ class Warning:  # noqa: A001  the word the API uses
 
 @dataclass(frozen=True, slots=True)
 class TranscriptInfo:
-    """The facts about a whole transcript."""
+    """The facts about a whole transcript. `from_cache`: it is a copy of an earlier job's."""
 
     duration_samples: int
     language: str
@@ -80,6 +80,7 @@ class TranscriptInfo:
     speech_samples: int = 0
     windows: int = 0
     warnings: tuple[Warning, ...] = ()
+    from_cache: bool = False
 
     @property
     def duration_s(self) -> float:

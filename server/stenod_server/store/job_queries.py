@@ -71,8 +71,12 @@ def queued(connection: sa.Connection, *, now: datetime, limit: int) -> Sequence[
     return [read_job(row) for row in connection.execute(statement)]
 
 
-def count_queued(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(jobs).where(IS_QUEUED)).scalar_one()
+def count_queued(connection: sa.Connection, tenant: str | None = None) -> int:
+    """The jobs that wait: all of them, or a tenant's."""
+    statement = sa.select(sa.func.count()).select_from(jobs).where(IS_QUEUED)
+    if tenant is not None:
+        statement = statement.where(jobs.c.tenant == tenant)
+    return connection.execute(statement).scalar_one()
 
 
 def counts(connection: sa.Connection) -> Mapping[JobState, int]:

@@ -8,8 +8,9 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
+from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.ports import JobFilter
+from stenod_server.ports import CacheKey, JobFilter
 from stenod_server.store import job_changes, job_queries, runs
 from stenod_server.store.database import Database
 from stenod_server.store.recorder import GATHER_S, ProgressRecorder
@@ -54,8 +55,16 @@ class SqlJobStore:
 
     # --- changing -------------------------------------------------------------------------------------------------
 
-    async def submit(self, job: Job, *, max_queued_jobs: int) -> Job:
-        return await self._database.write(partial(job_changes.submit, job=job, max_queued_jobs=max_queued_jobs))
+    async def submit(
+        self,
+        job: Job,
+        *,
+        max_queued_jobs: int,
+        limits: TenantLimits = NO_LIMITS,
+        cache: CacheKey | None = None,
+    ) -> Job:
+        submit = partial(job_changes.submit, job=job, max_queued_jobs=max_queued_jobs, limits=limits, cache=cache)
+        return await self._database.write(submit)
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         return await self._database.write(
@@ -95,11 +104,21 @@ class SqlJobStore:
         return await self._database.write(partial(runs.fetched, lease=lease, media=media))
 
     async def complete(
-        self, lease: Lease, info: TranscriptInfo, segments: Sequence[Segment], *, now: datetime
+        self,
+        lease: Lease,
+        info: TranscriptInfo,
+        segments: Sequence[Segment],
+        *,
+        now: datetime,
+        cache: CacheKey | None = None,
     ) -> Job | None:
         report = await self._recorder.take(lease)
         last = [*(report.segments if report else ()), *segments]
-        return await self._storing(lease, report, partial(runs.complete, lease=lease, info=info, last=last, now=now))
+        change = partial(runs.complete, lease=lease, info=info, last=last, now=now, cache=cache)
+        return await self._storing(lease, report, change)
+
+    async def reuse(self, job: Job, cache: CacheKey, *, now: datetime) -> Job | None:
+        return await self._database.write(partial(runs.reuse, lease=job.lease, tenant=job.tenant, cache=cache, now=now))
 
     async def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> Job | None:
         return await self._end_run(lease, partial(runs.fail, lease=lease, failure=failure, now=now))

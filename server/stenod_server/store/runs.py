@@ -13,6 +13,8 @@ from stenod_server.domain.job import Checkpoint, Failure, Job, JobEvent, Lease, 
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import PoisonJob
+from stenod_server.ports import CacheKey
+from stenod_server.store import result_cache, usage
 from stenod_server.store.codec import (
     checkpoint_json,
     failure_json,
@@ -134,9 +136,15 @@ def record(connection: sa.Connection, reports: Mapping[Lease, Report]) -> None:
 
 
 def complete(
-    connection: sa.Connection, lease: Lease, info: TranscriptInfo, last: Sequence[Segment], *, now: datetime
+    connection: sa.Connection,
+    lease: Lease,
+    info: TranscriptInfo,
+    last: Sequence[Segment],
+    *,
+    now: datetime,
+    cache: CacheKey | None = None,
 ) -> Job | None:
-    """Compare and set first: where the job has moved on, no segment is touched."""
+    """Compare and set first: where the job has moved on, no segment is touched and nothing is counted."""
     job_id = lease.job_id
     if end(connection, _held(lease), JobEvent.COMPLETE, now=now, info=info_json(info)) is None:
         return None
@@ -146,7 +154,16 @@ def complete(
     )
     count = sa.select(sa.func.count()).select_from(segments).where(segments.c.job_id == job_id)
     whole = Progress(info.duration_samples, info.duration_samples, connection.execute(count).scalar_one())
-    return change(connection, job_id, progress=progress_json(whole))
+    job = change(connection, job_id, progress=progress_json(whole))
+    usage.add(connection, job, info.duration_s, now=now)
+    if cache is not None:
+        result_cache.remember(connection, job, cache, now=now)
+    return job
+
+
+def reuse(connection: sa.Connection, lease: Lease, tenant: str, cache: CacheKey, *, now: datetime) -> Job | None:
+    source = result_cache.find(connection, tenant, cache)
+    return None if source is None else result_cache.take_over(connection, _held(lease), source, now=now)
 
 
 def fail(connection: sa.Connection, lease: Lease, failure: Failure, *, now: datetime) -> Job | None:

@@ -214,7 +214,16 @@ async def _front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
     cores = os.cpu_count() or 1
     workers = settings.decode_workers or max(1, min(max_engines, max(8, 4 * cores)))
     vad = settings.models_path / "silero-vad" / "1" / "silero_vad_sequence.onnx"
-    pool = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=workers, min_idle_workers=cores, nice=5))
+    pool = AudioWorkerPool(
+        AudioPoolSettings(
+            vad_path=vad,
+            max_workers=workers,
+            min_idle_workers=cores,
+            nice=5,
+            memory_limit_bytes=settings.decode_memory_bytes,
+            cpu_limit_s=settings.decode_cpu_s,
+        )
+    )
     await pool.start()
     return pool
 
@@ -244,11 +253,13 @@ def _scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions
         window_timeout_s=settings.window_timeout_s,
         max_decoded_s=settings.max_decoded_s,
         max_channels=settings.max_channels,
+        max_sample_rate_hz=settings.max_sample_rate_hz,
         max_media_bytes=settings.max_media_bytes,
         retry=RetryPolicy(attempts=settings.attempts),
         max_rescues=settings.max_rescues,
         lease_s=settings.lease_s,
         retention=timedelta(seconds=settings.retention_s),
+        cache_ttl=timedelta(seconds=settings.cache_ttl_s),
         tenants=settings.tenants,
         tenant_defaults=settings.tenant_defaults,
     )

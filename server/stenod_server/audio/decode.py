@@ -4,9 +4,10 @@ A damaged packet is skipped and silence stands in for it, so that words before a
 ends early gives what is there. Both are told in `damage`.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -16,15 +17,16 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
+from stenod_server.audio.length import LengthGuard, counted_s
 from stenod_server.audio.media_file import (
     MediaInfo,
-    check_shape,
+    ShapeLimits,
     choose_stream,
     describe,
     open_container,
     readable_media,
 )
-from stenod_server.audio.resample import Block, Resampler, shape_of
+from stenod_server.audio.resample import Block, Resampler, pieces, shape_of
 from stenod_server.audio.timeline import Timeline
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_samples, to_seconds
 from stenod_server.errors import LimitExceeded, NoAudio, UnsupportedMedia
@@ -45,7 +47,7 @@ class DecodeOptions:
     end_s: float = 0.0
     per_channel: bool = False
     max_decoded_s: float = 24 * 3600.0
-    max_channels: int = 32
+    shape: ShapeLimits = field(default_factory=ShapeLimits)
 
 
 class Decoding:
@@ -72,13 +74,25 @@ class Decoding:
         """Raises UnsupportedMedia, NoAudio, LimitExceeded, DecoderDied."""
         with ExitStack() as stack, readable_media(self._path):
             self._container = stack.enter_context(open_container(self._path))
-            self._stream = choose_stream(self._container, max_channels=self._options.max_channels)
+            self._stream = choose_stream(self._container, self._options.shape)
             self._stream.codec_context.thread_count = 1  # one core per recording; frames stay in order
             self.info: MediaInfo = describe(self._container, self._stream)
             origin_s = (self._container.start_time or 0) / av.time_base
             self._timeline = Timeline(self.info.container, origin_s, estimated_samples=self.info.estimated_samples)
+            self._guard = self._length_guard()
+            self._guard.expect(to_seconds(self.info.estimated_samples))
             self._stack = stack.pop_all()
         return self
+
+    def _length_guard(self) -> LengthGuard:
+        allowed_s = self._options.max_decoded_s
+        return LengthGuard(
+            lambda: counted_s(self._path, self._options.shape, enough_s=allowed_s),
+            file_bytes=self._path.stat().st_size,
+            allowed_s=math.inf
+            if self._end_samples is not None and self._end_samples <= self._max_samples
+            else allowed_s,
+        )
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -139,7 +153,8 @@ class Decoding:
         for block in self._shaped():
             begin = self._given_samples
             self._given_samples += block.shape[1]
-            if self._given_samples > self._max_samples:
+            self._guard.weigh(to_seconds(self._given_samples))
+            if self.position_samples > self._max_samples:
                 raise LimitExceeded("media", limit="max_decoded_s", allowed=self._options.max_decoded_s)
             first = max(0, self._start_samples - begin)
             last = block.shape[1] if self._end_samples is None else min(block.shape[1], self._end_samples - begin)
@@ -161,9 +176,10 @@ class Decoding:
             if self._resampler is None or shape_of(frame) != self._shape:
                 yield from self._end_segment()
                 self._resampler = self._begin_segment(frame)
-            self._segment_s += frame.samples / frame.sample_rate
-            for block in self._resampler.feed(frame):
-                yield self._with_all_channels(block)
+            for piece in pieces(frame):
+                self._segment_s += piece.samples / piece.sample_rate
+                for block in self._resampler.feed(piece):
+                    yield self._with_all_channels(block)
         yield from self._end_segment()
 
     @property
@@ -172,7 +188,7 @@ class Decoding:
         return self._segment_start_samples + round(self._segment_s * SAMPLE_RATE_HZ)
 
     def _begin_segment(self, frame: AudioFrame) -> Resampler:
-        check_shape(frame.sample_rate, frame.layout.nb_channels, max_channels=self._options.max_channels)
+        self._options.shape.check(frame.sample_rate, frame.layout.nb_channels)
         self._shape = shape_of(frame)
         return Resampler(frame, mono=not self._options.per_channel)
 
@@ -209,6 +225,8 @@ class Decoding:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
+            except av.error.MemoryError:
+                raise
             except av.error.FFmpegError:
                 yield None, self._note_loss(packet)
                 continue
@@ -219,7 +237,11 @@ class Decoding:
     def _packets(self) -> "Iterator[Packet[AudioStream]]":
         """The stream's packets; a container that breaks off ends there, and what was decoded counts."""
         try:
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                self._guard.read(packet.size, packet.pos)
+                yield packet
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             self._note_loss(None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from stenod_server.audio.cuts import Lengths
 from stenod_server.audio.decode import DecodeOptions, Decoding
 from stenod_server.audio.levels import HOP_SAMPLES
+from stenod_server.audio.media_file import ShapeLimits
 from stenod_server.audio.segment import Segmenter
 from stenod_server.audio.vad import SpeechModel
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_samples
@@ -41,14 +42,14 @@ class InOrder:
 def recording(path: Path, plan: WindowPlan, model: SpeechModel) -> Iterator[Window | AudioProgress | AudioSummary]:
     """Stream the windows of a media file; the last item is the AudioSummary. Sync, CPU-bound, constant memory.
 
-    Raises UnsupportedMedia, NoAudio, LimitExceeded, DecoderDied.
+    Raises UnsupportedMedia, NoAudio, LimitExceeded, DecoderDied, MemoryError.
     """
     options = DecodeOptions(
         start_s=plan.start_s,
         end_s=plan.end_s,
         per_channel=plan.per_channel,
         max_decoded_s=plan.max_decoded_s,
-        max_channels=plan.max_channels,
+        shape=ShapeLimits(max_channels=plan.max_channels, max_sample_rate_hz=plan.max_sample_rate_hz),
     )
     lengths = Lengths(
         target=max(1, plan.window_target_samples // HOP_SAMPLES),

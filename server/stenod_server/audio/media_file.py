@@ -15,14 +15,16 @@ import av.error
 from av.audio.stream import AudioStream
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
+from av.stream import Discard
 
 from stenod_server.domain.audio import to_samples
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
 
-# Rates that speech comes in: telephony and old telephony archives at the low end, studio masters at the high end.
-# Beyond them a header is forged or broken, and resampling from it is a way to exhaust the machine.
+# Old telephony archives; below, a header is forged or broken, and resampling from it multiplies what is in the file.
 MIN_RATE_HZ: Final = 2_000
-MAX_RATE_HZ: Final = 768_000
+# Films come with a dozen sound tracks and subtitles in every language. Each track costs memory before it is looked at.
+_MAX_STREAMS: Final = 256
+_MAX_ANNOUNCED_S: Final = 1e9  # headers can say more than any integer of ours holds
 
 # Every demuxer that reads recordings. Not on the list: the ones that open *other* files or addresses named inside the
 # file (hls, dash, concat, sdp, rtsp, image sequences), which would read this machine's files for whoever uploads one.
@@ -32,6 +34,25 @@ _CONTAINERS: Final = (
 )
 
 _NOT_READABLE: Final = "not an audio or video file we can read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeLimits:
+    """What a header or a frame may say; each is a setting of that name."""
+
+    max_channels: int = 32
+    max_sample_rate_hz: int = 384_000
+
+    def check(self, rate_hz: int, channels: int) -> None:
+        """Refuse numbers that cannot be of a recording. Raises UnsupportedMedia, LimitExceeded."""
+        if channels < 1:
+            raise UnsupportedMedia(f"{_NOT_READABLE}: its header says that it has no channels")
+        if channels > self.max_channels:
+            raise LimitExceeded("media", limit="max_channels", allowed=self.max_channels, actual=channels)
+        if rate_hz < MIN_RATE_HZ:
+            raise UnsupportedMedia(f"{_NOT_READABLE}: its header says {rate_hz} samples per second")
+        if rate_hz > self.max_sample_rate_hz:
+            raise LimitExceeded("media", limit="max_sample_rate_hz", allowed=self.max_sample_rate_hz, actual=rate_hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +68,15 @@ class MediaInfo:
 
 @contextmanager
 def readable_media(path: Path) -> Iterator[None]:
-    """Translate what av raises: bad bytes are the caller's fault, a missing file or no memory is ours."""
+    """Translate what av raises: bad bytes are the caller's fault, a missing file is ours.
+
+    MemoryError stays what it is: whose fault that is, only who set the limit of memory can say.
+    """
     try:
         yield
-    except (FileNotFoundError, PermissionError, MemoryError, BlockingIOError) as exc:
+    except MemoryError:
+        raise
+    except (FileNotFoundError, PermissionError, BlockingIOError) as exc:
         raise DecoderDied(f"the media file cannot be opened: {type(exc).__name__}") from exc
     except IsADirectoryError as exc:
         raise UnsupportedMedia(f"{_NOT_READABLE}: it is a directory") from exc
@@ -88,12 +114,13 @@ def open_container(path: Path) -> InputContainer:
             "format_whitelist": _CONTAINERS,
             "codec_whitelist": _audio_decoders(),
             "protocol_whitelist": "file",
+            "max_streams": str(_MAX_STREAMS),
         },
     )
 
 
-def choose_stream(container: InputContainer, *, max_channels: int) -> AudioStream:
-    """The stream a player would play. Raises NoAudio, UnsupportedMedia, LimitExceeded."""
+def choose_stream(container: InputContainer, limits: ShapeLimits) -> AudioStream:
+    """The stream a player would play; the others are not read. Raises NoAudio, UnsupportedMedia, LimitExceeded."""
     streams = container.streams.audio
     if not streams:
         raise NoAudio("the file has no audio track")
@@ -103,7 +130,10 @@ def choose_stream(container: InputContainer, *, max_channels: int) -> AudioStrea
     if not decodable:
         raise UnsupportedMedia(f"{_NOT_READABLE}: no decoder for its audio track")
     stream = decodable[0]
-    check_shape(stream.codec_context.sample_rate, stream.codec_context.channels, max_channels=max_channels)
+    limits.check(stream.codec_context.sample_rate, stream.codec_context.channels)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
     return stream
 
 
@@ -114,23 +144,13 @@ def _has_decoder(stream: AudioStream) -> bool:
         return False
 
 
-def check_shape(rate_hz: int, channels: int, *, max_channels: int) -> None:
-    """Refuse a header or a frame whose numbers cannot be of a recording. Raises UnsupportedMedia, LimitExceeded."""
-    if channels < 1:
-        raise UnsupportedMedia(f"{_NOT_READABLE}: its header says that it has no channels")
-    if channels > max_channels:
-        raise LimitExceeded("media", limit="max_channels", allowed=max_channels, actual=channels)
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise UnsupportedMedia(f"{_NOT_READABLE}: its header says {rate_hz} samples per second")
-
-
 def describe(container: InputContainer, stream: AudioStream) -> MediaInfo:
     return MediaInfo(
         codec=stream.codec_context.name,
         container=container.format.name.split(",")[0],
         sample_rate_hz=stream.codec_context.sample_rate,
         channels=stream.codec_context.channels,
-        estimated_samples=max(0, to_samples(_duration_s(container, stream))),
+        estimated_samples=to_samples(min(max(0.0, _duration_s(container, stream)), _MAX_ANNOUNCED_S)),
     )
 
 

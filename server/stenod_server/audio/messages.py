@@ -36,6 +36,7 @@ class WorkerOptions:
     parent_pid: int
     nice: int
     memory_limit_bytes: int
+    cpu_limit_s: float
 
     def to_argument(self) -> str:
         return json.dumps(asdict(self))

@@ -28,9 +28,10 @@ class AudioPoolSettings:
     patience_s: float = 0.25  # for a worker to come back before another one is started, which costs half a second
     idle_exit_s: float = 60.0
     recordings_per_worker: int = 200
-    stall_timeout_s: float = 120.0  # the longest a worker may say nothing while it is read from
+    stall_timeout_s: float = 120.0  # the longest a worker may neither say anything nor work while it is read from
     nice: int = 0
-    memory_limit_bytes: int = 0  # RLIMIT_AS of a worker; 0 = none
+    memory_limit_bytes: int = 0  # RLIMIT_AS of a worker; 0 = none. Idle it has mapped some 250 MiB
+    cpu_limit_s: float = 1800.0  # of processor time for one recording
 
 
 class _Recording:
@@ -140,6 +141,7 @@ class AudioWorkerPool:
             parent_pid=os.getpid(),
             nice=self._settings.nice,
             memory_limit_bytes=self._settings.memory_limit_bytes,
+            cpu_limit_s=self._settings.cpu_limit_s,
         )
         return await WorkerProcess.spawn(options, stall_timeout_s=self._settings.stall_timeout_s)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections import deque
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Final, Self
 import structlog
 
 from stenod_server.audio import messages
-from stenod_server.errors import DecoderDied
+from stenod_server.errors import DecoderDied, LimitExceeded
 from stenod_server.ports import AudioSummary, WindowPlan
 
 _log = structlog.get_logger()
@@ -29,8 +30,11 @@ _ENVIRONMENT: Final = {
 class WorkerProcess:
     """Made by `spawn`. `is_free`: it waits for a recording. `recordings` counts those it was given."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, stall_timeout_s: float) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, options: messages.WorkerOptions, *, stall_timeout_s: float
+    ) -> None:
         self._process = process
+        self._options = options
         self._stall_timeout_s = stall_timeout_s
         self._complaints: deque[str] = deque(maxlen=_TAIL_LINES)
         self._listener = asyncio.create_task(self._listen(), name="audio worker's complaints")
@@ -53,7 +57,7 @@ class WorkerProcess:
             )
         except OSError as exc:
             raise DecoderDied(f"an audio worker cannot be started: {exc}") from exc
-        return cls(process, stall_timeout_s=stall_timeout_s)
+        return cls(process, options, stall_timeout_s=stall_timeout_s)
 
     @property
     def pid(self) -> int:
@@ -77,19 +81,12 @@ class WorkerProcess:
     async def next_item(self) -> messages.Item:
         """The next item of the recording; after the summary it is free again.
 
-        Raises UnsupportedMedia, NoAudio, LimitExceeded (it is free again), DecoderDied (it is not).
+        Raises UnsupportedMedia, NoAudio, LimitExceeded (mostly it is free again), DecoderDied (it is not).
         """
-        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
-        try:
-            async with asyncio.timeout(self._stall_timeout_s):
-                kind, length = messages.HEADER.unpack(await self._process.stdout.readexactly(messages.HEADER.size))
-                if length > messages.MAX_PAYLOAD_BYTES:
-                    raise DecoderDied(f"an audio worker sent a frame of {length} bytes")
-                payload = await self._process.stdout.readexactly(length)
-        except asyncio.IncompleteReadError as exc:
-            raise await self._died() from exc
-        except TimeoutError as exc:
-            raise DecoderDied(f"an audio worker said nothing for {self._stall_timeout_s:g} s") from exc
+        kind, length = messages.HEADER.unpack(await self._read(messages.HEADER.size))
+        if length > messages.MAX_PAYLOAD_BYTES:
+            raise DecoderDied(f"an audio worker sent a frame of {length} bytes")
+        payload = await self._read(length)
         self.is_free = kind in {b"S", b"F"}
         try:
             item = messages.decode(kind, payload)
@@ -97,6 +94,20 @@ class WorkerProcess:
             self.is_free = False
             raise DecoderDied(f"an audio worker broke the protocol: {exc}") from exc
         return item
+
+    async def _read(self, size_bytes: int) -> bytes:
+        """As long as it takes, while the worker works: how much it may is for the kernel to see to."""
+        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
+        while True:
+            before_s = _cpu_s(self.pid)
+            try:
+                async with asyncio.timeout(self._stall_timeout_s):
+                    return await self._process.stdout.readexactly(size_bytes)
+            except asyncio.IncompleteReadError as exc:
+                raise await self._died() from exc
+            except TimeoutError as exc:
+                if _cpu_s(self.pid) <= before_s:
+                    raise DecoderDied(f"an audio worker said nothing for {self._stall_timeout_s:g} s") from exc
 
     def kill(self) -> None:
         """SIGKILL; `reap` must follow. Idempotent."""
@@ -115,10 +126,12 @@ class WorkerProcess:
         await self._process.wait()
         await asyncio.gather(self._listener, return_exceptions=True)
 
-    async def _died(self) -> DecoderDied:
+    async def _died(self) -> DecoderDied | LimitExceeded:
         status = await self._process.wait()
         await asyncio.gather(self._listener, return_exceptions=True)
         _log.warning("audio_worker_died", pid=self.pid, status=status, said=list(self._complaints))
+        if status == -signal.SIGXCPU:
+            return LimitExceeded("media", limit="decode_cpu_s", allowed=self._options.cpu_limit_s)
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return DecoderDied(f"an audio worker {how}")
 
@@ -126,6 +139,14 @@ class WorkerProcess:
         assert self._process.stderr is not None  # noqa: S101  for mypy: it is a pipe
         while chunk := await self._process.stderr.read(4096):
             self._complaints.extend(chunk.decode(errors="replace").splitlines())
+
+
+def _cpu_s(pid: int) -> float:
+    """The processor time a process has used; 0 where the system does not say."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def is_last(item: messages.Item) -> bool:

@@ -1,5 +1,6 @@
 """Frames of any rate, format and layout → int16 (channels, samples) at 16 000 Hz."""
 
+from collections.abc import Iterator
 from typing import Final, cast
 
 import av
@@ -13,12 +14,27 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 Block = npt.NDArray[np.int16]  # (channels, samples)
 
 _OUT_SAMPLES: Final = SAMPLE_RATE_HZ // 2  # codecs give 20 ms at a time: not worth an array each
+_MAX_FRAME_SAMPLES: Final = 2**16  # codecs stay below; raw audio in one packet of 256 MB does not
 _FLOATS: Final = frozenset({"flt", "fltp", "dbl", "dblp"})
 
 
 def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
     """Frames of one shape go through one resampler."""
     return frame.sample_rate, frame.format.name, frame.layout.name
+
+
+def pieces(frame: AudioFrame) -> Iterator[AudioFrame]:
+    """The frame, or several of an ordinary length: what is made of it takes many times its memory."""
+    if frame.samples <= _MAX_FRAME_SAMPLES:
+        yield frame
+        return
+    samples = frame.to_ndarray()
+    width = 1 if frame.format.is_planar else frame.layout.nb_channels
+    for first in range(0, frame.samples * width, _MAX_FRAME_SAMPLES * width):
+        part = np.ascontiguousarray(samples[:, first : first + _MAX_FRAME_SAMPLES * width])
+        piece = AudioFrame.from_ndarray(part, format=frame.format.name, layout=frame.layout)
+        piece.sample_rate = frame.sample_rate
+        yield piece
 
 
 class Resampler:

@@ -10,20 +10,21 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from stenod_server.audio.confinement import confine, tie_to_parent
+from stenod_server.audio.confinement import allow_cpu_s, confine, tie_to_parent
 from stenod_server.audio.front_end import recording
 from stenod_server.audio.messages import Item, WorkerOptions, decode_request, encode
 from stenod_server.audio.vad import Silero, SpeechModel
-from stenod_server.errors import DecoderDied, StenodError
+from stenod_server.errors import DecoderDied, LimitExceeded, StenodError
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, model: SpeechModel) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, model: SpeechModel, options: WorkerOptions) -> None:
     """Answer every request until the input ends."""
     for line in requests:
-        _answer(line, answers, model)
+        allow_cpu_s(options.cpu_limit_s)
+        _answer(line, answers, model, options)
 
 
-def _answer(line: bytes, answers: BinaryIO, model: SpeechModel) -> None:
+def _answer(line: bytes, answers: BinaryIO, model: SpeechModel, options: WorkerOptions) -> None:
     try:
         path, plan = decode_request(line)
         for item in recording(path, plan, model):
@@ -32,9 +33,17 @@ def _answer(line: bytes, answers: BinaryIO, model: SpeechModel) -> None:
         _send(answers, error)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
+    except MemoryError:
+        _send(answers, _out_of_memory(options.memory_limit_bytes))
     except Exception as exc:  # noqa: BLE001  a supervisor: whatever a file does to us, the next one is served
         traceback.print_exc()
         _send(answers, DecoderDied(f"the decoder failed: {type(exc).__name__}"))
+
+
+def _out_of_memory(limit_bytes: int) -> StenodError:
+    if limit_bytes:
+        return LimitExceeded("media", limit="decode_memory_bytes", allowed=limit_bytes)
+    return DecoderDied("the machine has no memory left to decode with")
 
 
 def _send(answers: BinaryIO, item: Item | StenodError) -> None:
@@ -54,7 +63,7 @@ def main(argument: str) -> None:
     model = Silero(Path(options.vad_path))
     confine(nice=options.nice, memory_limit_bytes=options.memory_limit_bytes)
     try:
-        serve(sys.stdin.buffer, answers, model)
+        serve(sys.stdin.buffer, answers, model, options)
     except (BrokenPipeError, KeyboardInterrupt):
         os._exit(0)  # nobody listens: no flush, no farewell
 

@@ -16,7 +16,7 @@ from stenod_server.domain.job import Failure, Job, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StoreUnavailable
-from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
@@ -25,6 +25,7 @@ from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.pulse import Pulse
 from stenod_server.scheduler.recorder import JobStopped, Recorder, StopReason, Telling
+from stenod_server.scheduler.result_cache import ResultCache
 from stenod_server.scheduler.routing import Route, Router
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import JobUpdates
@@ -38,9 +39,17 @@ class Done:
 
     info: TranscriptInfo
     rest: tuple[Segment, ...]
+    cache: CacheKey | None = None
 
 
-Outcome: TypeAlias = Done | Failure | StopReason
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The job has got the transcript of an earlier one; it is stored."""
+
+    job: Job
+
+
+Outcome: TypeAlias = Done | Reused | Failure | StopReason
 
 
 @dataclass(slots=True)
@@ -96,6 +105,7 @@ class Executor:
         updates: JobUpdates,
         observer: Observer,
     ) -> None:
+        self._cache = ResultCache(router, adapters.clock, options.cache_ttl)
         self._adapters = adapters
         self._options = options
         self._slots = slots
@@ -150,7 +160,7 @@ class Executor:
         _log.error("job_broke", error_id=error_id, exc_info=error)
         return Failure("INTERNAL", f"internal error {error_id}; the server's log has more under this id")
 
-    async def _transcribe(self, running: Running) -> Done:
+    async def _transcribe(self, running: Running) -> Done | Reused:
         job = running.job
         if job.cancel_requested:  # while it waited, or before its node was restarted
             raise JobStopped(StopReason.CANCEL)
@@ -210,6 +220,7 @@ class Executor:
             end_s=job.config.end_s,
             max_decoded_s=self._options.max_decoded_s,
             max_channels=self._options.max_channels,
+            max_sample_rate_hz=self._options.max_sample_rate_hz,
         )
 
     def _recorder(self, job: Job, route: Route) -> Recorder:

@@ -35,11 +35,13 @@ class SchedulerOptions:
     window_timeout_s: float = 120.0
     max_decoded_s: float = 24 * 3600.0
     max_channels: int = 32
+    max_sample_rate_hz: int = 384_000
     max_media_bytes: int = 2 * 1024**3
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_rescues: int = 5  # nodes a job may lose one after the other without progress
     lease_s: float = 30.0  # a node that is silent so long has lost its jobs
     retention: timedelta = timedelta(days=7)
+    cache_ttl: timedelta = timedelta(0)  # how long a transcript may be used again; 0: never
     tenants: Mapping[str, TenantLimits] = field(default_factory=dict)
     tenant_defaults: TenantLimits = field(default_factory=TenantLimits)  # of tenants that are not named
     max_overtakes: int = 8  # smaller jobs that may start before one that waits for its engines

@@ -12,7 +12,7 @@ from stenod_server.audio.decode import DecodeOptions, Decoding
 from stenod_server.audio.front_end import recording
 from stenod_server.audio.vad import FRAME_SAMPLES, Silero
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
-from stenod_server.errors import InvalidRequest, NoAudio, UnsupportedMedia
+from stenod_server.errors import InvalidRequest, LimitExceeded, NoAudio, UnsupportedMedia
 from stenod_server.ports import AudioSummary, Window, WindowPlan
 from tests.support.speech import Recording, needs_speech, recordings
 
@@ -41,7 +41,7 @@ BROKEN: dict[str, tuple[float, str] | tuple[type[InvalidRequest], str]] = {
     "video-only.mp4": (NoAudio, "no audio track"),
     "10ms.wav": (0.01, ""),
     "nan.wav": (1.0, ""),
-    "ps-awful.wav": (UnsupportedMedia, "1092676 samples per second"),
+    "ps-awful.wav": (LimitExceeded, "max_sample_rate_hz, got 1.09268e\\+06"),
     "ps-bad.wav": (UnsupportedMedia, "not an audio or video file"),
     "ps-evil.wav": (UnsupportedMedia, "not an audio or video file"),
     "ps-null.wav": (NoAudio, "the audio track is empty"),

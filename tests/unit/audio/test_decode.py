@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stenod_server.audio.decode import DecodeOptions, Decoding
+from stenod_server.audio.media_file import ShapeLimits
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
 from tests.support.waves import Int16Audio, joined, noise, silence, talk, tone, write_wav
@@ -88,7 +89,9 @@ def test_a_longer_recording_than_allowed_names_the_limit(tmp_path: Path) -> None
 
 def test_more_channels_than_allowed_name_the_limit(tmp_path: Path) -> None:
     with pytest.raises(LimitExceeded, match="max_channels, got 4"):
-        decode(write_wav(tmp_path / "a.wav", np.stack([noise(1)] * 4)), DecodeOptions(max_channels=3))
+        decode(
+            write_wav(tmp_path / "a.wav", np.stack([noise(1)] * 4)), DecodeOptions(shape=ShapeLimits(max_channels=3))
+        )
 
 
 def test_a_trim_behind_the_end_leaves_nothing(tmp_path: Path) -> None:
@@ -96,14 +99,23 @@ def test_a_trim_behind_the_end_leaves_nothing(tmp_path: Path) -> None:
         decode(write_wav(tmp_path / "a.wav", noise(3)), DecodeOptions(start_s=3.0))
 
 
-@pytest.mark.parametrize("rate_hz", [1, 1999, 768_001, 2_000_000_000])
-def test_a_forged_rate_is_refused(tmp_path: Path, rate_hz: int) -> None:
-    path = write_wav(tmp_path / "a.wav", noise(1))
-    raw = bytearray(path.read_bytes())
+def write_rate(path: Path, rate_hz: int) -> Path:
+    raw = bytearray(write_wav(path, noise(1)).read_bytes())
     raw[24:28] = rate_hz.to_bytes(4, "little")
     path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("rate_hz", [1, 1999])
+def test_a_rate_of_no_recording_is_refused(tmp_path: Path, rate_hz: int) -> None:
     with pytest.raises(UnsupportedMedia, match="samples per second"):
-        decode(path)
+        decode(write_rate(tmp_path / "a.wav", rate_hz))
+
+
+@pytest.mark.parametrize("rate_hz", [384_001, 2_000_000_000])
+def test_a_higher_rate_than_allowed_names_the_limit(tmp_path: Path, rate_hz: int) -> None:
+    with pytest.raises(LimitExceeded, match="384000 allowed by max_sample_rate_hz"):
+        decode(write_rate(tmp_path / "a.wav", rate_hz))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ StenodError
     JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
     IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  PoisonJob
   Unavailable           ours or Triton's, passing; retried
-    EnginesExhausted  QueueFull  QuotaExceeded  EngineUnavailable  WindowTimeout  Draining  DecoderDied
-    FetchFailed  StoreUnavailable  StorageFull
+    EnginesExhausted  QueueFull  QuotaExceeded  TooManyCalls  EngineUnavailable  WindowTimeout  Draining
+    DecoderDied  FetchFailed  StoreUnavailable  StorageFull
   Broken                an invariant does not hold; alert
     ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
 
@@ -258,14 +258,23 @@ class QueueFull(Unavailable):
 
 
 class QuotaExceeded(Unavailable):
-    """The tenant has used up what it is given; names the quota, so that an operator can raise it."""
+    """The caller has used up what it is given; names the quota, so that an operator can raise it."""
 
     reason = "QUOTA_EXCEEDED"
 
     def __init__(self, quota: str, *, allowed: float, retry_after_s: float) -> None:
-        super().__init__(f"this tenant's quota {quota} of {allowed:g} is used up", quota=quota, allowed=f"{allowed:g}")
+        super().__init__(f"the quota {quota} of {allowed:g} is used up", quota=quota, allowed=f"{allowed:g}")
         self.quota = quota
         self.retry_after_s = retry_after_s
+
+
+class TooManyCalls(Unavailable):
+    """The node answers `max_calls` calls already."""
+
+    reason = "TOO_MANY_CALLS"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"{allowed} calls are being answered already (max_calls)", max_calls=allowed)
 
 
 class EngineUnavailable(Unavailable):

@@ -44,6 +44,7 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.QuotaExceeded: code_pb2.RESOURCE_EXHAUSTED,
     errors.StorageFull: code_pb2.RESOURCE_EXHAUSTED,
     errors.FetchFailed: code_pb2.UNAVAILABLE,
+    errors.TooManyCalls: code_pb2.UNAVAILABLE,
     errors.EngineUnavailable: code_pb2.UNAVAILABLE,
     errors.WindowTimeout: code_pb2.UNAVAILABLE,
     errors.Draining: code_pb2.UNAVAILABLE,

@@ -41,6 +41,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_STORAGE_FULL: _ClassVar[ErrorReason]
     ERROR_REASON_JOB_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
     ERROR_REASON_POISON_JOB: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_CALLS: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason
@@ -76,3 +77,4 @@ ERROR_REASON_QUOTA_EXCEEDED: ErrorReason
 ERROR_REASON_STORAGE_FULL: ErrorReason
 ERROR_REASON_JOB_DEADLINE_EXCEEDED: ErrorReason
 ERROR_REASON_POISON_JOB: ErrorReason
+ERROR_REASON_TOO_MANY_CALLS: ErrorReason

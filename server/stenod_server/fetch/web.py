@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -123,6 +124,7 @@ def _media(found: _Found, body: ResumableBody) -> FetchedMedia:
     )
 
 
+@cache
 def _usual_authorities() -> ssl.SSLContext:
     """Those that come with httpx, and those that this system trusts (a company's own among them)."""
     context = httpx.create_ssl_context()

@@ -1,5 +1,6 @@
-"""s3:// from a real S3 server. gs:// and az:// go the same way, through obstore."""
+"""s3:// from a real S3 server; gs:// and az:// from an origin that answers what their clients ask."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from stenod_server.domain.job import RemoteMedia
 from stenod_server.errors import FetchFailed, FetchRefused, LimitExceeded, MediaNotFound
 from stenod_server.fetch.fetcher import UriFetcher
 from tests.support.fetching import MIB, fetched, fetching
-from tests.support.origin import running_origin
+from tests.support.origin import Answer, Origin, breaking, head, media, running_origin, stalling, status
 from tests.support.seaweed import S3Server, running_s3
 
 BODY = bytes(range(256)) * 12_000
+CHANGED = {"last_modified": "Wed, 01 Jan 2020 00:00:00 GMT", "etag": '"v1"'}
 KEYS = ("calls/a b%20ü.wav", "calls-2/x.wav", "calls")
 
 
@@ -75,13 +77,50 @@ async def test_wrong_credentials_are_final(s3: S3Server, monkeypatch: pytest.Mon
             await fetched(stranger, "s3://media/calls/a b%20ü.wav")
 
 
-async def test_a_server_that_is_away_is_passing(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    _set(monkeypatch, s3)
-    async with running_origin() as gone:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", gone.url(""))
-    async with fetching(buckets=("s3://media",)) as reader:
-        with pytest.raises(FetchFailed, match=r"cannot be read$"):
-            await fetched(reader, "s3://media/calls/x.wav")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(500),
+        stalling(),
+        stalling(head(200, content_length="1000", **CHANGED) + b"x"),
+        breaking(bytes(1000), *range(1, 100), **CHANGED),
+        None,
+    ],
+    ids=["fails", "says nothing", "stops", "breaks off", "is away"],
+)
+async def test_a_server_in_trouble_is_passing(monkeypatch: pytest.MonkeyPatch, answer: Answer | None) -> None:
+    async with running_origin() as origin:
+        _set(monkeypatch, S3Server(origin.url(""), filer_url=""))
+        if answer is not None:
+            origin.answers["/media/x.wav"] = answer
+            await _expect_failure(stall_s=0.2)
+            assert origin.asked
+    if answer is None:
+        await _expect_failure(stall_s=10)
+
+
+async def _expect_failure(*, stall_s: float) -> None:
+    async with fetching(buckets=("s3://media",), stall_s=stall_s) as reader:
+        with pytest.raises(FetchFailed, match=r"s3://media/x\.wav cannot be read$"):
+            await fetched(reader, "s3://media/x.wav")
+
+
+async def test_azure_and_google_are_asked_in_their_ways(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0")
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", origin.url(""))
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
+    account = {"gcs_base_url": origin.url(""), "disable_oauth": True}
+    (tmp_path / "account.json").write_text(
+        json.dumps(account | {"client_email": "", "private_key": "", "private_key_id": ""})
+    )
+    origin.answers["/box/calls/a.wav"] = origin.answers["/box/calls%2Fa%2Ewav"] = media(BODY, **CHANGED)
+    async with fetching(buckets=("az://box/calls", "gs://box/calls")) as reader:
+        for scheme in ("az", "gs"):
+            assert await fetched(reader, f"{scheme}://box/calls/a.wav", max_bytes=10 * MIB) == BODY
+    assert origin.asked[0].headers["authorization"].startswith("SharedKey account:")
 
 
 @pytest.mark.parametrize("scheme", ["gs", "az"])

@@ -1,0 +1,23 @@
+"""How callers are told apart."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcOptions:
+    """An issuer of tokens. `jwks_url` empty: where its discovery document says."""
+
+    issuer: str
+    audience: str
+    jwks_url: str = ""
+    tenant_claim: str = "tenant"
+    clock_skew_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """None of them: everybody may call."""
+
+    access_file: Path | None = None
+    oidc: OidcOptions | None = None

@@ -4,7 +4,7 @@ two submits that race for the last engine cannot both have it.
 
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.job import Job, JobConfig
-from stenod_server.errors import Draining, EnginesExhausted, EnginesUnsatisfiable, EngineUnavailable
+from stenod_server.errors import Draining, EnginesExhausted, EnginesUnsatisfiable, EngineUnavailable, QuotaExceeded
 from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.routing import Router
@@ -52,8 +52,12 @@ class Gate:
             raise EnginesExhausted(requested=asked, in_use=promised, maximum=self._slots.table.max_engines)
 
     def reserve(self, job: Job) -> None:
-        """Promise the job its engines. Raises EnginesExhausted."""
+        """Promise the job its engines. Raises EnginesExhausted, QuotaExceeded."""
         self.check_free(job.config)
+        if not self._dispatcher.within_quota(job):
+            allowed = self._options.limits_of(job.tenant).max_running_engines
+            retry_after_s = EnginesExhausted.retry_after_s
+            raise QuotaExceeded("max_running_engines", allowed=allowed, retry_after_s=retry_after_s)
         self._dispatcher.reserve(job)
 
     def accepts(self, *, queued_jobs: int) -> bool:

@@ -10,7 +10,7 @@ costs one claim that fails.
 
 import asyncio
 import uuid
-from collections import deque
+from collections import Counter, deque
 from datetime import datetime
 from typing import Final
 
@@ -78,9 +78,12 @@ class Dispatcher:
 
     @property
     def waiting_engines(self) -> int:
-        """Engines that known jobs wait for which nobody has promised them yet."""
+        """Engines that known jobs wait for which nobody has promised them yet, and their tenants may have."""
         held_back = (job for _, job in self._held_back.values())
-        return sum(self._engines(job) for jobs in (self._waiting, held_back) for job in jobs)
+        by_tenant: Counter[str] = Counter()
+        for job in (*self._waiting, *held_back):
+            by_tenant[job.tenant] += self._engines(job)
+        return sum(min(engines, self._quota_left(tenant)) for tenant, engines in by_tenant.items())
 
     async def start(self) -> None:
         """Put back what this node ran before it was restarted, then dispatch. Raises StoreUnavailable."""
@@ -195,7 +198,7 @@ class Dispatcher:
             return self._admitted.popleft()
         if not self._slots.table.unused:
             return None
-        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self._within_quota)
+        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self.within_quota)
         if job is None:
             return None
         self.reserve(job)
@@ -268,7 +271,9 @@ class Dispatcher:
         if job is None:
             return
         self._interactive.discard(job.job_id)
-        if job.info is not None and job.start_time is not None and job.end_time is not None:
+        if job.info is None or job.info.from_cache:
+            return  # says nothing of how fast recordings are transcribed
+        if job.start_time is not None and job.end_time is not None:
             run_s = (job.end_time - job.start_time).total_seconds()
             self.speed.finished(audio_s=job.info.duration_s, run_s=run_s)
 
@@ -306,11 +311,15 @@ class Dispatcher:
             group_most=self._options.limits_of(job.tenant).max_running_engines,
         )
 
-    def _within_quota(self, job: Job) -> bool:
-        allowed = self._options.limits_of(job.tenant).max_running_engines
+    def within_quota(self, job: Job) -> bool:
+        """Whether the engines it asks for are left of what its tenant may reserve."""
         # A job that asks for more than its tenant may ever have runs alone rather than never.
-        reserved = self._slots.table.reserved_by(job.tenant)
-        return not allowed or not reserved or reserved + self._engines(job) <= allowed
+        alone = not self._slots.table.reserved_by(job.tenant)
+        return alone or self._engines(job) <= self._quota_left(job.tenant)
+
+    def _quota_left(self, tenant: str) -> int:
+        allowed = self._options.limits_of(tenant).max_running_engines or self._slots.table.max_engines
+        return max(0, allowed - self._slots.table.reserved_by(tenant))
 
     def _weight(self, tenant: str) -> float:
         return self._options.limits_of(tenant).weight

@@ -105,7 +105,6 @@ class Executor:
         updates: JobUpdates,
         observer: Observer,
     ) -> None:
-        self._cache = ResultCache(router, adapters.clock, options.cache_ttl)
         self._adapters = adapters
         self._options = options
         self._slots = slots
@@ -113,6 +112,7 @@ class Executor:
         self._updates = updates
         self._observer = observer
         self.pulse = Pulse(adapters.clock)
+        self.cache = ResultCache(router, adapters.clock, options.cache_ttl)
         # A window that hangs must not keep the other engines idle: room for several rounds behind it.
         self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
         self._chance = random.Random()  # noqa: S311  jitter is no secret
@@ -172,8 +172,11 @@ class Executor:
                 raise JobDeadlineExceeded("the job was not done by its deadline") from error
             raise
 
-    async def _recognise(self, running: Running, job: Job) -> Done:
+    async def _recognise(self, running: Running, job: Job) -> Done | Reused:
         route = await self._router.route(job.config)
+        key = self.cache.key(job, route)
+        if key is not None and (reused := await self._reuse(job, key)):
+            return Reused(reused)
         async with self._adapters.blobs.local_path(job.media.key) as path:
             recording = Recording(
                 path=path,
@@ -187,7 +190,15 @@ class Executor:
             engines = JobEngines(job.job_id, self._slots, self.pulse)
             recording = replace(recording, resume=job.checkpoint)
             info = await self._pipeline.transcribe(recording, engines, recorder)
-        return Done(info, tuple(recorder.rest()))
+        # What an earlier attempt has recognised may be of another revision of the recogniser.
+        key = await self.cache.still(job, key) if recording.resume is None else None
+        return Done(info, tuple(recorder.rest()), key)
+
+    async def _reuse(self, job: Job, key: CacheKey) -> Job | None:
+        """The job, SUCCEEDED with an earlier one's transcript, where there is one."""
+        with contextlib.suppress(StoreUnavailable):  # then it is recognised like any other
+            return await self._adapters.store.reuse(job, key, now=self._adapters.clock.now())
+        return None
 
     async def _with_media(self, job: Job) -> Job:
         """The job once its media is in the blob store."""
@@ -248,8 +259,10 @@ class Executor:
     async def _write(self, job: Job, outcome: Outcome) -> Ended:
         store, lease, now = self._adapters.store, job.lease, self._adapters.clock.now()
         match outcome:
-            case Done(info=info, rest=rest):
-                return Ended(await store.complete(lease, info, rest, now=now))
+            case Done(info=info, rest=rest, cache=cache):
+                return Ended(await store.complete(lease, info, rest, now=now, cache=cache))
+            case Reused(job=reused):
+                return Ended(reused)
             case StopReason.CANCEL:
                 return Ended(await store.cancelled(lease, now=now))
             case StopReason.HAND_BACK | StopReason.LOST:  # a job that is lost is not given back: the lease is another's
@@ -281,4 +294,6 @@ def _detail(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Done):
         info = outcome.info
         return {"audio_s": round(info.duration_samples / SAMPLE_RATE_HZ, 1), "windows": info.windows}
+    if isinstance(outcome, Reused):
+        return {"from_cache": True}
     return {"reason": outcome.reason} if isinstance(outcome, Failure) else {}

@@ -24,6 +24,10 @@ class Observer(Protocol):
         """A job is in a terminal state; `run_s` 0: it never ran here."""
         ...
 
+    def over_quota(self, quota: str) -> None:
+        """A job was refused because its tenant has used that quota up."""
+        ...
+
 
 class SilentObserver:
     """Counts nothing."""
@@ -37,3 +41,5 @@ class SilentObserver:
     def released(self, job: Job, *, reason: str) -> None: ...
 
     def ended(self, job: Job, *, run_s: float) -> None: ...
+
+    def over_quota(self, quota: str) -> None: ...

@@ -12,8 +12,16 @@ import structlog
 from stenod_server.domain.capacity import ActiveJob, Capacity, expected_wait_s
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
-from stenod_server.errors import JobExpired, JobFinished, JobNotFinished, QueueFull, StenodError
-from stenod_server.ports import JobFilter, ModelProfile
+from stenod_server.errors import (
+    JobExpired,
+    JobFinished,
+    JobNotFinished,
+    QueueFull,
+    QuotaExceeded,
+    StenodError,
+    Unavailable,
+)
+from stenod_server.ports import CacheKey, JobFilter, ModelProfile
 from stenod_server.scheduler.admission import Gate
 from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.executor import Executor
@@ -93,7 +101,8 @@ class Scheduler:
     async def check(self, config: JobConfig, *, fail_fast: bool = False) -> None:
         """Whether a job of this config would be accepted now: before its media is read, or to validate alone.
 
-        Raises what `submit` raises but IdempotencyMismatch and QueueFull. Promises nothing: `submit` decides.
+        Raises what `submit` raises but IdempotencyMismatch, QueueFull and QuotaExceeded. Promises nothing: `submit`
+        decides.
         """
         self._gate.check_open()
         immediate = self._gate.is_immediate(fail_fast=fail_fast)
@@ -104,31 +113,33 @@ class Scheduler:
     async def submit(self, tenant: str, submission: Submission, media: Media) -> Job:
         """Accept a job whose media is stored. Durable on return; idempotent by `request_id`.
 
-        Raises EnginesUnsatisfiable, ModelNotFound, IdempotencyMismatch, QueueFull, Draining, StoreUnavailable; in
-        reject mode or with `fail_fast` EnginesExhausted and EngineUnavailable. With any of these the job is not stored
-        and the media is the caller's to delete, as it is when the job that comes back has another media key. A call
-        that is cancelled may have stored the job.
+        It is SUCCEEDED at once where an earlier job's transcript can be used again.
+
+        Raises EnginesUnsatisfiable, ModelNotFound, IdempotencyMismatch, QueueFull, QuotaExceeded, Draining,
+        StoreUnavailable; in reject mode or with `fail_fast` EnginesExhausted and EngineUnavailable. With any of these
+        the job is not stored and the media is the caller's to delete, as it is when the job that comes back has another
+        media key. A call that is cancelled may have stored the job.
         """
         self._gate.check_open()
         job = self._new_job(tenant, submission, media)
+        key = await self._executor.cache.key_of(job)
         immediate = self._gate.is_immediate(fail_fast=submission.fail_fast)
         try:
             await self._gate.check(job.config, immediate=immediate)
             if immediate:
                 self._gate.reserve(job)
         except StenodError as refusal:
-            return await self._submitted_before(job, refusal)
+            return await self._without_an_engine(job, key, refusal)
         if submission.interactive:
             self._dispatcher.expect(job.job_id)
         try:
-            stored = await self._adapters.store.submit(job, max_queued_jobs=self._options.max_queued_jobs)
+            stored = await self._store(job, key, max_queued_jobs=self._options.max_queued_jobs)
         except BaseException:
             self._forget(job, reserved=immediate)
             raise
-        if stored.job_id != job.job_id:
+        if stored.job_id != job.job_id or stored.state.is_terminal:
             self._forget(job, reserved=immediate)
-            return stored
-        self._accepted(stored, reserved=immediate)
+        self._accepted(job, stored, reserved=immediate)
         return stored
 
     async def get(self, tenant: str, job_id: str) -> Job:
@@ -296,18 +307,41 @@ class Scheduler:
             deadline_time=now + submission.config.deadline if submission.config.deadline else None,
         )
 
-    async def _submitted_before(self, job: Job, refusal: StenodError) -> Job:
-        """A repeated request gets the job it made, also when a new one would be refused now."""
-        if job.request_id:
-            # A queue without room stores nothing, and says so only of a request that is new.
+    async def _without_an_engine(self, job: Job, key: CacheKey | None, refusal: StenodError) -> Job:
+        """A repeated request gets the job it made, and a recording its cached transcript, although what needs engines
+        is refused now.
+        """
+        if not isinstance(refusal, Unavailable):
+            key = None  # what is wrong with a request does not depend on what was asked before
+        if job.request_id or key:
+            # A queue without room stores nothing that needs one, and says so.
             with contextlib.suppress(QueueFull):
-                return await self._adapters.store.submit(job, max_queued_jobs=0)
+                stored = await self._store(job, key, max_queued_jobs=0)
+                self._accepted(job, stored, reserved=False)
+                return stored
+        if isinstance(refusal, QuotaExceeded):
+            self._observer.over_quota(refusal.quota)
         raise refusal
 
-    def _accepted(self, job: Job, *, reserved: bool) -> None:
+    async def _store(self, job: Job, key: CacheKey | None, *, max_queued_jobs: int) -> Job:
+        limits = self._options.limits_of(job.tenant)
+        try:
+            return await self._adapters.store.submit(job, max_queued_jobs=max_queued_jobs, limits=limits, cache=key)
+        except QuotaExceeded as refusal:
+            self._observer.over_quota(refusal.quota)
+            raise
+
+    def _accepted(self, job: Job, stored: Job, *, reserved: bool) -> None:
+        """Tell of a job that was stored; `stored` is another one where the request was repeated."""
+        if stored.job_id != job.job_id:
+            return
         _log.info("job_submitted", job_id=job.job_id, engines=job.config.parallel_engines)
-        self._observer.submitted(job)
-        self._dispatcher.offer(job, reserved=reserved)
+        self._observer.submitted(stored)
+        if stored.state.is_terminal:
+            _log.info("job_ended", job_id=job.job_id, state=str(stored.state), run_s=0.0, from_cache=True)
+            self._observer.ended(stored, run_s=0.0)
+        else:
+            self._dispatcher.offer(stored, reserved=reserved)
         self._changed.notify()
 
     def _forget(self, job: Job, *, reserved: bool) -> None:

@@ -44,6 +44,7 @@ class SlotTable:
         self._reserved = 0
         self._in_use = 0
         self._in_flight_by_group: Counter[str] = Counter()
+        self._reserved_by_group: Counter[str] = Counter()
 
     @property
     def holdings(self) -> Mapping[str, Holding]:
@@ -67,12 +68,12 @@ class SlotTable:
 
     def reserved_by(self, group: str) -> int:
         """Engines that the jobs of a group have reserved."""
-        return sum(holding.reserved for holding in self._holdings.values() if holding.group == group)
+        return self._reserved_by_group[group]
 
     def reserve(self, job_id: str, engines: int, *, most: int = 0, group: str = "", group_most: int = 0) -> bool:
         """Guarantee `engines` to a job, if that many are unused; `most` 0: no cap on what may be lent to it.
 
-        Nothing is lent to a job whose group has `group_most` windows in flight (0: no such cap).
+        A group has at most `group_most` windows in flight, or as many as its jobs have reserved (0: no such cap).
         """
         if not 1 <= engines <= self.unused:
             return False
@@ -81,12 +82,14 @@ class SlotTable:
         limit = self.max_engines if self._elastic else engines
         self._holdings[job_id] = Holding(engines, max(engines, min(most or limit, limit)), group, group_most)
         self._reserved += engines
+        self._reserved_by_group[group] += engines
         return True
 
     def release(self, job_id: str) -> None:
         """Give the reservation up. Windows still in flight keep their engines until they end."""
         holding = self._holdings[job_id]
         self._reserved -= holding.reserved
+        self._reserved_by_group[holding.group] -= holding.reserved
         holding.reserved = holding.most = 0
         self._forget_if_done(job_id, holding)
 
@@ -104,11 +107,13 @@ class SlotTable:
         return chosen
 
     def _may_have(self, holding: Holding) -> bool:
-        """One more engine."""
+        """One more engine. A job below its reservation may find its group's cap used up by engines lent to the group's
+        other jobs: then it waits for one of those to come back, as it would on a node that is full of lent engines.
+        """
+        in_flight, cap = self._in_flight_by_group[holding.group], holding.group_most
         if holding.in_flight < holding.reserved:
-            return True
-        is_full = 0 < holding.group_most <= self._in_flight_by_group[holding.group]
-        return holding.in_flight < holding.most and not is_full
+            return not cap or in_flight < max(cap, self._reserved_by_group[holding.group])
+        return holding.in_flight < holding.most and not 0 < cap <= in_flight
 
     def is_open(self, job_id: str) -> bool:
         """Whether the job has a reservation."""
@@ -133,8 +138,9 @@ class SlotTable:
     def _forget_if_done(self, job_id: str, holding: Holding) -> None:
         if holding.most == 0 and holding.in_flight == 0:
             del self._holdings[job_id]
-            if not self._in_flight_by_group[holding.group]:
-                del self._in_flight_by_group[holding.group]
+            for counts in (self._in_flight_by_group, self._reserved_by_group):
+                if not counts[holding.group]:
+                    del counts[holding.group]
 
 
 class Slots:

@@ -2,9 +2,11 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
+
+AUDIT: Final = "stenod.audit"  # the audit log has a name of its own, so that it can be sent elsewhere
 
 
 def configure(level: str = "info", form: Literal["console", "json"] = "console") -> None:
@@ -38,5 +40,6 @@ def configure(level: str = "info", form: Literal["console", "json"] = "console")
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(AUDIT).setLevel(logging.INFO)  # recorded whatever else is left out
     for chatty in ("alembic", "asyncio", "sqlalchemy.engine"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

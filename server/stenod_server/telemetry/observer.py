@@ -32,7 +32,12 @@ class MetricsObserver:
         if run_s:
             self._metrics.stage.labels("run").observe(run_s)
         if job.state is JobState.SUCCEEDED and job.info:
+            if job.info.from_cache:
+                self._metrics.cache_hits.inc()
             self._metrics.audio_received.inc(job.info.duration_s)
             self._metrics.languages.labels(job.info.language or "none").inc()
             if not job.progress.segments:
                 self._metrics.empty.inc()
+
+    def over_quota(self, quota: str) -> None:
+        self._metrics.quota_refusals.labels(quota).inc()

@@ -57,6 +57,9 @@ class Seen:
         self.events.append(f"{job.state} {job.job_id}")
         assert run_s >= 0
 
+    def over_quota(self, quota: str) -> None:
+        self.events.append(f"over {quota}")
+
 
 @dataclass
 class Rig:

@@ -1,0 +1,96 @@
+"""When a transcript may be used again: same tenant, same recording, same way to transcribe it, same recogniser."""
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from stenod_server.domain.job import Job
+from stenod_server.errors import StenodError
+from stenod_server.ports import CacheKey, Clock
+from stenod_server.recognition import memory
+from stenod_server.scheduler.routing import Route, Router
+
+# What a job's config says that leaves its transcript as it is. All else is part of the key, what is added later too.
+# `model` is not: the recogniser that was chosen stands for it.
+INDIFFERENT: Final = frozenset(
+    {
+        "deadline",
+        "details_json",
+        "max_parallel_engines",
+        "model",
+        "parallel_engines",
+        "priority",
+        "reference",
+        "tags",
+        "title",
+        "ttl",
+        "user_id",
+    }
+)
+
+_log = structlog.get_logger()
+
+
+class ResultCache:
+    """Makes the keys; the entries are the store's. `ttl` 0: there are none."""
+
+    def __init__(self, router: Router, clock: Clock, ttl: timedelta) -> None:
+        self._router = router
+        self._clock = clock
+        self._ttl = ttl
+        self._release = importlib.metadata.version("stenod")
+        self._unknown: set[str] = set()  # recognisers of which it was said that they cannot be told from others
+
+    async def key_of(self, job: Job) -> CacheKey | None:
+        """The job's key as things stand. None: nothing of it may be used again, or it is not known by what it will be
+        recognised.
+        """
+        if not self._ttl:
+            return None
+        try:
+            return self.key(job, await self._router.route(job.config))
+        except StenodError:  # whoever needs a route says so
+            return None
+
+    def key(self, job: Job, route: Route) -> CacheKey | None:
+        """The job's key where `route` recognises it."""
+        if not self._ttl or not job.media.sha256 or not self._is_known(route):
+            return None
+        return CacheKey(_digest(job, route, self._release), self._clock.now() - self._ttl)
+
+    async def still(self, job: Job, key: CacheKey | None) -> CacheKey | None:
+        """The key, unless the recogniser is another one by now: what it gave may then be of either."""
+        now = await self.key_of(job)
+        return key if key and now and key.digest == now.digest else None
+
+    def _is_known(self, route: Route) -> bool:
+        model = route.profile.model
+        if not route.profile.revision and model not in self._unknown:
+            self._unknown.add(model)
+            _log.warning("not_cached", model=model, why="its profile has no revision, or several Tritons differ in it")
+        return bool(route.profile.revision)
+
+
+def _digest(job: Job, route: Route, release: str) -> str:
+    """SHA-256 of all that a transcript follows from."""
+    profile = route.profile
+    config = {name: value for name, value in asdict(job.config).items() if name not in INDIFFERENT}
+    canonical = json.dumps(
+        {
+            "tenant": job.tenant,
+            "media": job.media.sha256,
+            "config": config,
+            "language": route.language,
+            "model": [profile.model, profile.revision],
+            "windows": [profile.window_target_samples, profile.window_max_samples],
+            "release": [release, memory.FORMAT],
+        },
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -88,7 +88,8 @@ class Profile:
     """What a recogniser says of itself; published as JSON in config.pbtxt's parameter `profile`.
 
     `length_buckets_samples` is ascending; its last entry is the longest window taken. `window_target_samples` is
-    the length the segmenter aims at, `window_max_samples` the length it never exceeds.
+    the length the segmenter aims at, `window_max_samples` the length it never exceeds. `revision` is of what the model
+    was built from: `stenod models add` sets it; empty means unknown, and then no transcript of it is used again.
     """
 
     model: str
@@ -102,6 +103,7 @@ class Profile:
     tasks: tuple[str, ...] = ("transcribe",)
     operating_points: tuple[str, ...] = ("standard",)
     licence: str = ""
+    revision: str = ""
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
 
     @property

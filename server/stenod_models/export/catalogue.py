@@ -1,5 +1,6 @@
 """The models that can be added by name, and adding, removing and listing them in a models directory."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Final, Protocol
 
 from stenod_models.export import moonshine, silero
 from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.pbtxt import set_revision
 
 _RECORD: Final = "entry.json"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -100,6 +102,8 @@ def add(name: str, models_dir: Path, *, progress: Progress, cache_dir: Path | No
     scratch = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{name}."))
     try:
         entry.build(scratch, cache_dir=cache_dir, report=progress)
+        if entry.served:
+            set_revision(scratch / "config.pbtxt", _revision_of(scratch))
         (scratch / _RECORD).write_text(json.dumps({"name": name, "revision": entry.revision}) + "\n")
         scratch.chmod(0o755)  # mkdtemp's 0700 would lock out a server that runs as somebody else
         _put_in_place(scratch, target)
@@ -131,6 +135,17 @@ def installed(models_dir: Path) -> list[InstalledModel]:
         for path in sorted(models_dir.iterdir())
         if _NAME.fullmatch(path.name) and _is_entry(path)
     ]
+
+
+def _revision_of(entry: Path) -> str:
+    """SHA-256 of all that Triton runs: what is in the version directories, by name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(entry.glob("[0-9]*/**/*")):
+        if path.is_file():
+            data = path.read_bytes()
+            digest.update(f"{path.relative_to(entry).as_posix()}\0{len(data)}\0".encode())
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def _is_entry(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,12 +33,22 @@ def set_instances(config: Path, *, instances: int, threads: int) -> None:
     if count != 1:
         raise ModelBuildError(f"{config} has no instance_group with a count")
     values = {PROFILE_PARAMETER: profile.to_json(), THREADS_PARAMETER: str(threads)}
+    config.write_text(_with_parameters(changed, values))
 
+
+def set_revision(config: Path, revision: str) -> None:
+    """Have the profile say what the model was built from. Raises ModelBuildError where there is no profile."""
+    text = config.read_text()
+    profile = replace(_profile(text, str(config)), revision=revision)
+    config.write_text(_with_parameters(text, {PROFILE_PARAMETER: profile.to_json()}))
+
+
+def _with_parameters(text: str, values: Mapping[str, str]) -> str:
     def rewritten(found: re.Match[str]) -> str:
         value = values.get(found["key"])
         return found[0] if value is None else found["head"] + json.dumps(value)
 
-    config.write_text(_PARAMETER.sub(rewritten, changed))
+    return _PARAMETER.sub(rewritten, text)
 
 
 def _profile(text: str, source: str) -> Profile:

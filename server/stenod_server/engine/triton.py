@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -105,7 +106,13 @@ class TritonEngine:
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """As `ports.Engine.profiles`; as read by the last check, so it costs no call."""
         self._require_one()
-        return {name: profile for target in self._healthy() for name, profile in target.profiles.items()}
+        merged: dict[str, ModelProfile] = {}
+        for target in self._healthy():
+            for name, profile in target.profiles.items():
+                known = merged.setdefault(name, profile)
+                if known.revision != profile.revision:  # a window may go to either of them
+                    merged[name] = replace(known, revision="")
+        return merged
 
     async def batch_statistics(self) -> Mapping[int, int]:
         """How often each batch size was executed since the Tritons started, summed over models and Tritons.

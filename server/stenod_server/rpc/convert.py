@@ -117,6 +117,7 @@ def info(value: TranscriptInfo) -> transcript_pb2.TranscriptInfo:
         speech_duration=duration(value.speech_samples),
         warnings=[transcript_pb2.Warning(reason=w.reason, message=w.message) for w in value.warnings],
         window_count=value.windows,
+        from_cache=value.from_cache,
     )
 
 

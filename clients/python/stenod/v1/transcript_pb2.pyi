@@ -84,7 +84,7 @@ class Warning(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class TranscriptInfo(_message.Message):
-    __slots__ = ("duration", "language", "language_confidence", "model", "speech_duration", "speakers", "warnings", "window_count")
+    __slots__ = ("duration", "language", "language_confidence", "model", "speech_duration", "speakers", "warnings", "window_count", "from_cache")
     DURATION_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class TranscriptInfo(_message.Message):
     SPEAKERS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     WINDOW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FROM_CACHE_FIELD_NUMBER: _ClassVar[int]
     duration: _duration_pb2.Duration
     language: str
     language_confidence: float
@@ -101,4 +102,5 @@ class TranscriptInfo(_message.Message):
     speakers: _containers.RepeatedCompositeFieldContainer[_speaker_pb2.Speaker]
     warnings: _containers.RepeatedCompositeFieldContainer[Warning]
     window_count: int
-    def __init__(self, duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., model: _Optional[str] = ..., speech_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., speakers: _Optional[_Iterable[_Union[_speaker_pb2.Speaker, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Warning, _Mapping]]] = ..., window_count: _Optional[int] = ...) -> None: ...
+    from_cache: bool
+    def __init__(self, duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., language: _Optional[str] = ..., language_confidence: _Optional[float] = ..., model: _Optional[str] = ..., speech_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., speakers: _Optional[_Iterable[_Union[_speaker_pb2.Speaker, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Warning, _Mapping]]] = ..., window_count: _Optional[int] = ..., from_cache: _Optional[bool] = ...) -> None: ...

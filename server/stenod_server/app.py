@@ -16,6 +16,8 @@ from typing import Final
 import grpc
 import structlog
 
+from stenod_server.access.chain import open_authenticator
+from stenod_server.access.tls_files import watch_identity
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.retry import RetryPolicy
@@ -27,8 +29,10 @@ from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
+from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.rpc.health import HealthReporter, NodeHealth, Stall
-from stenod_server.rpc.server import build_api, build_probes
+from stenod_server.rpc.interceptors import CallInterceptor
+from stenod_server.rpc.server import ApiOptions, build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
 from stenod_server.scheduler.intake import Intake, MediaLimits, MediaStores
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
@@ -109,6 +113,9 @@ async def open_node(
 ) -> AsyncIterator[Node]:
     """A node that serves while the context is open. Raises StenodError; then nothing is left running."""
     parts = parts or Parts()
+    clock = parts.clock or SystemClock()
+    # First, because a file that is no good is told at once.
+    door, api_options = _door(settings, clock), _api_options(settings, clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(_sole_user(settings.data_path))
         health = HealthReporter()
@@ -132,7 +139,7 @@ async def open_node(
             engine=PatientEngine(metered, PatienceOptions(attempts=settings.window_attempts)),
             front_end=front_end,
             fetcher=fetcher,
-            clock=parts.clock or SystemClock(),
+            clock=clock,
         )
         scheduler = Scheduler(adapters, _scheduler_options(settings, max_engines), MetricsObserver(metrics))
         await scheduler.start()
@@ -141,8 +148,10 @@ async def open_node(
         health.follow(_health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
-        servicer = TranscriptionServicer(scheduler, intake, default_model=settings.model)
-        api, address = build_api(servicer, health, metrics, address=settings.listen)
+        servicer = TranscriptionServicer(
+            scheduler, intake, default_model=settings.model, max_page_size=settings.max_page_size
+        )
+        api, address = build_api(servicer, health, CallInterceptor(door, metrics), api_options)
         await _serve(stack, api)
         for name, routine in (
             ("health", health.run()),
@@ -273,6 +282,27 @@ def _intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapters: 
     )
     media = MediaStores(uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
     return Intake(scheduler, media, fetcher=adapters.fetcher, clock=adapters.clock, limits=limits)
+
+
+def _door(settings: Settings, clock: Clock) -> Doorkeeper:
+    limits = DoorLimits(
+        max_calls=settings.max_calls, tenants=settings.tenants, tenant_defaults=settings.tenant_defaults
+    )
+    return Doorkeeper(open_authenticator(settings.access, clock), limits, clock)
+
+
+def _api_options(settings: Settings, clock: Clock) -> ApiOptions:
+    if settings.is_exposed and settings.authenticates and not settings.tls:
+        # No error: behind a proxy or a mesh that ends TLS this is how it has to be, and the two look alike from here.
+        _log.warning(
+            "credentials_in_plain_text", listen=settings.listen, advice="end TLS before it, or set tls_cert_file"
+        )
+    return ApiOptions(
+        address=settings.listen,
+        max_message_bytes=settings.max_message_bytes,
+        max_calls=settings.max_calls,
+        tls=watch_identity(settings.tls, clock) if settings.tls else None,
+    )
 
 
 def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> str:

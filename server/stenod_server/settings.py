@@ -5,14 +5,19 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from stenod_server.access.options import AccessOptions, OidcOptions, TlsFiles
 from stenod_server.domain.quota import TenantLimits
 
 GIB = 1024**3
 MIB = 1024**2
+_REQUEST_BYTES = 64 * 1024  # what a request has beside its media
+# Of the commands that are clients: they share the prefix. So do the test suite's switches.
+_CLIENT_VARIABLES = frozenset({"server", "api_key", "api_key_file", "tls", "tls_ca", "tls_cert", "tls_key"})
 
 
 def _host_and_port(value: str) -> str:
@@ -122,15 +127,82 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _guard_the_door(self) -> Self:
-        """Until callers are authenticated, only the machine itself may call."""
-        exposed = [name for name in ("listen",) if not _is_loopback(getattr(self, name))]
-        if exposed and not self.allow_unauthenticated:
+        """Where callers are not authenticated, only the machine itself may call."""
+        if self.is_exposed and not self.authenticates and not self.allow_unauthenticated:
             message = (
-                f"{exposed[0]} = {getattr(self, exposed[0])!r} is reachable from outside, and callers are not "
-                "authenticated; listen on 127.0.0.1, or set allow_unauthenticated where the network is trusted"
+                f"listen = {self.listen!r} is reachable from outside, and callers are not authenticated; set "
+                "access_file (`stenod keys create`) or oidc_issuer, listen on 127.0.0.1, or set allow_unauthenticated "
+                "where the network is trusted"
             )
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _check_access(self) -> Self:
+        """What belongs together, and what would let in nobody, or the wrong ones."""
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            missing = "tls_key_file" if self.tls_cert_file else "tls_cert_file"
+            message = f"{missing} is missing: a certificate and its key go together"
+            raise ValueError(message)
+        if self.tls_client_ca_file and not self.tls_cert_file:
+            message = "tls_client_ca_file needs tls_cert_file: a certificate is shown over TLS alone"
+            raise ValueError(message)
+        if self.tls_client_ca_file and not self.authenticates:
+            message = (
+                "tls_client_ca_file says who may connect, but nothing says whose a certificate is: list its name in "
+                "the access_file, under [[certificates]]"
+            )
+            raise ValueError(message)
+        if self.oidc_issuer and not self.oidc_audience:
+            message = "oidc_audience is missing: without one, a token that was made for another service would do"
+            raise ValueError(message)
+        if not self.oidc_issuer and (self.oidc_jwks_url or self.oidc_audience):
+            message = "oidc_issuer is missing"
+            raise ValueError(message)
+        for name in ("oidc_issuer", "oidc_jwks_url"):
+            if not _is_trustworthy(getattr(self, name)):
+                message = f"{name} must be https://…: whoever can change its keys on the way can be anybody"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if self.max_inline_bytes + _REQUEST_BYTES > self.max_message_bytes:
+            message = (
+                f"max_inline_bytes = {self.max_inline_bytes} does not fit into a request of max_message_bytes = "
+                f"{self.max_message_bytes}; leave {_REQUEST_BYTES} bytes for the rest of it"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers are asked who they are: wherever there is something to know them by, on loopback too."""
+        return self.access_file is not None or bool(self.oidc_issuer)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine can reach the API."""
+        return not _is_loopback(self.listen)
+
+    @property
+    def access(self) -> AccessOptions:
+        oidc = OidcOptions(
+            issuer=self.oidc_issuer,
+            audience=self.oidc_audience,
+            jwks_url=self.oidc_jwks_url,
+            tenant_claim=self.oidc_tenant_claim,
+            clock_skew_s=self.oidc_clock_skew_s,
+        )
+        return AccessOptions(access_file=self.access_file, oidc=oidc if self.oidc_issuer else None)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        if not self.tls_cert_file or not self.tls_key_file:
+            return None
+        return TlsFiles(
+            cert_file=self.tls_cert_file, key_file=self.tls_key_file, client_ca_file=self.tls_client_ca_file
+        )
 
     @property
     def data_path(self) -> Path:
@@ -161,8 +233,13 @@ def load(config_file: Path | None = None, **given: Any) -> Settings:
 
 def _is_known(variable: str) -> bool:
     name = variable.removeprefix("STENOD_").lower()
-    # The client's address and the test suite's switches share the prefix.
-    return name in Settings.model_fields or name == "server" or name.startswith("test_")
+    return name in Settings.model_fields or name in _CLIENT_VARIABLES or name.startswith("test_")
+
+
+def _is_trustworthy(url: str) -> bool:
+    """Empty, https, or on this machine."""
+    parts = urlsplit(url)
+    return not url or parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(f"{parts.hostname}:0"))
 
 
 def _is_loopback(address: str) -> bool:

@@ -16,6 +16,21 @@ class OidcOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Files in PEM (settings `tls_cert_file`, `tls_key_file`, `tls_client_ca_file`). With CAs callers must show a
+    certificate of theirs.
+    """
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessOptions:
     """None of them: everybody may call."""
 

@@ -8,20 +8,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from stenod_server.access.options import TlsFiles
+from stenod_server.access.watched import WatchedFiles
 from stenod_server.errors import InvalidField
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Where they are (settings `tls_cert_file`, `tls_key_file`, `tls_client_ca_file`)."""
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
+from stenod_server.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +34,11 @@ def read_identity(files: TlsFiles) -> Identity:
     if _spki(leaf.public_key()) != _spki(_public_key(files.key_file, key)):
         raise InvalidField("tls_key_file", f"{files.key_file} is not the key of the certificate in {files.cert_file}")
     return Identity(chain, key, client_ca)
+
+
+def watch_identity(files: TlsFiles, clock: Clock) -> WatchedFiles[Identity]:
+    """Certificates are renewed under a running server. Raises InvalidField."""
+    return WatchedFiles(files.paths, lambda: read_identity(files), monotonic_s=clock.monotonic_s)
 
 
 def _read(setting: str, path: Path) -> bytes:

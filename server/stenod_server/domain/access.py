@@ -10,14 +10,14 @@ DEFAULT_TENANT: Final = "default"
 class Scope(StrEnum):
     """What a principal may do inside its tenant."""
 
-    READ = "read"  # see jobs, transcripts, uploads, capacity, models
+    READ = "read"  # see jobs, transcripts, capacity, models
     SUBMIT = "submit"  # upload media; submit, cancel and delete jobs
     ADMIN = "admin"  # both, and see the whole node's capacity
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller. `subject` names it in the audit log: the id of an API key, the name in a certificate."""
+    """An authenticated caller. `subject` names it in the audit log: `key:<id>`, `certificate:<name>`, `token:<sub>`."""
 
     tenant: str
     subject: str

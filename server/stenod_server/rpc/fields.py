@@ -14,7 +14,6 @@ from stenod_server.rpc import convert
 from stenod_server.scheduler.intake import InlineMedia, MediaOrigin, RemoteOrigin, UploadedMedia
 
 DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
 MAX_REQUEST_ID_CHARACTERS: Final = 128
 
 
@@ -38,9 +37,9 @@ def request_id(value: str) -> str:
     return value
 
 
-def page_size(value: int) -> int:
+def page_size(value: int, maximum: int) -> int:
     """0 is the default; above the maximum is the maximum (AIP-158)."""
-    return min(at_least_zero("page_size", value) or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    return min(at_least_zero("page_size", value) or DEFAULT_PAGE_SIZE, maximum)
 
 
 def states(values: Iterable[int]) -> tuple[JobState, ...]:

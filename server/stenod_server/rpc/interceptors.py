@@ -1,29 +1,40 @@
-"""One interceptor around every call: request id, tenant, logs, metrics, and errors → google.rpc.Status."""
+"""One interceptor around every call: who makes it and whether they may, request id, logs, metrics, audit, and errors →
+google.rpc.Status.
+"""
 
 import asyncio
+import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeAlias
 
 import grpc
 import structlog
 from google.rpc import status_pb2
 
-from stenod_server.errors import StenodError
+from stenod_server.domain.access import Principal, Scope
+from stenod_server.errors import InvalidRequest, PermissionDenied, StenodError
+from stenod_server.rpc import audit
+from stenod_server.rpc.caller import address_of, credentials_of, set_caller
+from stenod_server.rpc.doorkeeper import Doorkeeper
+from stenod_server.rpc.permissions import CHANGING, SCOPES
 from stenod_server.rpc.status import grpc_code, internal_status, to_status
 from stenod_server.telemetry.metrics import Metrics
 
 REQUEST_ID_KEY: Final = "x-request-id"
 _STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic for the type checker alone
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _log = structlog.get_logger()
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each handler in `_Call`; a supervisor, so the one place of the API with a bare `except Exception`."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, door: Doorkeeper, metrics: Metrics) -> None:
+        self._door = door
         self._metrics = metrics
 
     async def intercept_service(
@@ -32,54 +43,101 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or not method.startswith("/stenod."):
+        path = handler_call_details.method
+        if handler is None:
+            return None
+        is_listed, scope = path in SCOPES, SCOPES.get(path)
+        if is_listed and scope is None:
             return handler
-        return _wrapped(handler, method.rsplit("/", 1)[-1], self._metrics)
+        method = _Method(path.rsplit("/", 1)[-1], scope)
+        return _wrapped(handler, lambda context: _Call(method, context, self._door, self._metrics))
 
 
-def _wrapped(handler: Any, method: str, metrics: Metrics) -> Handler:
-    """The same handler with its behaviour inside a `_Call`."""
-    if handler.response_streaming:
-        inner = handler.stream_stream or handler.unary_stream
-        make = (
-            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
-        )
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """`scope` None: the table does not have it."""
 
-        async def stream(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[object]:
-            async with _Call(method, context, metrics):
-                async for response in inner(request, context):
-                    yield response
+    name: str
+    scope: Scope | None
 
-        return make(stream, handler.request_deserializer, handler.response_serializer)
-    inner = handler.stream_unary or handler.unary_unary
-    make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
 
-    async def unary(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> object:
-        async with _Call(method, context, metrics):
-            return await inner(request, context)
+def _wrapped(handler: Any, open_call: "Callable[[Context], _Call]") -> Handler:
+    """The same handler with its behaviour inside a `_Call`.
 
-    return make(unary, handler.request_deserializer, handler.response_serializer)
+    To gRPC each one takes its requests as a stream, because then it is called before any is read: megabytes of somebody
+    who may not send them are never taken in.
+    """
+    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+    if not handler.response_streaming:
+
+        async def unary(requests: AsyncIterator[object], context: Context) -> object:
+            async with open_call(context) as call:
+                await call.admit()
+                call.request = requests if handler.request_streaming else await _only(requests)
+                call.response = await inner(call.request, context)
+                return call.response
+
+        return grpc.stream_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
+
+    async def stream(requests: AsyncIterator[object], context: Context) -> AsyncIterator[object]:
+        async with open_call(context) as call:
+            await call.admit()
+            call.request = requests if handler.request_streaming else await _only(requests)
+            responses = inner(call.request, context)
+            if inspect.isawaitable(responses):  # it writes by itself, as the Watch of grpc_health does
+                await responses
+                return
+            async for response in responses:
+                yield response
+
+    return grpc.stream_stream_rpc_method_handler(stream, handler.request_deserializer, handler.response_serializer)
+
+
+async def _only(requests: AsyncIterator[object]) -> object:
+    request = await anext(aiter(requests), None)
+    if request is None:
+        raise InvalidRequest("the call came without a request")
+    return request
 
 
 class _Call:
-    """One call: what is said of it in logs and metrics, and what the caller gets when it fails."""
+    """One call: whether it is let in, what logs and metrics say of it, and what the caller gets when it fails."""
 
-    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any], metrics: Metrics) -> None:
+    def __init__(self, method: _Method, context: Context, door: Doorkeeper, metrics: Metrics) -> None:
+        self.request: object = None
+        self.response: object = None
         self._method = method
         self._context = context
+        self._door = door
         self._metrics = metrics
         self._started_s = 0.0
-        self._request_id = ""
+        self._has_place = False
+        self._is_admitted = False
+        self._principal: Principal | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         self._started_s = time.monotonic()
         given = dict(self._context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
-        self._request_id = str(given)[:128] or uuid.uuid4().hex
-        structlog.contextvars.bind_contextvars(request_id=self._request_id)
-        await self._context.send_initial_metadata(((REQUEST_ID_KEY, self._request_id),))
+        request_id = str(given)[:128] or uuid.uuid4().hex
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        await self._context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
+        return self
+
+    async def admit(self) -> None:
+        """Raises what the door raises; then nothing of the request has been read."""
+        self._door.enter()
+        self._has_place = True
+        self._principal = await self._door.identify(credentials_of(self._context), address_of(self._context.peer()))
+        if self._method.scope is None:
+            raise PermissionDenied(self._method.name, "that nobody has")
+        self._door.permit(self._principal, self._method.name, self._method.scope)
+        self._is_admitted = True
+        set_caller(self._principal)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if self._has_place:
+            self._door.leave()
         try:
             if error is None:
                 self._finish("OK")
@@ -94,17 +152,32 @@ class _Call:
 
     def _unforeseen(self, error: BaseException) -> status_pb2.Status:
         error_id = uuid.uuid4().hex[:12]
-        _log.error("call_failed", method=self._method, error_id=error_id, exc_info=error)
+        _log.error("call_failed", method=self._method.name, error_id=error_id, exc_info=error)
         return internal_status(error_id)
 
     async def _abort(self, status: status_pb2.Status, reason: str) -> None:
         code = grpc_code(status)
         self._metrics.errors.labels(reason).inc()
-        self._finish(code.name)
+        if not self._is_admitted:
+            self._metrics.calls_refused.labels(reason).inc()
+        self._finish(code.name, reason)
         details = ((_STATUS_DETAILS_KEY, status.SerializeToString()),)
         await self._context.abort(code, status.message, trailing_metadata=details)
 
-    def _finish(self, code: str) -> None:
+    def _finish(self, code: str, reason: str = "") -> None:
         elapsed_s = time.monotonic() - self._started_s
-        self._metrics.rpc.labels(self._method, code).observe(elapsed_s)
-        _log.debug("call_ended", method=self._method, code=code, elapsed_ms=round(elapsed_s * 1000, 1))
+        self._metrics.rpc.labels(self._method.name, code).observe(elapsed_s)
+        _log.debug("call_ended", method=self._method.name, code=code, elapsed_ms=round(elapsed_s * 1000, 1))
+        if self._method.name in CHANGING or not self._is_admitted:
+            self._audit(f"{code} {reason}".strip())
+
+    def _audit(self, outcome: str) -> None:
+        principal = self._principal
+        audit.record(
+            method=self._method.name,
+            outcome=outcome,
+            peer=self._context.peer(),
+            tenant=principal.tenant if principal else "",
+            subject=principal.subject if principal else "",
+            **audit.ids_of(self.request) | audit.ids_of(self.response),
+        )

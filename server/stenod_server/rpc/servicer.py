@@ -2,23 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
 from stenod.v1 import job_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceServicer
+from stenod_server.domain.access import Scope
+from stenod_server.domain.capacity import Capacity
 from stenod_server.domain.job import Job
 from stenod_server.ports import JobFilter
 from stenod_server.rpc import convert, fields, job_config
+from stenod_server.rpc.caller import caller
 from stenod_server.rpc.rendering import format_of, subtitle_shape
 from stenod_server.rpc.uploads import receive
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.text.render import Renderer, open_renderer
-
-TENANT: Final = "default"  # until callers are authenticated
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -26,10 +27,11 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class TranscriptionServicer(TranscriptionServiceServicer):
     """Holds no state of its own. The names of the methods are the API's."""
 
-    def __init__(self, scheduler: Scheduler, intake: Intake, *, default_model: str) -> None:
+    def __init__(self, scheduler: Scheduler, intake: Intake, *, default_model: str, max_page_size: int) -> None:
         self._scheduler = scheduler
         self._intake = intake
         self._default_model = default_model
+        self._max_page_size = max_page_size
 
     # --- jobs ---------------------------------------------------------------------------------------------------
 
@@ -46,7 +48,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
 
     async def WatchJob(self, request: pb.WatchJobRequest, _context: Context) -> AsyncIterator[pb.WatchJobResponse]:
         updates = self._scheduler.watch(
-            TENANT,
+            caller().tenant,
             fields.required("job_id", request.job_id),
             from_segment=fields.at_least_zero("from_segment_index", request.from_segment_index),
             include_segments=request.include_segments,
@@ -56,24 +58,26 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             yield pb.WatchJobResponse(job=convert.job(update.job), segments=segments)
 
     async def ListJobs(self, request: pb.ListJobsRequest, _context: Context) -> pb.ListJobsResponse:
-        size = fields.page_size(request.page_size)
+        size = fields.page_size(request.page_size, self._max_page_size)
         job_filter = JobFilter(
             states=fields.states(request.states),
             user_id=request.user_id,
             tag=request.tag,
             before=fields.read_page_token(request.page_token),
         )
-        jobs = await self._scheduler.list(TENANT, job_filter, limit=size + 1)
+        jobs = await self._scheduler.list(caller().tenant, job_filter, limit=size + 1)
         page = jobs[:size]
         token = fields.write_page_token(page[-1]) if len(jobs) > size else ""
         return pb.ListJobsResponse(jobs=[convert.job(job) for job in page], next_page_token=token)
 
     async def CancelJob(self, request: pb.CancelJobRequest, _context: Context) -> pb.CancelJobResponse:
-        job = await self._scheduler.cancel(TENANT, fields.required("job_id", request.job_id))
+        job = await self._scheduler.cancel(caller().tenant, fields.required("job_id", request.job_id))
         return pb.CancelJobResponse(job=convert.job(job))
 
     async def DeleteJob(self, request: pb.DeleteJobRequest, _context: Context) -> pb.DeleteJobResponse:
-        job = await self._scheduler.delete(TENANT, fields.required("job_id", request.job_id), force=request.force)
+        job = await self._scheduler.delete(
+            caller().tenant, fields.required("job_id", request.job_id), force=request.force
+        )
         return pb.DeleteJobResponse(job=convert.job(job))
 
     # --- transcripts --------------------------------------------------------------------------------------------
@@ -82,15 +86,15 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         form, shape = format_of(request.format), subtitle_shape(request.subtitles)
         job = await self._submit(request, interactive=True)
         try:
-            job = await self._scheduler.wait(TENANT, job.job_id)
+            job = await self._scheduler.wait(caller().tenant, job.job_id)
         except asyncio.CancelledError:
             if not request.request_id:
                 # The caller is gone and nobody else knows the job: do not transcribe for nobody.
-                await asyncio.shield(self._scheduler.cancel(TENANT, job.job_id))
+                await asyncio.shield(self._scheduler.cancel(caller().tenant, job.job_id))
             raise
         self._scheduler.check_succeeded(job)
         if form is None:
-            segments = [convert.segment(s) async for s in self._scheduler.segments(TENANT, job.job_id)]
+            segments = [convert.segment(s) async for s in self._scheduler.segments(caller().tenant, job.job_id)]
             return pb.TranscribeResponse(job=convert.job(job), segments=segments)
         pieces = [piece async for piece in self._rendered(job, open_renderer(form, job, shape))]
         return pb.TranscribeResponse(job=convert.job(job), rendered="".join(pieces))
@@ -105,7 +109,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         renderer = open_renderer(form, job, shape) if form else None
         yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
         if renderer is None:
-            async for segment in self._scheduler.segments(TENANT, job.job_id, from_index=from_index):
+            async for segment in self._scheduler.segments(caller().tenant, job.job_id, from_index=from_index):
                 yield pb.GetTranscriptResponse(segment=convert.segment(segment))
             return
         async for piece in self._rendered(job, renderer):
@@ -116,23 +120,25 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     async def UploadMedia(
         self, request_iterator: AsyncIterator[pb.UploadMediaRequest], _context: Context
     ) -> pb.UploadMediaResponse:
-        return pb.UploadMediaResponse(upload=convert.upload(await receive(self._intake, TENANT, request_iterator)))
+        return pb.UploadMediaResponse(
+            upload=convert.upload(await receive(self._intake, caller().tenant, request_iterator))
+        )
 
     async def GetUpload(self, request: pb.GetUploadRequest, _context: Context) -> pb.GetUploadResponse:
-        upload = await self._intake.upload(TENANT, fields.required("upload_id", request.upload_id))
+        upload = await self._intake.upload(caller().tenant, fields.required("upload_id", request.upload_id))
         return pb.GetUploadResponse(upload=convert.upload(upload))
 
     # --- the node -----------------------------------------------------------------------------------------------
 
     async def GetCapacity(self, _request: pb.GetCapacityRequest, _context: Context) -> pb.GetCapacityResponse:
         capacity = await self._scheduler.capacity()
-        return pb.GetCapacityResponse(capacity=convert.capacity(capacity.seen_by(TENANT)))
+        return pb.GetCapacityResponse(capacity=convert.capacity(_as_seen(capacity)))
 
     async def WatchCapacity(
         self, _request: pb.WatchCapacityRequest, _context: Context
     ) -> AsyncIterator[pb.WatchCapacityResponse]:
         async for capacity in self._scheduler.watch_capacity():
-            yield pb.WatchCapacityResponse(capacity=convert.capacity(capacity.seen_by(TENANT)))
+            yield pb.WatchCapacityResponse(capacity=convert.capacity(_as_seen(capacity)))
 
     async def ListModels(self, request: pb.ListModelsRequest, _context: Context) -> pb.ListModelsResponse:
         size = fields.at_least_zero("page_size", request.page_size)
@@ -147,7 +153,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     # --- shared -------------------------------------------------------------------------------------------------
 
     async def _job(self, job_id: str) -> Job:
-        return await self._scheduler.get(TENANT, fields.required("job_id", job_id))
+        return await self._scheduler.get(caller().tenant, fields.required("job_id", job_id))
 
     async def _submit(self, request: pb.SubmitJobRequest | pb.TranscribeRequest, *, interactive: bool = False) -> Job:
         submission = Submission(
@@ -156,14 +162,20 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             fail_fast=request.config.scheduling.fail_fast,
             interactive=interactive,
         )
-        return await self._intake.submit(TENANT, submission, fields.media_origin(request.media))
+        return await self._intake.submit(caller().tenant, submission, fields.media_origin(request.media))
 
     async def _rendered(self, job: Job, renderer: Renderer) -> AsyncIterator[str]:
         """The pieces that say something, in order."""
         if start := renderer.start():
             yield start
-        async for segment in self._scheduler.segments(TENANT, job.job_id):
+        async for segment in self._scheduler.segments(caller().tenant, job.job_id):
             if piece := renderer.feed(segment):
                 yield piece
         if end := renderer.finish():
             yield end
+
+
+def _as_seen(capacity: Capacity) -> Capacity:
+    """The caller's own jobs; the whole node's for an admin."""
+    principal = caller()
+    return capacity if principal.may(Scope.ADMIN) else capacity.seen_by(principal.tenant)

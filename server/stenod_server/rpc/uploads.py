@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+import structlog
+
 from stenod.v1 import media_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod_server.errors import InvalidField, LimitExceeded
@@ -17,6 +19,7 @@ async def receive(intake: Intake, tenant: str, messages: AsyncIterator[pb.Upload
     first = await anext(aiter(messages), None)
     if first is None or first.WhichOneof("piece") != "metadata":
         raise InvalidField("metadata", "must be the first message of the stream")
+    structlog.contextvars.bind_contextvars(upload_id=first.metadata.upload_id)  # of this call's events, however it ends
     return await intake.append(tenant, _request(first.metadata), _chunks(messages))
 
 

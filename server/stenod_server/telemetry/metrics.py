@@ -37,6 +37,7 @@ class Metrics:
         self.quota_refusals: Final = self._counter("quota_refusals", "Jobs refused by their tenant's quota", "quota")
         self.rpc: Final = self._histogram("rpc_seconds", "Calls of the API", _RPC_BUCKETS_S, "method", "code")
         self.errors: Final = self._counter("rpc_errors", "Calls that ended in an error, by reason", "reason")
+        self.calls_refused: Final = self._counter("calls_refused", "Calls that were not let in, by reason", "reason")
         self._batches = _BatchSizes()
         self.registry.register(self._batches)
         for state in JobState:

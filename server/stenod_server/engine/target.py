@@ -217,4 +217,5 @@ def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
         tasks=profile.tasks,
         operating_points=profile.operating_points,
         default_engines=profile.default_engines,
+        revision=profile.revision,
     )

@@ -280,7 +280,7 @@ class TooManyCalls(Unavailable):
 class EngineUnavailable(Unavailable):
     """Triton does not answer, is starting, or refused for load.
 
-    `died`: it died or hung over this very window, which may be why. `absent`: none is ready, so none was asked.
+    `died`: it died or hung over this very window, which may be why. `absent`: none took it.
     """
 
     reason = "ENGINE_UNAVAILABLE"

@@ -1,7 +1,8 @@
 """The model.py of the `sleeper`: the tensor contract without a recogniser. Runs inside Triton's Python stub.
 
 It sleeps instead of recognising and gives one word per second of audio, `<samples>-<second>`, as FakeEngine does. Some
-languages make it misbehave, so that a test can see what the engine makes of it.
+languages make it misbehave, and so do windows that begin with a certain sample, so that a test can see what the engine
+makes of it. While the mark `wrong` is there, every word is another one.
 """
 
 import json
@@ -15,6 +16,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 SAMPLE_RATE_HZ = 16_000
+DEADLY_SAMPLE = -12_345  # its process ends
+ENDLESS_SAMPLE = -12_346  # it works on the batch for ever
 
 
 class TritonPythonModel:
@@ -33,10 +36,15 @@ class TritonPythonModel:
         self._marks = Path(parameters["marks"])
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
+        firsts = {int(sample) for request in requests for sample in _input(request, "AUDIO")[:1]}
         lengths = [len(_input(request, "AUDIO")) for request in requests]
         if self._fixed_s:
             (self._marks / "sleeping").touch()
         time.sleep(self._fixed_s + self._sleep_ratio * max(lengths) / SAMPLE_RATE_HZ)
+        if DEADLY_SAMPLE in firsts:
+            os._exit(1)
+        while ENDLESS_SAMPLE in firsts:
+            time.sleep(1.0)
         return [self._answer(request, length) for request, length in zip(requests, lengths, strict=True)]
 
     def _answer(self, request: Any, length: int) -> Any:
@@ -51,6 +59,8 @@ class TritonPythonModel:
             os._exit(1)
         if language == "x-wait":
             return self._until_cancelled(request)
+        if (self._marks / "wrong").exists():
+            language = "x-wrong"
         return _words(length, "en" if language == "auto" else language)
 
     def _until_cancelled(self, request: Any) -> Any:
@@ -70,12 +80,13 @@ def _input(request: Any, name: str) -> Any:
 def _words(length: int, language: str) -> Any:
     starts = [second * SAMPLE_RATE_HZ for second in range(length // SAMPLE_RATE_HZ)]
     ends = [start + SAMPLE_RATE_HZ // 2 for start in starts]
+    text = "wrong" if language == "x-wrong" else str(length)
     if language == "x-unordered":
         starts.reverse()
     if language == "x-short":
         ends = ends[:-1]
     columns = {
-        "WORDS": np.array([f"{length}-{second}".encode() for second in range(len(starts))], np.object_),
+        "WORDS": np.array([f"{text}-{second}".encode() for second in range(len(starts))], np.object_),
         "START_SAMPLES": np.array(starts, np.int32),
         "END_SAMPLES": np.array(ends, np.int32),
         "CONFIDENCE": np.ones(len(starts), np.float32),

@@ -24,6 +24,7 @@ from stenod_server.errors import TritonFailed
 SLEEPER = "sleeper"
 MISBEHAVIOURS = ("x-unordered", "x-wait", "x-crash", "x-internal", "x-short")  # languages; see sleeper_model.py
 SLEEPER_CANARY_S = 2
+DEADLY_SAMPLE, ENDLESS_SAMPLE = -12_345, -12_346  # of sleeper_model.py
 WINDOW_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
 
 _MODEL = Path(__file__).with_name("sleeper_model.py")  # importable inside Triton alone
@@ -70,7 +71,7 @@ def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0
     """Write the sleeper's model repository entry, canary included.
 
     Returns a directory of marks: `sleeping` once a batch sleeps for `fixed_ms`, `waiting` and `cancelled` of a window
-    in the language `x-wait`.
+    in the language `x-wait`; a test may put a `wrong` there.
     """
     entry = models_dir / name
     (entry / "1").mkdir(parents=True)
@@ -105,7 +106,13 @@ def write_canary(entry: Path, samples: int, words: list[str]) -> None:
 def sleeper_settings(root: Path, **changes: Any) -> EmbeddedSettings:
     """Settings for a sleeper under `root`; quick restarts and checks, so that tests need not wait."""
     quick = WatchOptions(
-        interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, control_timeout_s=1.0, canary_timeout_s=10.0
+        interval_s=0.5,
+        retry_initial_s=0.05,
+        retry_maximum_s=0.2,
+        control_timeout_s=1.0,
+        canary_timeout_s=10.0,
+        doubt_s=0.5,
+        hung_s=2.0,
     )
     settings: dict[str, Any] = {
         "grace_s": 5.0,

@@ -31,7 +31,7 @@ _LEAVES: Final[Mapping[grpc.StatusCode, _Leaf]] = MappingProxyType(
 _BROKEN_OFF: Final = re.compile(
     r"Stream removed|Socket closed|Connection (reset|timed out)|Broken pipe|keepalive|GOAWAY"
 )
-_NEVER_SENT: Final = "failed to connect"
+_NOT_TAKEN: Final = re.compile(r"^failed to connect|Server is stopping")
 _STUB_GONE: Final = re.compile(r"Stub process .* is not healthy")
 
 
@@ -57,6 +57,11 @@ def died(problem: StenodError) -> bool:
     return isinstance(problem, EngineUnavailable) and problem.died
 
 
+def is_useless(problem: StenodError) -> bool:
+    """Whether a Triton that fails a window so will fail the next one, too."""
+    return isinstance(problem, EngineUnavailable) and (problem.died or problem.absent)
+
+
 def stub_is_gone(problem: StenodError) -> bool:
     """Whether the process that runs the model has died while Triton itself lives on, and says that it is ready."""
     return died(problem) and _STUB_GONE.search(problem.message) is not None
@@ -67,8 +72,10 @@ def _leaf(error: grpc.aio.AioRpcError, url: str, model: str) -> StenodError:
     make = _LEAVES.get(error.code())
     if make is not None:
         return make(model, said)
-    fatal = _was_fatal(error.code(), said)
-    return EngineUnavailable(f"Triton at {url}: {said}", died=fatal, url=url, status=error.code().name)
+    code, message = error.code(), f"Triton at {url}: {said}"
+    not_taken = code is grpc.StatusCode.UNAVAILABLE and _NOT_TAKEN.search(said) is not None
+    fatal = not not_taken and _was_fatal(code, said)
+    return EngineUnavailable(message, died=fatal, absent=not_taken, url=url, status=code.name)
 
 
 def _was_fatal(code: grpc.StatusCode, said: str) -> bool:
@@ -77,5 +84,5 @@ def _was_fatal(code: grpc.StatusCode, said: str) -> bool:
     From outside, a connection that the network cut looks the same.
     """
     if code is grpc.StatusCode.UNAVAILABLE:
-        return _BROKEN_OFF.search(said) is not None and not said.startswith(_NEVER_SENT)
+        return _BROKEN_OFF.search(said) is not None
     return code is grpc.StatusCode.INTERNAL and _STUB_GONE.search(said) is not None

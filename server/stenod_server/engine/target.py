@@ -12,7 +12,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from stenod_models import contract
 from stenod_server.domain.audio import to_seconds
-from stenod_server.engine.failures import died, stub_is_gone, translated
+from stenod_server.engine.failures import died, is_useless, stub_is_gone, translated
 from stenod_server.engine.pace import Pace
 from stenod_server.engine.wire import decode_window, encode_window
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError
@@ -77,10 +77,10 @@ class Target:
         )
 
     def doubt(self, problem: StenodError) -> None:
-        """A window failed in a way that says something of this Triton: check it soon. One that died gets no other
-        window before it was checked.
+        """A window failed in a way that says something of this Triton: check it soon. One that died, stops or cannot be
+        reached gets no other window before it was checked.
         """
-        if died(problem):
+        if is_useless(problem):
             if self.health is not Health.ASIDE:
                 _log.warning("triton_put_aside", url=self.url, reason=problem.reason, problem=problem.message)
             self.health, self.problem = Health.ASIDE, problem
@@ -121,7 +121,7 @@ class Target:
             if model not in self.profiles:
                 raise
             # It was there at the last check: this Triton is stopping, or lost it. Another one, or a later try, has it.
-            raise EngineUnavailable(f"Triton at {self.url} does not have {model} any more") from error
+            raise EngineUnavailable(f"Triton at {self.url} does not have {model} any more", absent=True) from error
         except EngineUnavailable as error:
             problem = self._calls.get(call)
             if problem is None:

@@ -14,7 +14,7 @@ from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import Canary, check_model
 from stenod_server.engine.failures import died
 from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Target
-from stenod_server.errors import Broken, EngineUnavailable, StenodError
+from stenod_server.errors import Broken, EngineUnavailable, StenodError, WindowTimeout
 from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
 
 # However many windows fail: a canary costs a recognition, and shall not crowd out the work it guards.
@@ -112,9 +112,12 @@ async def unless_hung(target: Target, question: Coroutine[Any, Any, None], optio
     try:
         while not (await asyncio.wait({asked}, timeout=silence.tick_s))[0]:
             if silence.lasts(_PATIENCE * _expected_s(target, options)):
-                message = f"Triton at {target.url} hangs: nothing was answered for {silence.so_far_s:.1f} s"
-                raise EngineUnavailable(message, died=True, url=target.url)
+                raise _hangs(target, silence)
         asked.result()
+    except WindowTimeout as error:
+        if not silence.is_unbroken:
+            raise
+        raise _hangs(target, silence) from error
     finally:
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
@@ -127,10 +130,14 @@ class _Silence:
 
     def __init__(self, target: Target, least_s: float) -> None:
         self._pace = target.pace
-        self._answers = target.pace.answers
+        self._answers = self._first = target.pace.answers
         self._least_s = least_s
         self.tick_s = least_s / _TICKS
         self.so_far_s = 0.0
+
+    @property
+    def is_unbroken(self) -> bool:
+        return self._pace.answers == self._first
 
     def breaks(self) -> None:
         self.so_far_s = 0.0
@@ -143,6 +150,11 @@ class _Silence:
         else:
             self.so_far_s += self.tick_s
         return self.so_far_s >= max(self._least_s, too_long_s)
+
+
+def _hangs(target: Target, silence: _Silence) -> EngineUnavailable:
+    message = f"Triton at {target.url} hangs: nothing was answered for {silence.so_far_s:.1f} s"
+    return EngineUnavailable(message, died=True, url=target.url)
 
 
 def _expected_s(target: Target, options: WatchOptions) -> float:

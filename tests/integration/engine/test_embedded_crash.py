@@ -42,19 +42,6 @@ async def test_a_killed_triton_is_replaced_at_the_same_address(make_triton: Make
     assert processes.find(server_id) == []  # the old stub too, though it outlives its server
 
 
-async def test_a_triton_that_lost_its_stub_is_replaced_although_it_says_ready(make_triton: MakeTriton) -> None:
-    own = await make_triton()
-    (stub,) = (pid for pid in own.processes() if pid != own.embedded.pid)
-    os.kill(stub, signal.SIGKILL)
-    await _serves_again(own)
-
-
-async def test_a_triton_that_hangs_is_replaced(make_triton: MakeTriton) -> None:
-    own = await make_triton()
-    os.kill(own.embedded.pid, signal.SIGSTOP)
-    await _serves_again(own)
-
-
 async def test_a_triton_that_cannot_come_back_is_tried_again(make_triton: MakeTriton) -> None:
     own = await make_triton()
     model = own.root / "models" / "sleeper" / "1" / "model.py"

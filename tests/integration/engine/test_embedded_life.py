@@ -21,6 +21,7 @@ from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import EngineUnavailable, TritonFailed
 from tests.integration.engine.conftest import MakeTriton, recognise
 from tests.support.eventually import eventually
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.triton import SLEEPER, write_canary
 
 
@@ -227,12 +228,26 @@ RESTRICTED = {
 
 
 @pytest.mark.parametrize(("method", "message"), RESTRICTED.values(), ids=RESTRICTED.keys())
-async def test_dangerous_calls_want_the_secret(sleeper_triton: EmbeddedTriton, method: str, message: object) -> None:
+async def test_dangerous_calls_are_open_to_nobody(sleeper_triton: EmbeddedTriton, method: str, message: object) -> None:
     async with grpc.aio.insecure_channel(sleeper_triton.url) as channel:
         call = getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), method)
-        for metadata in ((), (("triton-grpc-protocol-stenod", "guessed"),)):
+        for metadata in ((), (("triton-grpc-protocol-nobody", "closed"),)):
             with pytest.raises(grpc.aio.AioRpcError, match="restricted"):
                 await call(message, metadata=metadata)
+
+
+async def test_what_the_command_line_tells_opens_no_door_even_by_hand(sleeper_triton: EmbeddedTriton) -> None:
+    """gRPC's clients refuse to send a header in capitals, so it is put on the wire behind their back."""
+    header = b"triton-grpc-protocol-nobody"
+    by_hand = {header: header.replace(b"nobody", b"NOBODY")}
+    async with TcpProxy(sleeper_triton.url, rewrites=by_hand) as proxy, grpc.aio.insecure_channel(proxy.url) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        assert (await stub.ServerReady(service_pb2.ServerReadyRequest())).ready
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.RepositoryIndex(
+                service_pb2.RepositoryIndexRequest(), metadata=(("triton-grpc-protocol-nobody", "closed"),)
+            )
+        assert proxy.rewritten == 1
 
 
 async def test_nothing_of_our_settings_reaches_the_child(

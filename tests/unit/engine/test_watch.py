@@ -1,16 +1,22 @@
 """When a Triton counts as hung: in virtual time, with a target that was never connected to anything."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from stenod_server.domain.transcript import Word
+from stenod_server.engine.canary import Canary
+from stenod_server.engine.fake import FAKE_PROFILE
 from stenod_server.engine.pace import Pace
-from stenod_server.engine.target import Target
-from stenod_server.engine.watch import WatchOptions, unless_hung, until_in_doubt
-from stenod_server.errors import EngineUnavailable
+from stenod_server.engine.target import Health, Target
+from stenod_server.engine.watch import WatchOptions, unless_hung, until_in_doubt, watch
+from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, WindowTimeout
+from stenod_server.ports import ModelProfile, WindowResult
+from tests.support.eventually import eventually
 from tests.unit.scheduler.virtual_time import VirtualTimeLoop, run_in_virtual_time
 
 OPTIONS = WatchOptions()
@@ -107,6 +113,66 @@ def test_time_that_the_loop_itself_was_held_up_is_not_the_silence_of_triton() ->
         assert await _took(_silent_check, target) == pytest.approx(100.0 + OPTIONS.hung_s, abs=0.6)
 
     run_in_virtual_time(main())
+
+
+def test_what_a_triton_that_hears_other_words_still_works_on_is_given_up() -> None:
+    async def main() -> None:
+        target = _CheckedTarget()
+        await _watched(target, until=lambda: target.health is Health.GOOD)
+        target.hears = "something else"
+        await _watched(target, until=lambda: target.health is Health.ASIDE)
+        (problem,) = target.given_up
+        assert isinstance(problem, ContractViolation)
+
+    run_in_virtual_time(main())
+
+
+def test_a_triton_that_answers_no_question_at_all_hangs() -> None:
+    async def main() -> None:
+        target = _CheckedTarget()
+        target.problem_of_questions = WindowTimeout("no answer")
+        await _watched(target, until=lambda: target.health is Health.ASIDE)
+        (problem,) = target.given_up
+        assert "hangs" in str(problem)
+
+    run_in_virtual_time(main())
+
+
+@dataclass
+class _CheckedTarget(_Target):
+    """A target that can be asked."""
+
+    health: Health = Health.UNCHECKED
+    problem: StenodError | None = None
+    profiles: Mapping[str, ModelProfile] = field(default_factory=dict)
+    is_maimed: bool = False
+    hears: str = "so it goes"
+    problem_of_questions: StenodError | None = None
+    given_up: list[StenodError] = field(default_factory=list)
+
+    async def is_ready(self) -> bool:
+        if self.problem_of_questions is not None:
+            raise self.problem_of_questions
+        return True
+
+    async def read_profiles(self) -> Mapping[str, ModelProfile]:
+        return {"fake": FAKE_PROFILE}
+
+    async def recognise(self, _audio: object, _request: object, *, timeout_s: float) -> WindowResult:
+        assert timeout_s == OPTIONS.canary_timeout_s
+        await self.answer(took_s=0.1)
+        return WindowResult(tuple(Word(text, 0, 0, 1.0) for text in self.hears.split()), "en", 1.0, 0.0)
+
+    def give_up(self, problem: StenodError) -> None:
+        self.given_up.append(problem)
+
+
+async def _watched(target: _CheckedTarget, *, until: Callable[[], bool]) -> None:
+    canaries = {"fake": Canary(np.zeros(16_000, np.int16), ("so", "it", "goes"))}
+    watching = asyncio.create_task(watch(cast("Target", target), canaries, OPTIONS))
+    await eventually(until)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 def _hold_up(loop: VirtualTimeLoop, seconds: float) -> None:

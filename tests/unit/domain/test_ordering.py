@@ -92,6 +92,26 @@ def test_capacity_is_held_across_tenants() -> None:
     assert _drain(queue, free=4)[0] == "big-0"
 
 
+def test_a_tenant_that_may_not_run_holds_nobody_up_and_is_not_overtaken() -> None:
+    capped = [_job(n, "capped", engines=3) for n in range(2)]
+    queue = _queue(*capped, *(_job(n, "free") for n in range(10, 20)), max_overtakes=1)
+    others = [queue.take(lambda _job: True, lambda job: job.tenant != "capped") for _ in range(10)]
+    assert [job.job_id for job in others if job] == [f"free-{n}" for n in range(10, 20)]
+    assert queue.take(lambda _job: True, lambda job: job.tenant != "capped") is None
+    # It may run again, and does not fit: only now it is overtaken, once, before capacity is held for it.
+    for n in (30, 31):
+        queue.add(_job(n, "free"))
+    small = _drain(queue, free=1)
+    assert small == ["free-30"]
+    assert _drain(queue, free=3) == ["capped-0", "capped-1", "free-31"]
+
+
+def test_what_may_not_run_keeps_its_place_before_its_tenants_other_jobs() -> None:
+    queue = _queue(_job(1, engines=4), _job(2))
+    assert queue.take(lambda _job: True, lambda job: job.config.parallel_engines == 1) is None
+    assert _drain(queue) == ["t-1", "t-2"]
+
+
 def test_a_job_is_queued_once_and_can_be_discarded() -> None:
     queue = _queue(_job(1), _job(1), _job(2))
     assert len(queue) == 2

@@ -91,15 +91,16 @@ class Rig:
         fail_fast: bool = False,
         interactive: bool = False,
         media: Media | None = None,
+        tenant: str = TENANT,
         **config: Any,
     ) -> Job:
         submission = Submission(
             config=JobConfig(**config), request_id=request_id, fail_fast=fail_fast, interactive=interactive
         )
-        return await self.scheduler.submit(TENANT, submission, media or await self.media())
+        return await self.scheduler.submit(tenant, submission, media or await self.media())
 
     async def state(self, job: Job) -> JobState:
-        return (await self.scheduler.get(TENANT, job.job_id)).state
+        return (await self.scheduler.get(job.tenant, job.job_id)).state
 
     async def until(self, holds: Callable[[], bool]) -> None:
         await eventually(holds)

@@ -1,0 +1,32 @@
+"""The roles that the outside plays for the domain; whoever plays one is an adapter."""
+
+from stenod_server.ports.access import Authenticator
+from stenod_server.ports.audio import AudioFrontEnd, AudioProgress, AudioSummary, WindowPlan
+from stenod_server.ports.clock import Clock
+from stenod_server.ports.jobs import CacheKey, JobFilter, JobStore
+from stenod_server.ports.media import BlobStore, FetchedMedia, MediaFetcher, MediaSpool, Upload, UploadStore
+from stenod_server.ports.recognition import Engine, Int16Audio, ModelProfile, RecognitionRequest, Window, WindowResult
+
+__all__ = [
+    "AudioFrontEnd",
+    "AudioProgress",
+    "AudioSummary",
+    "Authenticator",
+    "BlobStore",
+    "CacheKey",
+    "Clock",
+    "Engine",
+    "FetchedMedia",
+    "Int16Audio",
+    "JobFilter",
+    "JobStore",
+    "MediaFetcher",
+    "MediaSpool",
+    "ModelProfile",
+    "RecognitionRequest",
+    "Upload",
+    "UploadStore",
+    "Window",
+    "WindowPlan",
+    "WindowResult",
+]

@@ -1,0 +1,114 @@
+"""Where media come from, and where they are kept."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from stenod_server.domain.job import Media, RemoteMedia
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Media on its way in. `offset_bytes` is what is stored; `size_bytes` 0 = not declared yet."""
+
+    upload_id: str
+    tenant: str
+    file_name: str
+    size_bytes: int
+    offset_bytes: int
+    complete: bool
+    sha256: str  # of a complete upload
+    create_time: datetime
+    expire_time: datetime
+
+
+class UploadStore(Protocol):
+    """The records of uploads."""
+
+    async def create_upload(self, upload: Upload) -> Upload:
+        """Store it; when the id exists for the tenant, return the stored one."""
+        ...
+
+    async def get_upload(self, tenant: str, upload_id: str) -> Upload:
+        """Raises UploadNotFound."""
+        ...
+
+    async def save_upload(self, upload: Upload) -> None: ...
+
+    async def expired_uploads(self, now: datetime) -> Sequence[Upload]: ...
+
+    async def delete_upload(self, tenant: str, upload_id: str) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Bytes by key. Keys are built by us (`media/<id>`), never from a caller's text."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store the stream under `key`, durable on return; gives the bytes written. Raises StoreUnavailable."""
+        ...
+
+    def local_path(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """A seekable local file with the blob's bytes, for as long as the context is open."""
+        ...
+
+    async def exists(self, key: str) -> bool: ...
+
+    async def copy(self, source: str, target: str) -> None:
+        """The same bytes under another key, durable on return; a link rather than a copy where the store can."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete; a key that is not there is no error."""
+        ...
+
+
+class MediaSpool(Protocol):
+    """The bytes of uploads: appended to, then finished into the blob store."""
+
+    async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        """Append at `upload.offset_bytes`; gives the new offset, synced to disk. Bytes that arrived before `chunks`
+        failed stay. Raises UploadOffsetMismatch while another stream appends, StoreUnavailable.
+        """
+        ...
+
+    async def finish(self, upload: Upload) -> Media:
+        """Move the complete file into the blob store under `key(upload)`; gives its size and SHA-256."""
+        ...
+
+    def key(self, upload: Upload) -> str: ...
+
+    async def discard(self, upload: Upload) -> None:
+        """Delete the bytes of an upload, complete or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMedia:
+    """Media on its way from its address. `size_bytes` 0: not announced. `file_name` is taken from the address."""
+
+    chunks: AsyncIterator[bytes]
+    size_bytes: int = 0
+    file_name: str = ""
+
+
+class MediaFetcher(Protocol):
+    """Fetches media from where a job says it is."""
+
+    def check(self, remote: RemoteMedia) -> None:
+        """What can be refused without touching the network. Raises FetchRefused, InvalidField, LimitExceeded; fields
+        are `media.uri` and `media.headers`.
+        """
+        ...
+
+    def open(self, remote: RemoteMedia, *, max_bytes: int) -> AbstractAsyncContextManager[FetchedMedia]:
+        """Stream the media; broken transfers are resumed where the origin can.
+
+        Entering and reading raise FetchRefused, MediaNotFound, LimitExceeded (more than `max_bytes`, setting
+        `max_media_bytes`), FetchFailed (passing).
+        """
+        ...
+
+    async def close(self) -> None: ...

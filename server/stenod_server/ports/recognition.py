@@ -1,0 +1,96 @@
+"""What recognises windows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_server.domain.transcript import Word
+
+Int16Audio = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What the server needs to know of a recogniser (see `stenod_models.contract.Profile`). Lengths in samples."""
+
+    model: str
+    family: str
+    languages: tuple[str, ...]
+    window_target_samples: int
+    window_max_samples: int
+    length_buckets_samples: tuple[int, ...]
+    max_batch_size: int
+    instances: int
+    tasks: tuple[str, ...]
+    operating_points: tuple[str, ...]
+    default_engines: int
+    revision: str = ""  # of what it was built from; empty: unknown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A slice of one channel, recognised on its own. `index` counts from 0; offsets are samples of the file.
+
+    `audio` is int16 (samples,) at 16 000 Hz. Words that start outside `keep_start_samples:keep_end_samples` belong to
+    a neighbour and are dropped when the window carries context on either side.
+    """
+
+    index: int
+    start_samples: int
+    audio: Int16Audio
+    keep_start_samples: int
+    keep_end_samples: int
+    channel: int = 0
+
+    @property
+    def end_samples(self) -> int:
+        return self.start_samples + len(self.audio)
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionRequest:
+    """How a window is to be recognised: one config gives one of these for all of its windows."""
+
+    model: str
+    language: str = "auto"
+    task: str = "transcribe"
+    interactive: bool = False  # ahead of bulk work in Triton's queue
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """The words of a window. Word offsets are samples from the start of the *window*, ordered, inside it."""
+
+    words: tuple[Word, ...]
+    language: str
+    language_confidence: float
+    no_speech: float
+
+
+class Engine(Protocol):
+    """Recognises windows. One call is one engine in use; the adapter batches nothing itself."""
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        """Recognise int16 (samples,) at 16 000 Hz. Cancelling the task cancels the work at the recogniser.
+
+        Raises EngineUnavailable, WindowTimeout (transient), ModelNotFound, InvalidField (the recogniser refused the
+        request), ContractViolation.
+        """
+        ...
+
+    async def profiles(self) -> Mapping[str, ModelProfile]:
+        """The recognisers that are loaded, by name. Raises EngineUnavailable."""
+        ...
+
+    async def batch_statistics(self) -> Mapping[int, int]:
+        """How often each batch size was executed since the recognisers started. Raises EngineUnavailable."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Whether the last canary recognition gave the expected words. Never blocks."""
+        ...
+
+    async def close(self) -> None: ...

@@ -12,7 +12,7 @@ import stenod
 from stenod import errors
 from stenod.results import JobState
 from stenod.v1 import job_pb2
-from stenod_server.app import Node
+from stenod_server.app.node import Node
 from stenod_server.engine.fake import FakeEngine
 from tests.support.eventually import eventually
 from tests.support.front_end import ScriptedFrontEnd, make_windows

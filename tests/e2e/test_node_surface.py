@@ -18,7 +18,7 @@ from stenod.results import JobState
 from stenod.v1 import media_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
-from stenod_server.app import Node
+from stenod_server.app.node import Node
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import InvalidField
 from tests.support.eventually import eventually

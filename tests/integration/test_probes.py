@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from stenod_server.app import open_node
+from stenod_server.app.node import open_node
 from stenod_server.engine.launcher import free_port
 from stenod_server.rpc.health import LIVENESS_NAME, HealthReporter
 from stenod_server.rpc.server import build_probes

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from stenod_server.app import Node, Parts, open_node
+from stenod_server.app.node import Node, Parts, open_node
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import AudioFrontEnd, Clock, MediaFetcher
 from stenod_server.settings import load

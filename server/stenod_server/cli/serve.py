@@ -13,7 +13,7 @@ from stenod_server.cli.connection import fail
 from stenod_server.cli.models import add_missing
 
 if TYPE_CHECKING:
-    from stenod_server.app import Node
+    from stenod_server.app.node import Node
 
 
 class OnOff(StrEnum):
@@ -107,7 +107,7 @@ def serve(
     max_rescues: Annotated[_Count, _option("Nodes a job may lose without progress.", "5", "N")] = None,
     window_attempts: Annotated[_Count, _option("Tries at a window.", "4", "N")] = None,
     lease_s: Annotated[_Seconds, _option("Silence after which a node has lost its jobs.", "30", "SECONDS")] = None,
-    decode_memory_bytes: Annotated[_Count, _limit("Memory of a decode process.", "2147483648", "BYTES")] = None,
+    decode_memory_bytes: Annotated[_Count, _limit("Memory of a decode process.", "1073741824", "BYTES")] = None,
     decode_cpu_s: Annotated[_Seconds, _limit("Processor time of decoding a recording.", "1800", "SECONDS")] = None,
     fetch_allow: Annotated[list[str] | None, _fetch("Private network to fetch from.", "CIDR")] = None,
     fetch_file_roots: Annotated[list[Path] | None, _fetch("Directory that file:// may read.", "DIR")] = None,
@@ -157,7 +157,7 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
 
     add_missing(chosen.models_path, ["silero-vad"] if chosen.triton_url else ["silero-vad", chosen.model])
 
-    from stenod_server import app  # the whole server: not before the settings are known to be good
+    from stenod_server.app.node import run  # the whole server: not before the settings are known to be good
 
     with ExitStack() as bars:
         show = bars.enter_context(phases("stenod"))
@@ -167,7 +167,7 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
             _announce(node)
 
         try:
-            return asyncio.run(app.run(chosen, show, announce))
+            return asyncio.run(run(chosen, show, announce))
         except StenodError as error:
             fail(error.message)
 

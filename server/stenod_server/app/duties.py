@@ -1,0 +1,60 @@
+"""What a node does once in a while, whether anybody calls or not."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final
+
+from stenod_server.errors import StenodError
+from stenod_server.ports import Engine
+from stenod_server.rpc.health import NodeHealth, Stall
+from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.scheduler import Scheduler
+from stenod_server.store.open import Stores
+from stenod_server.telemetry.metered import MeteredEngine
+from stenod_server.telemetry.metrics import Metrics
+
+LIVENESS_STALL_S: Final = 60.0
+LIVENESS_WINDOWS: Final = 3  # nothing finished in the time of so many slow windows: work has stopped
+SAMPLE_S: Final = 2.0
+SWEEP_S: Final = 60.0
+
+
+def health_probe(
+    scheduler: Scheduler, stores: Stores, engine: MeteredEngine, window_timeout_s: float
+) -> Callable[[], Awaitable[NodeHealth]]:
+    stall = Stall()
+
+    def is_alive() -> bool:
+        stalled_s = stall.lasting_s(scheduler.stalled_s(), excused=not engine.is_ready(), now_s=monotonic())
+        # Before the first window nobody knows how long one takes; no longer than the setting allows.
+        return stalled_s < max(LIVENESS_STALL_S, LIVENESS_WINDOWS * (engine.p99_s or window_timeout_s))
+
+    async def probe() -> NodeHealth:
+        await stores.jobs.ping()
+        capacity = await scheduler.capacity()
+        return NodeHealth(
+            ready=not scheduler.is_draining,
+            accepting=capacity.accepting,
+            alive=is_alive(),
+        )
+
+    return probe
+
+
+async def sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: Metrics) -> None:
+    """Publish what is sampled rather than counted, every other second."""
+    while True:
+        with contextlib.suppress(StenodError):  # the next sample tells
+            metrics.show_capacity(await scheduler.capacity(), await stores.jobs.counts())
+            metrics.show_batches(await engine.batch_statistics())
+        await asyncio.sleep(SAMPLE_S)
+
+
+async def sweep(intake: Intake) -> None:
+    """Delete what nobody came back for, once a minute."""
+    while True:
+        with contextlib.suppress(StenodError):
+            await intake.sweep()
+        await asyncio.sleep(SWEEP_S)

@@ -1,0 +1,179 @@
+"""A node, from the opening of its store to its last breath."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+import structlog
+
+from stenod_server.app.clock import SystemClock
+from stenod_server.app.data_dir import sole_user
+from stenod_server.app.duties import health_probe, sample, sweep
+from stenod_server.app.wiring import (
+    Progress,
+    api_options,
+    count_engines,
+    make_door,
+    make_fetcher,
+    make_intake,
+    open_front_end,
+    open_triton,
+    scheduler_options,
+)
+from stenod_server.errors import InvalidField
+from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
+from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
+from stenod_server.rpc.health import HealthReporter
+from stenod_server.rpc.interceptors import CallInterceptor
+from stenod_server.rpc.server import build_api, build_probes
+from stenod_server.rpc.servicer import TranscriptionServicer
+from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.options import Adapters
+from stenod_server.scheduler.scheduler import Scheduler
+from stenod_server.settings import Settings
+from stenod_server.store.open import open_store
+from stenod_server.telemetry import logs
+from stenod_server.telemetry.metered import MeteredEngine
+from stenod_server.telemetry.metrics import Metrics, serve_metrics
+from stenod_server.telemetry.observer import MetricsObserver
+
+STOP_GRACE_S: Final = 5.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running node. Addresses are `host:port`, "off" where a listener is off."""
+
+    scheduler: Scheduler
+    intake: Intake
+    address: str
+    health_address: str
+    metrics_address: str
+    model: str
+    max_engines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Doubles that replace the real adapters, for tests; None: the real one."""
+
+    engine: Engine | None = None
+    front_end: AudioFrontEnd | None = None
+    fetcher: MediaFetcher | None = None
+    clock: Clock | None = None
+
+
+async def run(settings: Settings, progress: Progress, announce: Callable[[Node], None]) -> int:
+    """Run a node until SIGTERM or SIGINT: drain, stop, return 0. A second signal ends the process at once, with 1.
+
+    `progress` gets a phase and 0..1 while the node starts; `announce` is called once, when it is READY. Raises
+    StenodError when it cannot start.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    stopping = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, _on_signal, stopping)
+    async with open_node(settings, progress) as node:
+        announce(node)
+        await stopping.wait()
+        _log.info("drain", grace_s=settings.drain_s)
+        await node.scheduler.drain(settings.drain_s)
+    return 0
+
+
+@asynccontextmanager
+async def open_node(
+    settings: Settings, progress: Progress = lambda _phase, _ratio: None, *, parts: Parts | None = None
+) -> AsyncIterator[Node]:
+    """A node that serves while the context is open. Raises StenodError; then nothing is left running."""
+    parts = parts or Parts()
+    clock = parts.clock or SystemClock()
+    # First, because a file that is no good is told at once.
+    door, options = make_door(settings, clock), api_options(settings, clock)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sole_user(settings.data_path))
+        health = HealthReporter()
+        health_address = await _serve_probes(stack, health, settings)  # first: models may take minutes to load
+        progress("opening the store", 0.0)
+        stores = await open_store(settings.data_path)
+        stack.push_async_callback(stores.close)
+        engine = parts.engine
+        if engine is None:
+            engine = await stack.enter_async_context(open_triton(settings, progress))
+        metrics = Metrics()
+        metered = MeteredEngine(engine, metrics)
+        max_engines = await count_engines(settings, metered)
+        front_end = parts.front_end or await open_front_end(settings, max_engines)
+        stack.push_async_callback(front_end.close)
+        fetcher = parts.fetcher or make_fetcher(settings)
+        stack.push_async_callback(fetcher.close)
+        adapters = Adapters(
+            store=stores.jobs,
+            blobs=stores.blobs,
+            engine=PatientEngine(metered, PatienceOptions(attempts=settings.window_attempts)),
+            front_end=front_end,
+            fetcher=fetcher,
+            clock=clock,
+        )
+        scheduler = Scheduler(adapters, scheduler_options(settings, max_engines), MetricsObserver(metrics))
+        await scheduler.start()
+        stack.push_async_callback(scheduler.stop)
+        intake = make_intake(settings, scheduler, stores, adapters)
+        health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
+        await health.refresh()
+        metrics_address = _serve_metrics(stack, settings, metrics)
+        servicer = TranscriptionServicer(
+            scheduler, intake, default_model=settings.model, max_page_size=settings.max_page_size
+        )
+        api, address = build_api(servicer, health, CallInterceptor(door, metrics), options)
+        await _serve(stack, api)
+        for name, routine in (
+            ("health", health.run()),
+            ("sample", sample(scheduler, stores, metered, metrics)),
+            ("sweep", sweep(intake)),
+        ):
+            stack.push_async_callback(_cancel, asyncio.create_task(routine, name=name))
+        yield Node(scheduler, intake, address, health_address, metrics_address, settings.model, max_engines)
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(1)  # a second signal: now. What runs is rescued at the next start.
+    stopping.set()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _serve(stack: AsyncExitStack, server: grpc.aio.Server) -> None:
+    await server.start()
+    stack.push_async_callback(server.stop, STOP_GRACE_S)
+
+
+async def _serve_probes(stack: AsyncExitStack, health: HealthReporter, settings: Settings) -> str:
+    await health.refresh()
+    if settings.health_listen == "off":
+        return "off"
+    probes, address = build_probes(health, address=settings.health_listen)
+    await _serve(stack, probes)
+    return address
+
+
+def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> str:
+    if settings.metrics_listen == "off":
+        return "off"
+    host, _, port = settings.metrics_listen.rpartition(":")
+    try:
+        bound, stop = serve_metrics(metrics, host.strip("[]"), int(port))
+    except OSError as error:
+        raise InvalidField("metrics_listen", f"{settings.metrics_listen} cannot be bound: {error.strerror}") from error
+    stack.push_async_callback(asyncio.to_thread, stop)
+    return f"{host}:{bound}"

@@ -1,0 +1,158 @@
+"""What the settings mean for each part: adapters opened, options filled in."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from stenod_server.access.chain import open_authenticator
+from stenod_server.access.tls_files import watch_identity
+from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
+from stenod_server.domain.capacity import Admission
+from stenod_server.domain.retry import RetryPolicy
+from stenod_server.engine.canary import load_canaries
+from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
+from stenod_server.engine.triton import TritonEngine
+from stenod_server.errors import InvalidField, StenodError
+from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
+from stenod_server.fetch.options import FetchOptions
+from stenod_server.ports import Clock, Engine
+from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
+from stenod_server.rpc.server import ApiOptions
+from stenod_server.scheduler.intake import Intake, MediaLimits, MediaStores
+from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.scheduler import Scheduler
+from stenod_server.settings import Settings
+from stenod_server.store.open import Stores
+
+Progress = Callable[[str, float], None]
+
+FALLBACK_ENGINES: Final = 16  # where no recogniser can be asked for its own number yet
+EXTERNAL_TRITON_WAIT_S: Final = 10.0
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[TritonEngine]:
+    """External Tritons where the settings name some, else a child of our own that is READY when this returns."""
+    if settings.triton_url:
+        engine = TritonEngine(settings.triton_url, canaries=load_canaries(settings.models_path, [settings.model]))
+        await engine.start()
+        try:
+            with contextlib.suppress(StenodError):  # jobs are accepted all the same, and wait for it
+                await engine.wait_until_ready(EXTERNAL_TRITON_WAIT_S)
+            yield engine
+        finally:
+            await engine.close()
+        return
+    embedded = EmbeddedTriton(
+        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=[settings.model])
+    )
+    await embedded.start(progress)
+    try:
+        yield embedded.engine
+    finally:
+        await embedded.stop()
+
+
+async def count_engines(settings: Settings, engine: Engine) -> int:
+    """The setting, or what the default model says keeps it busy."""
+    if settings.parallel is not None:
+        return settings.parallel
+    with contextlib.suppress(StenodError):
+        profiles = await engine.profiles()
+        return profiles[settings.model].default_engines if settings.model in profiles else FALLBACK_ENGINES
+    _log.warning("engines_unknown", using=FALLBACK_ENGINES, advice="no Triton answers yet; set --parallel")
+    return FALLBACK_ENGINES
+
+
+async def open_front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
+    # A recording holds a worker while its windows are recognised (ADR 3): as many as jobs that may run side by side,
+    # within reason for the memory.
+    cores = os.cpu_count() or 1
+    workers = settings.decode_workers or max(1, min(max_engines, max(8, 4 * cores)))
+    vad = settings.models_path / "silero-vad" / "1" / "silero_vad_sequence.onnx"
+    pool = AudioWorkerPool(
+        AudioPoolSettings(
+            vad_path=vad,
+            max_workers=workers,
+            min_idle_workers=cores,
+            nice=5,
+            memory_limit_bytes=settings.decode_memory_bytes,
+            cpu_limit_s=settings.decode_cpu_s,
+        )
+    )
+    await pool.start()
+    return pool
+
+
+def make_fetcher(settings: Settings) -> UriFetcher:
+    options = FetchOptions(
+        allow=settings.fetch_allow,
+        file_roots=settings.fetch_file_roots,
+        buckets=settings.fetch_buckets,
+        timeout_s=settings.fetch_timeout_s,
+        stall_s=settings.fetch_stall_s,
+    )
+    try:
+        return open_fetcher(options)
+    except ValueError as error:
+        raise InvalidField("fetch_allow, fetch_file_roots, fetch_buckets", str(error)) from error
+
+
+def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
+    return SchedulerOptions(
+        node=settings.node,
+        max_engines=max_engines,
+        default_model=settings.model,
+        elastic=settings.elastic,
+        admission=Admission(settings.admission),
+        max_queued_jobs=settings.max_queued_jobs,
+        window_timeout_s=settings.window_timeout_s,
+        max_decoded_s=settings.max_decoded_s,
+        max_channels=settings.max_channels,
+        max_sample_rate_hz=settings.max_sample_rate_hz,
+        max_media_bytes=settings.max_media_bytes,
+        retry=RetryPolicy(attempts=settings.attempts),
+        max_rescues=settings.max_rescues,
+        lease_s=settings.lease_s,
+        retention=timedelta(seconds=settings.retention_s),
+        cache_ttl=timedelta(seconds=settings.cache_ttl_s),
+        tenants=settings.tenants,
+        tenant_defaults=settings.tenant_defaults,
+    )
+
+
+def make_intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapters: Adapters) -> Intake:
+    limits = MediaLimits(
+        max_media_bytes=settings.max_media_bytes,
+        max_inline_bytes=settings.max_inline_bytes,
+        upload_ttl=timedelta(seconds=settings.upload_ttl_s),
+    )
+    media = MediaStores(uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
+    return Intake(scheduler, media, fetcher=adapters.fetcher, clock=adapters.clock, limits=limits)
+
+
+def make_door(settings: Settings, clock: Clock) -> Doorkeeper:
+    limits = DoorLimits(
+        max_calls=settings.max_calls, tenants=settings.tenants, tenant_defaults=settings.tenant_defaults
+    )
+    return Doorkeeper(open_authenticator(settings.access, clock), limits, clock)
+
+
+def api_options(settings: Settings, clock: Clock) -> ApiOptions:
+    if settings.is_exposed and settings.authenticates and not settings.tls:
+        # No error: behind a proxy or a mesh that ends TLS this is how it has to be, and the two look alike from here.
+        _log.warning(
+            "credentials_in_plain_text", listen=settings.listen, advice="end TLS before it, or set tls_cert_file"
+        )
+    return ApiOptions(
+        address=settings.listen,
+        max_message_bytes=settings.max_message_bytes,
+        max_calls=settings.max_calls,
+        tls=watch_identity(settings.tls, clock) if settings.tls else None,
+    )

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     decode_workers: int | None = Field(
         None, ge=1, le=1024, description="decode processes; default: by cores and engines"
     )
-    decode_memory_bytes: int = Field(2 * GIB, ge=0, description="address space of a decode process; 0: no limit")
+    decode_memory_bytes: int = Field(GIB, ge=0, description="address space of a decode process; 0: no limit")
     decode_cpu_s: float = Field(1800.0, gt=0, description="the most processor time the decoding of a recording takes")
 
     # Limits.

@@ -19,6 +19,7 @@ from av.packet import Packet
 
 from stenod_server.audio.length import LengthGuard, counted_s
 from stenod_server.audio.media_file import (
+    NOT_READABLE,
     MediaInfo,
     ShapeLimits,
     choose_stream,
@@ -33,6 +34,9 @@ from stenod_server.errors import LimitExceeded, NoAudio, UnsupportedMedia
 
 _BLOCK_SAMPLES: Final = SAMPLE_RATE_HZ  # one second: large enough for numpy, small enough to be nothing
 _MAX_LOST_PACKET_S: Final = 1.0
+# Four times the largest packet an encoder writes (Monkey's Audio, insane). A larger one is forged: av decodes a packet
+# in one go, whatever memory that takes. Where there are time stamps a packet lasts until the next one: a hole counts.
+_MAX_PACKET_SAMPLES: Final = 2**22
 # No length in the header: av works it out from the bit rate of the beginning.
 _GUESSED_LENGTH: Final = frozenset({"aac", "ac3", "amr", "eac3", "loas", "mp3", "mpeg", "mpegts"})
 # A hole in the time stamps is damage that av's parser has swallowed; elsewhere it may be a muted microphone.
@@ -79,10 +83,16 @@ class Decoding:
             self.info: MediaInfo = describe(self._container, self._stream)
             origin_s = (self._container.start_time or 0) / av.time_base
             self._timeline = Timeline(self.info.container, origin_s, estimated_samples=self.info.estimated_samples)
+            self._max_packet_ticks = self._longest_packet_ticks()
             self._guard = self._length_guard()
             self._guard.expect(to_seconds(self.info.estimated_samples))
             self._stack = stack.pop_all()
         return self
+
+    def _longest_packet_ticks(self) -> float:
+        if self._timeline.is_trusted or not self._stream.time_base:
+            return math.inf
+        return float(_MAX_PACKET_SAMPLES / self.info.sample_rate_hz / self._stream.time_base)
 
     def _length_guard(self) -> LengthGuard:
         allowed_s = self._options.max_decoded_s
@@ -146,7 +156,7 @@ class Decoding:
 
     def _nothing_decoded(self) -> UnsupportedMedia | NoAudio:
         if self._lost_packets:
-            return UnsupportedMedia("not an audio or video file we can read: none of its audio could be decoded")
+            return UnsupportedMedia(f"{NOT_READABLE}: none of its audio could be decoded")
         return NoAudio("the audio track is empty")
 
     def _trimmed(self) -> Iterator[Block]:
@@ -239,6 +249,8 @@ class Decoding:
         try:
             for packet in self._container.demux(self._stream):
                 self._guard.read(packet.size, packet.pos)
+                if packet.duration and packet.duration > self._max_packet_ticks:
+                    raise UnsupportedMedia(f"{NOT_READABLE}: a packet of it claims to be longer than any encoder's")
                 yield packet
         except av.error.MemoryError:
             raise

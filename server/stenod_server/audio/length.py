@@ -63,7 +63,8 @@ class LengthGuard:
     def read(self, size_bytes: int, place_bytes: int | None) -> None:
         """A packet of so many bytes was read, from that place in the file where the container says it."""
         self._read_bytes += size_bytes
-        self._place_bytes = max(self._place_bytes, place_bytes or 0, self._read_bytes)
+        place_bytes = self._read_bytes if place_bytes is None else place_bytes
+        self._place_bytes = max(self._place_bytes, place_bytes)
 
     def weigh(self, decoded_s: float) -> None:
         """So much is decoded of what was read. Raises as `expect`."""

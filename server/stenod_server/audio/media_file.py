@@ -33,7 +33,7 @@ _CONTAINERS: Final = (
     "mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,qcp,rm,rso,smjpeg,sox,tak,tta,voc,w64,wav,wv,xwma"
 )
 
-_NOT_READABLE: Final = "not an audio or video file we can read"
+NOT_READABLE: Final = "not an audio or video file we can read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +46,11 @@ class ShapeLimits:
     def check(self, rate_hz: int, channels: int) -> None:
         """Refuse numbers that cannot be of a recording. Raises UnsupportedMedia, LimitExceeded."""
         if channels < 1:
-            raise UnsupportedMedia(f"{_NOT_READABLE}: its header says that it has no channels")
+            raise UnsupportedMedia(f"{NOT_READABLE}: its header says that it has no channels")
         if channels > self.max_channels:
             raise LimitExceeded("media", limit="max_channels", allowed=self.max_channels, actual=channels)
         if rate_hz < MIN_RATE_HZ:
-            raise UnsupportedMedia(f"{_NOT_READABLE}: its header says {rate_hz} samples per second")
+            raise UnsupportedMedia(f"{NOT_READABLE}: its header says {rate_hz} samples per second")
         if rate_hz > self.max_sample_rate_hz:
             raise LimitExceeded("media", limit="max_sample_rate_hz", allowed=self.max_sample_rate_hz, actual=rate_hz)
 
@@ -79,16 +79,16 @@ def readable_media(path: Path) -> Iterator[None]:
     except (FileNotFoundError, PermissionError, BlockingIOError) as exc:
         raise DecoderDied(f"the media file cannot be opened: {type(exc).__name__}") from exc
     except IsADirectoryError as exc:
-        raise UnsupportedMedia(f"{_NOT_READABLE}: it is a directory") from exc
+        raise UnsupportedMedia(f"{NOT_READABLE}: it is a directory") from exc
     except av.error.FFmpegError as exc:
         raise UnsupportedMedia(_explain(path, exc)) from exc
 
 
 def _explain(path: Path, exc: Exception) -> str:
     if path.stat().st_size == 0:
-        return f"{_NOT_READABLE}: it is empty"
+        return f"{NOT_READABLE}: it is empty"
     detail = getattr(exc, "strerror", None) or str(exc)
-    return f"{_NOT_READABLE}: {detail[:200].rstrip(': ')}"
+    return f"{NOT_READABLE}: {detail[:200].rstrip(': ')}"
 
 
 @cache
@@ -128,7 +128,7 @@ def choose_stream(container: InputContainer, limits: ShapeLimits) -> AudioStream
     ordered = sorted(streams, key=lambda stream: stream is not best)
     decodable = [stream for stream in ordered if _has_decoder(stream)]
     if not decodable:
-        raise UnsupportedMedia(f"{_NOT_READABLE}: no decoder for its audio track")
+        raise UnsupportedMedia(f"{NOT_READABLE}: no decoder for its audio track")
     stream = decodable[0]
     limits.check(stream.codec_context.sample_rate, stream.codec_context.channels)
     for other in container.streams:

@@ -11,6 +11,7 @@ from stenod_server.audio.decode import DecodeOptions, Decoding
 from stenod_server.audio.media_file import ShapeLimits
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
+from tests.support.bombs import ape, flac
 from tests.support.waves import Int16Audio, joined, noise, silence, talk, tone, write_wav
 
 
@@ -228,3 +229,36 @@ def test_no_exception_of_av_crosses_the_border(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises((UnsupportedMedia, NoAudio)):
             decode(path)
+
+
+def test_a_muted_microphone_makes_no_forged_packet(tmp_path: Path) -> None:
+    """MP4 says of the last packet before a hole that it lasts as long as the hole."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=48_000)
+        stream.layout = "mono"
+        for start_s in (0, 200):
+            for at in range(0, 48_000, 1024):
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                frame.sample_rate, frame.time_base, frame.pts = 48_000, Fraction(1, 48_000), start_s * 48_000 + at
+                out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    decoded, decoding = decode(path)
+    assert abs(decoded.shape[1] - 201 * SAMPLE_RATE_HZ) < SAMPLE_RATE_HZ / 10
+    assert decoding.damage == ""
+
+
+def test_a_packet_longer_than_any_encoder_writes_is_forged(tmp_path: Path) -> None:
+    path = tmp_path / "a.ape"
+    path.write_bytes(ape(23 * 3600 * 8000))
+    with pytest.raises(UnsupportedMedia, match="longer than any encoder's"):
+        decode(path)
+
+
+def test_hours_in_a_megabyte_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    path.write_bytes(flac(100, claims_hours=0))
+    with Decoding(path, DecodeOptions()) as decoding:
+        with pytest.raises(LimitExceeded, match="86400 allowed by max_decoded_s"):
+            list(decoding.blocks())
+        assert decoding.position_samples < 600 * SAMPLE_RATE_HZ

@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
 
 from stenod_server.scheduler.slots import SlotTable
 
@@ -33,7 +33,7 @@ class GroupMachine(RuleBasedStateMachine):
         return max(CAPS[group], reserved) if CAPS[group] else MAX_ENGINES
 
     @rule(target=jobs, group=st.sampled_from(sorted(CAPS)), engines=st.integers(1, 3))
-    def job_comes(self, group: str, engines: int) -> object:
+    def job_comes(self, group: str, engines: int) -> str | MultipleResults[str]:
         job_id = f"job{self.count}"
         self.count += 1
         if not self.table.reserve(job_id, engines, group=group, group_most=CAPS[group]):

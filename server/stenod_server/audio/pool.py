@@ -3,15 +3,16 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from stenod_server.audio.messages import Item, WorkerOptions
 from stenod_server.audio.process import WorkerProcess, is_last
-from stenod_server.errors import DecoderDied
+from stenod_server.errors import DecoderDied, StenodError, UnsupportedMedia
 from stenod_server.ports import WindowPlan
 
 
@@ -37,8 +38,9 @@ class AudioPoolSettings:
 class _Recording:
     """The items of one recording, read from the worker that has it."""
 
-    def __init__(self, worker: WorkerProcess) -> None:
+    def __init__(self, worker: WorkerProcess, crashes_again: Callable[[], Awaitable[bool]]) -> None:
         self._worker = worker
+        self._crashes_again = crashes_again
         self._is_over = False
 
     def __aiter__(self) -> Self:
@@ -49,6 +51,11 @@ class _Recording:
             raise StopAsyncIteration
         try:
             item = await self._worker.next_item()
+        except DecoderDied as error:
+            self._is_over = True
+            if self._worker.has_crashed and await self._crashes_again():
+                raise UnsupportedMedia("not an audio or video file we can read: the decoder crashes over it") from error
+            raise
         except BaseException:  # whatever it was, there is nothing more to come
             self._is_over = True
             raise
@@ -81,9 +88,23 @@ class AudioWorkerPool:
             worker = await self._lease()
             try:
                 await worker.begin(path, plan)
-                yield _Recording(worker)
+                yield _Recording(worker, partial(self._crashes, path, plan))
             finally:
                 self._give_back(worker)
+
+    async def _crashes(self, path: Path, plan: WindowPlan) -> bool:
+        """Whether a fresh worker dies of the same recording; where not, the first one died of something else."""
+        worker = await self._spawn()
+        self._leased.add(worker)
+        try:
+            await worker.begin(path, plan)
+            while not is_last(await worker.next_item()):
+                pass
+        except StenodError:
+            return worker.has_crashed
+        finally:
+            self._give_back(worker)
+        return False
 
     async def close(self) -> None:
         """Kill every worker. Recordings in work end with DecoderDied. Idempotent."""

@@ -19,6 +19,8 @@ _log = structlog.get_logger()
 
 _READ_AHEAD_BYTES: Final = 512 * 1024  # asyncio reads up to twice this before it lets the pipe fill up
 _TAIL_LINES: Final = 20
+# What a library does to the process when a file leads it astray. Not SIGKILL: that is somebody from outside.
+_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
 _ENVIRONMENT: Final = {
     # One core per worker; and one malloc arena, or memory freed by one thread is not found by another.
     "OMP_NUM_THREADS": "1",
@@ -66,6 +68,11 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         return self._process.returncode is None
+
+    @property
+    def has_crashed(self) -> bool:
+        """It died of what it was doing."""
+        return -(self._process.returncode or 0) in _CRASHES
 
     async def begin(self, path: Path, plan: WindowPlan) -> None:
         """Give it a recording. Raises DecoderDied."""

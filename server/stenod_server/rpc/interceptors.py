@@ -12,6 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from stenod_server.domain.access import Principal, Scope
@@ -68,6 +69,7 @@ def _wrapped(handler: Any, open_call: "Callable[[Context], _Call]") -> Handler:
     who may not send them are never taken in.
     """
     inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    parse = _parser(handler.request_deserializer)
 
     if not handler.response_streaming:
 
@@ -78,7 +80,7 @@ def _wrapped(handler: Any, open_call: "Callable[[Context], _Call]") -> Handler:
                 call.response = await inner(call.request, context)
                 return call.response
 
-        return grpc.stream_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(unary, parse, handler.response_serializer)
 
     async def stream(requests: AsyncIterator[object], context: Context) -> AsyncIterator[object]:
         async with open_call(context) as call:
@@ -91,7 +93,17 @@ def _wrapped(handler: Any, open_call: "Callable[[Context], _Call]") -> Handler:
             async for response in responses:
                 yield response
 
-    return grpc.stream_stream_rpc_method_handler(stream, handler.request_deserializer, handler.response_serializer)
+    return grpc.stream_stream_rpc_method_handler(stream, parse, handler.response_serializer)
+
+
+def _parser(deserialize: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    def parse(raw: bytes) -> object:
+        try:
+            return deserialize(raw)
+        except DecodeError as error:
+            raise InvalidRequest("the bytes of the request are no message of this call") from error
+
+    return parse
 
 
 async def _only(requests: AsyncIterator[object]) -> object:

@@ -126,6 +126,28 @@ async def test_a_killed_worker_fails_its_recording_and_the_next_one_is_served(op
         assert await read(pool, short)
 
 
+async def test_a_recording_that_crashes_every_decoder_is_refused_for_good(open_pool: OpenPool, short: Path) -> None:
+    async with open_pool(max_workers=1) as pool:
+        crashed: set[int] = set()
+
+        async def crash_all() -> None:
+            while True:
+                for pid in set(pool.worker_pids) - crashed:
+                    crashed.add(pid)
+                    os.kill(pid, signal.SIGSEGV)
+                await asyncio.sleep(0)
+
+        await pool.start()
+        crashing = asyncio.create_task(crash_all())
+        with pytest.raises(UnsupportedMedia, match="the decoder crashes over it"):
+            async with pool.windows(short, PLAN) as items:
+                await anext(items)
+        crashing.cancel()
+        assert len(crashed) >= 2
+        await eventually(lambda: not any(_is_running(pid) for pid in crashed))
+        assert await read(pool, short)
+
+
 async def test_a_worker_that_died_while_idle_is_not_used(open_pool: OpenPool, short: Path) -> None:
     async with open_pool(max_workers=1) as pool:
         await read(pool, short)

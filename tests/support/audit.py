@@ -26,6 +26,7 @@ class Audit:
 
     accepted: int = 0
     succeeded: int = 0
+    deleted: int = 0  # of these nobody can tell whether they had succeeded before
     attempts: Counter[int] = field(default_factory=Counter)  # jobs by how often they were started
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -51,6 +52,11 @@ async def audit(address: str, data_dir: Path, accepted: Iterable[Accepted]) -> A
     if capacity.unused_engines != capacity.max_engines or capacity.active_job_ids or capacity.queued_job_count:
         found.left_over.append(f"the idle node is not idle: {capacity}")
     found.left_over += _left_behind(data_dir)
+    counted = _counted_jobs(data_dir)
+    if counted > found.succeeded + found.deleted:
+        found.doubled.append(f"{counted} jobs are counted as used, of {found.succeeded} and {found.deleted} deleted")
+    if counted < found.succeeded:
+        found.lost.append(f"{counted} jobs are counted as used, of {found.succeeded}")
     return found
 
 
@@ -60,6 +66,7 @@ async def _judge(client: stenod.Client, job: Accepted, listed: dict[str, Job], f
     for job_id in job.job_ids:
         is_listed = job_id in listed
         if job.intent is Intent.DELETE:
+            found.deleted += 1
             if is_listed:
                 found.left_over.append(f"job {job_id} was deleted and is there, {listed[job_id].state}")
             continue
@@ -107,6 +114,12 @@ def _left_behind(data_dir: Path) -> Iterator[str]:
     )
     wanted = {json.loads(media)["key"] for _, _, media in rows}
     yield from (f"blob {key} is no job's" for key in _blobs(data_dir) if key not in wanted)
+
+
+def _counted_jobs(data_dir: Path) -> int:
+    with closing(sqlite3.connect(f"file:{data_dir / 'stenod.db'}?mode=ro", uri=True)) as database:
+        [count] = database.execute("SELECT coalesce(sum(jobs), 0) FROM usage").fetchone()
+    return int(count)
 
 
 def _blobs(data_dir: Path) -> Sequence[str]:

@@ -13,14 +13,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import psutil
 
+from tests.support import rude_clients
 from tests.support.audit import Audit, audit
 from tests.support.load import Load, Material, Mix
 from tests.support.restartable import DOWN, RestartableServer
+from tests.support.rude_clients import TOO_MANY
 from tests.support.small_disk import full, immutable
+from tests.support.tcp_proxy import TcpProxy
 
 RECOVERY_S: Final = 90.0  # longer is not recovered
 QUIET_S: Final = 180.0
@@ -31,13 +34,18 @@ LOCKED_S: Final = 12.0  # longer than the store waits for a lock
 class Subject(Protocol):
     """What a campaign is run on."""
 
-    address: str
-    data_dir: Path
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def data_dir(self) -> Path: ...
 
     async def windows(self) -> float: ...
 
 
-Inject = Callable[[RestartableServer, random.Random], Awaitable[float]]
+S = TypeVar("S", bound=Subject)
+Inject = Callable[[S, random.Random], Awaitable[float]]
+ServerFault = Inject[RestartableServer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +55,10 @@ class Campaign:
     times: int
     seed: int
     clients: int = 12
-    gap_s: tuple[float, float] = (0.2, 4.0)
+    gap_s: tuple[float, float] = (0.2, 2.0)
     jobs: int = 0  # at least so many are run, whatever the number of faults
     mix: Mix = field(default=Mix())
+    address: str = ""  # where the clients call; default: the subject itself
 
 
 @dataclass(slots=True)
@@ -88,18 +97,19 @@ def _attempts(found: Audit) -> str:
     return ", ".join(f"{attempts}x{jobs}" for attempts, jobs in sorted(found.attempts.items()))
 
 
-async def run(
-    fault: str, inject: Inject, subject: RestartableServer, materials: Sequence[Material], campaign: Campaign
-) -> Outcome:
+async def run(fault: str, inject: Inject[S], subject: S, materials: Sequence[Material], campaign: Campaign) -> Outcome:
     """Keep the subject busy, hurt it, let it become quiet, and look at every job."""
     outcome = Outcome(fault)
     chance = random.Random(campaign.seed)
-    load = Load(subject.address, materials, clients=campaign.clients, seed=campaign.seed, mix=campaign.mix)
+    address = campaign.address or subject.address
+    load = Load(address, materials, clients=campaign.clients, seed=campaign.seed, mix=campaign.mix)
     load.start()
     try:
         await load.until_busy()
-        while outcome.injected < campaign.times or load.ended < campaign.jobs:
+        while outcome.injected < campaign.times or len(load.accepted) < campaign.jobs:
             await asyncio.sleep(chance.uniform(*campaign.gap_s))
+            if outcome.injected == campaign.times:
+                continue
             outcome.in_flight.append(load.in_flight)
             began_s = await inject(subject, chance)
             outcome.injected += 1
@@ -170,7 +180,7 @@ async def kill_decoder(server: RestartableServer, chance: random.Random) -> floa
 # --- processes stop ---------------------------------------------------------------------------------------------------
 
 
-def pause_server(seconds: float) -> Inject:
+def pause_server(seconds: float) -> ServerFault:
     """SIGSTOP, and SIGCONT after a while."""
 
     async def inject(server: RestartableServer, chance: random.Random) -> float:
@@ -180,7 +190,7 @@ def pause_server(seconds: float) -> Inject:
     return inject
 
 
-def pause_triton(seconds: float) -> Inject:
+def pause_triton(seconds: float) -> ServerFault:
     async def inject(server: RestartableServer, chance: random.Random) -> float:
         del chance
         return await _paused(server.tritons(), seconds)
@@ -188,7 +198,7 @@ def pause_triton(seconds: float) -> Inject:
     return inject
 
 
-def pause_decoder(seconds: float) -> Inject:
+def pause_decoder(seconds: float) -> ServerFault:
     async def inject(server: RestartableServer, chance: random.Random) -> float:
         return await _paused([chance.choice(server.decoders())], seconds)
 
@@ -240,14 +250,22 @@ async def fill_disk(server: RestartableServer, chance: random.Random) -> float:
     return time.monotonic()
 
 
-async def lock_database(server: RestartableServer, chance: random.Random) -> float:
-    """As a backup or a shell would, for longer than the store waits."""
-    del chance
-    with closing(sqlite3.connect(server.data_dir / "stenod.db", isolation_level=None, timeout=30.0)) as other:
-        await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
-        await asyncio.sleep(LOCKED_S)
-        other.execute("ROLLBACK")
-    return time.monotonic()
+def lock_database(seconds: float = LOCKED_S) -> ServerFault:
+    """As a backup or a shell would; by default for longer than the store waits."""
+
+    async def inject(server: RestartableServer, chance: random.Random) -> float:
+        del chance
+        with closing(_connected(server.data_dir / "stenod.db")) as other:
+            await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
+            await asyncio.sleep(seconds)
+            other.execute("ROLLBACK")
+        return time.monotonic()
+
+    return inject
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
 
 
 async def freeze_database(server: RestartableServer, chance: random.Random) -> float:
@@ -256,6 +274,39 @@ async def freeze_database(server: RestartableServer, chance: random.Random) -> f
     with immutable(files):
         await asyncio.sleep(chance.uniform(2.0, 4.0))
     return time.monotonic()
+
+
+# --- the way to the server is bad -------------------------------------------------------------------------------------
+
+
+def half_open(proxy: TcpProxy) -> ServerFault:
+    """Every connection goes quiet in the middle of what it carries, and then turns out to be gone."""
+
+    async def inject(server: RestartableServer, chance: random.Random) -> float:
+        del server
+        proxy.quiet = True
+        await asyncio.sleep(chance.uniform(0.5, 3.0))
+        await proxy.cut()
+        proxy.quiet = False
+        return time.monotonic()
+
+    return inject
+
+
+async def slow_clients(server: RestartableServer, chance: random.Random) -> float:
+    async with rude_clients.slow(server.address, count=40):
+        await asyncio.sleep(chance.uniform(3.0, 6.0))
+    return time.monotonic()
+
+
+def flood(count: int) -> ServerFault:
+    async def inject(server: RestartableServer, chance: random.Random) -> float:
+        async with rude_clients.flood(server.address, count=count) as refused:
+            await asyncio.sleep(chance.uniform(2.0, 4.0))
+            assert refused[TOO_MANY], f"{count} calls at once, and none was refused for being too many: {refused}"
+        return time.monotonic()
+
+    return inject
 
 
 # --- how --------------------------------------------------------------------------------------------------------------

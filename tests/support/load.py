@@ -2,18 +2,24 @@
 
 import asyncio
 import random
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
+
+import numpy as np
 
 import stenod
 from stenod import errors
 from stenod._retry import RetryPolicy
 from stenod.results import JobState, Transcript
 from tests.support.eventually import eventually
+from tests.support.models import DEFAULT_MODEL, read_audio
+from tests.support.speech import recordings as speech_recordings
+from tests.support.waves import write_wav
 
 T = TypeVar("T")
 
@@ -21,6 +27,16 @@ T = TypeVar("T")
 PATIENT: Final = RetryPolicy(attempts=1_000_000, outage_s=1e9, initial_backoff_s=0.1, max_backoff_s=1.0)
 AGAIN_S: Final = 0.1
 REPEATED: Final = 0.15  # of the submits, once more with the same request id
+LARGE_SAMPLES: Final = 800_000  # of two channels: too large to travel with a request
+SHORT: Final = (
+    "google-brooklyn",
+    "cv-22058264",
+    "lso-367-130732-0001",
+    "lso-367-130732-0002",
+    "lso-367-130732-0003",
+    "lso-367-130732-0004",
+    "lso-367-130732-0005",
+)
 
 Heard = tuple[tuple[str, float, float], ...]
 
@@ -35,10 +51,17 @@ class Intent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A recording, and what an undisturbed server hears in it."""
+    """A recording, and what an undisturbed server hears in it. Its size decides whether it travels with the request or
+    is uploaded first; `by_address`: the server fetches it.
+    """
 
     path: Path
     heard: Heard = ()
+    by_address: bool = False
+
+    @property
+    def source(self) -> Path | str:
+        return self.path.as_uri() if self.by_address else self.path
 
 
 @dataclass(slots=True)
@@ -123,7 +146,7 @@ class Load:
         job = Accepted(f"{chance.getrandbits(64):x}", chance.choice(self._materials), self._intent(chance))
         repeats = 2 if chance.random() < REPEATED else 1
         for _ in range(repeats):
-            submit = await insist(lambda: client.submit(job.material.path, request_id=job.request_id, language="en"))
+            submit = await insist(lambda: client.submit(job.material.source, request_id=job.request_id, language="en"))
             job.job_ids.add(submit.job_id)
             self.accepted[job.request_id] = job
         try:
@@ -160,10 +183,28 @@ async def insist(call: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(AGAIN_S)
 
 
-async def undisturbed(address: str, paths: Sequence[Path]) -> list[Material]:
-    """What a server that is left alone hears in the recordings."""
+async def undisturbed(address: str, recordings: Sequence[Material]) -> list[Material]:
+    """The recordings, with what a server that is left alone hears in them."""
     async with stenod.Client(address) as client:
-        return [Material(path, heard(await client.transcribe(path, language="en"))) for path in paths]
+        return [replace(one, heard=heard(await client.transcribe(one.source, language="en"))) for one in recordings]
+
+
+def mixed_recordings(directory: Path, models_dir: Path) -> list[Material]:
+    """Short and long, in every way that media comes in; of the speech set where it is here. `directory` is for what has
+    to be made, and for what is fetched by address: the server must allow it.
+    """
+    speech = {recording.id: recording.path for recording in speech_recordings()}
+    sample = models_dir / DEFAULT_MODEL / "samples" / "two_cities.wav"
+    short = [speech.get(name, sample) for name in SHORT]
+    minute, long = speech.get("sonnet-1", sample), speech.get("conv-dev-3spk", sample)
+    mono = read_audio(minute)
+    large = write_wav(directory / "large.wav", np.tile(mono, (2, -(-LARGE_SAMPLES // len(mono)))))
+    fetched: list[Path] = []
+    for path in (short[0], short[-1], minute):
+        fetched.append(directory / f"{len(fetched)}-{path.name}")
+        shutil.copy(path, fetched[-1])
+    by_address = [Material(path, by_address=True) for path in fetched]
+    return [*map(Material, (*short, minute, large, long)), *by_address]
 
 
 def heard(transcript: Transcript) -> Heard:

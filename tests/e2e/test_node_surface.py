@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import stenod
 from stenod import errors
 from stenod.results import JobState
-from stenod.v1 import media_pb2
+from stenod.v1 import media_pb2, transcript_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
 from stenod_server.app.node import Node
@@ -161,6 +161,18 @@ async def test_pages_of_jobs_follow_each_other(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stub.ListJobs(bad)
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_transcript_goes_on_from_any_segment_but_is_rendered_whole(tmp_path: Path) -> None:
+    async with _node(tmp_path, FakeEngine()) as (_, stub, client):
+        await client.transcribe(b"recording")
+        job = await _the_job(client)
+        every = [each async for each in stub.GetTranscript(pb.GetTranscriptRequest(job_id=job.job_id))]
+        rest = pb.GetTranscriptRequest(job_id=job.job_id, from_segment_index=1)
+        assert [each async for each in stub.GetTranscript(rest)] == [every[0], *every[2:]]
+        rest.format = transcript_pb2.TRANSCRIPT_FORMAT_TXT
+        with pytest.raises(grpc.aio.AioRpcError, match="from_segment_index"):
+            await anext(aiter(stub.GetTranscript(rest)))
 
 
 async def test_an_unforeseen_fault_gives_an_id_and_nothing_of_the_inside(tmp_path: Path) -> None:

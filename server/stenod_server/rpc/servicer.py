@@ -12,6 +12,7 @@ from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceService
 from stenod_server.domain.access import Scope
 from stenod_server.domain.capacity import Capacity
 from stenod_server.domain.job import Job
+from stenod_server.errors import InvalidField
 from stenod_server.ports import JobFilter
 from stenod_server.rpc import convert, fields, job_config
 from stenod_server.rpc.caller import caller
@@ -104,6 +105,8 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     ) -> AsyncIterator[pb.GetTranscriptResponse]:
         form, shape = format_of(request.format), subtitle_shape(request.subtitles)
         from_index = fields.at_least_zero("from_segment_index", request.from_segment_index)
+        if form and from_index:
+            raise InvalidField("from_segment_index", "goes without format: a rendered transcript is whole")
         job = await self._job(request.job_id)
         self._scheduler.check_succeeded(job)
         renderer = open_renderer(form, job, shape) if form else None

@@ -38,7 +38,14 @@ from tests.support.tcp_proxy import TcpProxy
 
 MIB: Final = 1024 * 1024
 LEASE_S: Final = 2.0
-OPTIONS: Final = (f"--lease-s={LEASE_S}", "--drain-s=2", "--min-free-bytes=0", "--max-calls=200")
+# A job that is there whenever a server dies, before it gets anywhere, would be taken for the cause: max_rescues.
+OPTIONS: Final = (
+    f"--lease-s={LEASE_S}",
+    "--drain-s=2",
+    "--max-rescues=50",
+    "--min-free-bytes=0",
+    "--max-calls=200",
+)
 DISK_BYTES: Final = 192 * MIB
 JUMP_S: Final = 3000.0  # forth and back; less than an upload lives
 

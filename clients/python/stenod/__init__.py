@@ -1,6 +1,7 @@
 """The client of stenod, a batch speech-to-text service. `stenod.v1` holds the generated messages and stubs."""
 
 from stenod import errors
+from stenod._channel import is_loopback, tls
 from stenod._options import JobOptions
 from stenod._retry import RetryPolicy
 from stenod.client import Client
@@ -9,5 +10,5 @@ from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, T
 
 __all__ = [
     "Capacity", "Client", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
-    "StenodError", "Transcript", "Word", "errors",
+    "StenodError", "Transcript", "Word", "errors", "is_loopback", "tls",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -69,6 +70,26 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> g
     return grpc.aio.secure_channel(address, credentials, options=_options(address))
 
 
+def tls(
+    *, ca_file: Path | str | None = None, cert_file: Path | str | None = None, key_file: Path | str | None = None
+) -> grpc.ChannelCredentials:
+    """Credentials for a server that speaks TLS, from files in PEM: the CAs to trust (default: gRPC's own list), and a
+    client certificate with its key for a server that asks for one. Raises OSError, ValueError.
+    """
+    if bool(cert_file) != bool(key_file):
+        message = "a client certificate and its key go together"
+        raise ValueError(message)
+    return grpc.ssl_channel_credentials(
+        root_certificates=_bytes_of(ca_file),
+        private_key=_bytes_of(key_file),
+        certificate_chain=_bytes_of(cert_file),
+    )
+
+
+def _bytes_of(file: Path | str | None) -> bytes | None:
+    return Path(file).read_bytes() if file else None
+
+
 def caller_metadata(api_key: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {api_key}"),) if api_key else ()
 
@@ -88,12 +109,13 @@ def _options(address: str) -> list[tuple[str, Any]]:
         ("grpc.max_receive_message_length", 64 * MIB),
         ("grpc.max_send_message_length", 8 * MIB),
     ]
-    if _is_loopback(address):
+    if is_loopback(address):
         options.append(("grpc.enable_http_proxy", 0))  # a proxy cannot reach this machine's loopback
     return options
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether what is sent to this address stays on the machine."""
     host = address.rpartition(":")[0].rpartition("/")[2].strip("[]")
     if host == "localhost":
         return True

@@ -32,7 +32,8 @@ class Client:
             transcript = await client.transcript(job.job_id)
 
     Connects with the first call. Safe to share between tasks of one event loop; cancelling a task cancels its call.
-    Every call may raise StenodError (see `stenod.errors`). An `api_key` should only travel with `credentials` (TLS).
+    Every call may raise StenodError (see `stenod.errors`). An `api_key` should only travel with `credentials`: those of
+    `stenod.tls()`.
     """
 
     def __init__(

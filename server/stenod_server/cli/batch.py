@@ -11,7 +11,7 @@ from typing import Final
 
 import stenod
 from stenod.errors import JobFailed
-from stenod_server.cli.connection import explain
+from stenod_server.cli.connection import Server, explain
 from stenod_server.cli.progress import BatchDisplay
 from stenod_server.text.render import TranscriptFormat
 
@@ -27,6 +27,7 @@ class BatchPlan:
     output_dir: Path | None
     concurrency: int
     config: stenod.JobOptions
+    server: Server
 
     def output_path(self, file: str) -> Path | None:
         stem = "stdin" if file == STANDARD_INPUT else Path(file).stem
@@ -126,7 +127,7 @@ class Batch:
         self._failed_count += 1
         match error:
             case stenod.StenodError():
-                reason = explain(error, self._client.address)
+                reason = explain(error, self._plan.server)
             case OSError(strerror=str(text)):
                 reason = text.lower()
             case _:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
 from stenod_server.cli.listing import Form, ListFormat, message_fields, show_fields, show_json
 
 if TYPE_CHECKING:
     import stenod
 
 
+@reaches_server
 def capacity(
     server: Server = DEFAULT_SERVER,
     form: Form = ListFormat.TABLE,

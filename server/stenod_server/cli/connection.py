@@ -1,30 +1,108 @@
-"""How commands reach a server: one option, one way to run, one way to fail."""
+"""How commands reach a server: the options that say which and as whom, one way to run, one way to fail."""
 
 import asyncio
+import functools
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    import grpc
+
     import stenod
 
-Server = Annotated[
-    str, typer.Option("--server", metavar="HOST:PORT", envvar="STENOD_SERVER", help="The gRPC address of the server.")
-]
-DEFAULT_SERVER = "127.0.0.1:50051"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_PANEL = "Connection"
 
 
-def run(server: str, work: "Callable[[stenod.Client], Awaitable[int | None]]", *, busy_s: float = 0.0) -> NoReturn:
+def _access(name: str, help_text: str, metavar: str | None = None) -> Any:
+    variable = "STENOD_" + name.strip("-").upper().replace("-", "_")
+    return typer.Option(name, envvar=variable, help=help_text, metavar=metavar, rich_help_panel=_PANEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Which server, and what it is shown. Each field is an option of every command that `reaches_server`."""
+
+    server: Annotated[
+        str,
+        typer.Option("--server", metavar="HOST:PORT", envvar="STENOD_SERVER", help="The gRPC address of the server."),
+    ] = "127.0.0.1:50051"
+    api_key: Annotated[
+        str, _access("--api-key", "A key of the server; a file is safer: others see a command line.")
+    ] = field(default="", repr=False)
+    api_key_file: Annotated[Path | None, _access("--api-key-file", "The file with the key; goes before --api-key.")] = (
+        None
+    )
+    tls: Annotated[bool, _access("--tls", "Encrypt the connection; the options below imply it.")] = False
+    tls_ca: Annotated[Path | None, _access("--tls-ca", "CAs to trust in place of the usual ones (PEM).")] = None
+    tls_cert: Annotated[Path | None, _access("--tls-cert", "A client certificate to show (PEM).")] = None
+    tls_key: Annotated[Path | None, _access("--tls-key", "Its private key (PEM).")] = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.tls or any((self.tls_ca, self.tls_cert, self.tls_key))
+
+    def key(self) -> str:
+        """Raises OSError."""
+        return self.api_key_file.read_text("utf-8").strip() if self.api_key_file else self.api_key
+
+    def credentials(self) -> "grpc.ChannelCredentials | None":
+        """Raises OSError, ValueError."""
+        import stenod
+
+        if not self.is_encrypted:
+            return None
+        return stenod.tls(ca_file=self.tls_ca, cert_file=self.tls_cert, key_file=self.tls_key)
+
+
+DEFAULT_SERVER = Server()
+
+
+def reaches_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes a `server: Server` the options that make one."""
+    options = [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(Server)
+    ]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        server = Server(**{option.name: given.pop(option.name) for option in options})
+        command(**given, server=server)
+
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "server"
+    ]
+    # Typer reads the options from the signature, and their types from the annotations.
+    wrapped.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *options]}
+    return wrapped
+
+
+def run(server: Server, work: "Callable[[stenod.Client], Awaitable[int | None]]", *, busy_s: float = 0.0) -> NoReturn:
     """Do `work` with a client that is connected, and exit with the status it returns, or with 1 after an error.
 
     `busy_s` is for how long a submission waits for room on a server that is full.
     """
     import stenod
 
+    try:
+        key, credentials = server.key(), server.credentials()
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    if key and credentials is None and not stenod.is_loopback(server.server):
+        typer.echo("stenod: warning: the key goes out in plain text; add --tls", err=True)
+
     async def connected() -> int:
-        async with stenod.Client(server, retry=stenod.RetryPolicy(busy_s=busy_s)) as client:
+        retry = stenod.RetryPolicy(busy_s=busy_s)
+        async with stenod.Client(server.server, api_key=key, credentials=credentials, retry=retry) as client:
             # Health is never retried, so that a server that is not there is noticed at once.
             await client.health()
             return await work(client) or 0
@@ -38,15 +116,25 @@ def run(server: str, work: "Callable[[stenod.Client], Awaitable[int | None]]", *
     raise typer.Exit(status)
 
 
-def explain(error: "stenod.StenodError", server: str) -> str:
+def explain(error: "stenod.StenodError", server: Server) -> str:
     """The error in words for the person at the terminal."""
-    from stenod.errors import Busy, Unavailable
+    from stenod.errors import Busy, NotAllowed, Unavailable
 
-    # Without a reason it is not the server that speaks, but gRPC that found nobody.
-    if isinstance(error, Unavailable) and not error.reason:
-        return f"no stenod server answers at {server}; start one with `stenod serve`, or name another with --server"
-    if isinstance(error, Busy) and error.retry_after_s:
-        return f"{error.message} (try again in {error.retry_after_s:g} s)"
+    match error:
+        # Without a reason it is not the server that speaks, but gRPC that found nobody.
+        case Unavailable(reason="") if server.is_encrypted:
+            return f"no stenod server answers at {server.server} over TLS: {error.message}"
+        case Unavailable(reason=""):
+            return (
+                f"no stenod server answers at {server.server}; start one with `stenod serve`, name another with "
+                "--server, or add --tls if it speaks TLS"
+            )
+        case NotAllowed(reason="UNAUTHENTICATED"):
+            return f"{error.message}; give one with --api-key-file or STENOD_API_KEY, or --tls-cert and --tls-key"
+        case NotAllowed(reason="PERMISSION_DENIED"):
+            return f"{error.message}; these credentials do not have it"
+        case Busy() if error.retry_after_s:
+            return f"{error.message} (try again in {error.retry_after_s:g} s)"
     return error.message
 
 

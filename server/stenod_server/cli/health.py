@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
 
 if TYPE_CHECKING:
     import stenod
@@ -19,6 +19,7 @@ class Service(StrEnum):
     LIVENESS = "liveness"
 
 
+@reaches_server
 def health(
     server: Server = DEFAULT_SERVER,
     service: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, reaches_server, run
 from stenod_server.cli.listing import (
     Form,
     Limit,
@@ -40,6 +40,7 @@ class State(StrEnum):
 
 
 @app.command("list")
+@reaches_server
 def list_jobs(
     server: Server = DEFAULT_SERVER,
     form: Form = ListFormat.TABLE,
@@ -64,6 +65,7 @@ def list_jobs(
 
 
 @app.command("get")
+@reaches_server
 def get_job(job_id: JobId, server: Server = DEFAULT_SERVER, form: Form = ListFormat.TABLE) -> None:
     """Show a job."""
 
@@ -74,6 +76,7 @@ def get_job(job_id: JobId, server: Server = DEFAULT_SERVER, form: Form = ListFor
 
 
 @app.command("watch")
+@reaches_server
 def watch_job(
     job_id: JobId,
     server: Server = DEFAULT_SERVER,
@@ -96,6 +99,7 @@ def watch_job(
 
 
 @app.command("cancel")
+@reaches_server
 def cancel_jobs(job_ids: JobIds, server: Server = DEFAULT_SERVER) -> None:
     """Stop jobs: those that wait at once, those that run within one window."""
 
@@ -106,6 +110,7 @@ def cancel_jobs(job_ids: JobIds, server: Server = DEFAULT_SERVER) -> None:
 
 
 @app.command("delete")
+@reaches_server
 def delete_jobs(
     job_ids: JobIds,
     server: Server = DEFAULT_SERVER,
@@ -119,7 +124,7 @@ def delete_jobs(
     run(server, delete)
 
 
-async def _each(job_ids: Sequence[str], act: "Callable[[str], Awaitable[stenod.Job]]", server: str) -> int:
+async def _each(job_ids: Sequence[str], act: "Callable[[str], Awaitable[stenod.Job]]", server: Server) -> int:
     """Act on every job, whatever becomes of the others."""
     from stenod import StenodError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
 from stenod_server.text.render import TranscriptFormat
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Diarization(StrEnum):
     SPEAKER = "speaker"
 
 
+@reaches_server
 def transcribe(
     files: Annotated[
         list[str],
@@ -82,7 +83,7 @@ def transcribe(
 
         # Enough to keep every engine busy while results are fetched, and not so many that the queue is ours alone.
         at_once = concurrency or (await client.capacity()).max_engines + _WAITING_FILES
-        plan = BatchPlan(form, output_dir, at_once, _as_job_options(options))
+        plan = BatchPlan(form, output_dir, at_once, _as_job_options(options), server)
         return 1 if await Batch(client, plan, BatchDisplay(len(files))).run(files) else 0
 
     run(server, work, busy_s=_BUSY_S)

@@ -11,6 +11,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from stenod_server import errors
 
 ERROR_DOMAIN: Final = "stenod.dev"
+_MAX_TEXT_BYTES: Final = 1000
 
 _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.InvalidRequest: code_pb2.INVALID_ARGUMENT,
@@ -69,7 +70,7 @@ _CODE_OF_REASON: Final[Mapping[str, int]] = {kind.reason: code for kind, code in
 
 def to_status(error: errors.StenodError) -> status_pb2.Status:
     """The google.rpc.Status of an error: code, message, ErrorInfo, and what helps the caller to mend or to wait."""
-    status = status_pb2.Status(code=_CODES[type(error)], message=error.message)
+    status = status_pb2.Status(code=_CODES[type(error)], message=_brief(error.message))
     for detail in _details(error):
         status.details.append(_packed(detail))
     return status
@@ -77,7 +78,7 @@ def to_status(error: errors.StenodError) -> status_pb2.Status:
 
 def failure_status(reason: str, message: str) -> status_pb2.Status:
     """The status of a job that failed, from the reason and message stored with it."""
-    status = status_pb2.Status(code=_CODE_OF_REASON.get(reason, code_pb2.INTERNAL), message=message)
+    status = status_pb2.Status(code=_CODE_OF_REASON.get(reason, code_pb2.INTERNAL), message=_brief(message))
     status.details.append(_packed(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN)))
     return status
 
@@ -97,7 +98,9 @@ def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:
 
 
 def _details(error: errors.StenodError) -> Iterator[Message]:
-    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=dict(error.metadata))
+    message = _brief(error.message)
+    metadata = {key: _brief(value) for key, value in error.metadata.items()}
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=metadata)
     match error:
         case (
             errors.InvalidField(field=field)
@@ -105,27 +108,33 @@ def _details(error: errors.StenodError) -> Iterator[Message]:
             | errors.UnsupportedFeature(field=field)
             | errors.FetchRefused(field=field)
         ):
-            violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.message)
+            violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
             yield error_details_pb2.BadRequest(field_violations=[violation])
         case errors.EnginesUnsatisfiable():
             violation = error_details_pb2.BadRequest.FieldViolation(
-                field="config.scheduling.parallel_engines", description=error.message
+                field="config.scheduling.parallel_engines", description=message
             )
             yield error_details_pb2.BadRequest(field_violations=[violation])
         case errors.EnginesExhausted():
-            quota = error_details_pb2.QuotaFailure.Violation(subject="engines", description=error.message)
+            quota = error_details_pb2.QuotaFailure.Violation(subject="engines", description=message)
             yield error_details_pb2.QuotaFailure(violations=[quota])
         case errors.QuotaExceeded(quota=quota_name):
-            quota = error_details_pb2.QuotaFailure.Violation(subject=quota_name, description=error.message)
+            quota = error_details_pb2.QuotaFailure.Violation(subject=quota_name, description=message)
             yield error_details_pb2.QuotaFailure(violations=[quota])
         case errors.NotFound():
             yield error_details_pb2.ResourceInfo(
-                resource_type=error.kind, resource_name=error.name, description=error.message
+                resource_type=error.kind, resource_name=_brief(error.name), description=message
             )
     if isinstance(error, errors.Unavailable):
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(round(error.retry_after_s * 1000))
         yield error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _brief(text: str) -> str:
+    """A caller's own words may be in it, and all of an error travels in headers: over 16 KiB the answer is lost."""
+    raw = text.encode(errors="replace")
+    return text if len(raw) <= _MAX_TEXT_BYTES else raw[:_MAX_TEXT_BYTES].decode(errors="ignore") + "…"
 
 
 def _packed(detail: Message) -> any_pb2.Any:

@@ -301,7 +301,7 @@ async def slow_clients(server: RestartableServer, chance: random.Random) -> floa
 
 def flood(count: int) -> ServerFault:
     async def inject(server: RestartableServer, chance: random.Random) -> float:
-        async with rude_clients.flood(server.address, count=count) as refused:
+        async with rude_clients.flood(server.address, count=count, connections=count) as refused:
             await asyncio.sleep(chance.uniform(2.0, 4.0))
             assert refused[TOO_MANY], f"{count} calls at once, and none was refused for being too many: {refused}"
         return time.monotonic()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ class RestartableServer:
 
     async def restart(self) -> None:
         self.restarts += 1
+        await self.start()
+
+    async def forget(self) -> None:
+        """Begin again without any data."""
+        await self.close()
+        shutil.rmtree(self.data_dir)
         await self.start()
 
     def send(self, sign: signal.Signals) -> None:

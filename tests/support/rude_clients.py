@@ -38,8 +38,8 @@ async def slow(address: str, *, count: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def flood(address: str, *, count: int) -> AsyncIterator[Counter[str]]:
-    """`count` streams at once, and as many connections with nothing on them; gives by reason what was refused."""
+async def flood(address: str, *, count: int, connections: int) -> AsyncIterator[Counter[str]]:
+    """`count` streams at once, and `connections` with nothing on them; gives by reason what was refused."""
     refused: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         streams = []
@@ -48,7 +48,7 @@ async def flood(address: str, *, count: int) -> AsyncIterator[Counter[str]]:
                 stub = await _stub(stack, address)
             streams.append(asyncio.create_task(_watch(stub, refused)))
         stack.push_async_callback(_end, streams)
-        for _ in range(count):
+        for _ in range(connections):
             stack.callback((await _connected(address)).close)
         yield refused
 

@@ -4,7 +4,7 @@ An upload goes on from what the server has stored when the connection breaks.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -14,16 +14,22 @@ from stenod._client_stream import send_all
 from stenod._recording import Media, Recording, open_recording
 from stenod._retry import Patience
 from stenod.errors import InvalidRequest, NotFound, Unavailable, WrongState, rpc_errors
-from stenod.v1.media_pb2 import MediaSource, Upload, UploadMetadata
+from stenod.v1.media_pb2 import HttpHeader, MediaSource, Upload, UploadMetadata
 from stenod.v1.transcription_service_pb2 import GetUploadRequest, UploadMediaRequest
 
 _INLINE_BYTES: Final = 3 * 1024**2  # the server's `max_inline_bytes`, by default
 
 
-async def media_source(connection: Connection, media: Media, file_name: str) -> MediaSource:
+async def media_source(
+    connection: Connection, media: Media, file_name: str, headers: Mapping[str, str] | None = None
+) -> MediaSource:
     """How a request names the recording; uploads it first where it is too large to travel along."""
     if isinstance(media, str) and "://" in media:
-        return MediaSource(uri=media, file_name=file_name)
+        sent = [HttpHeader(name=name, value=value) for name, value in (headers or {}).items()]
+        return MediaSource(uri=media, file_name=file_name, headers=sent)
+    if headers:
+        message = "headers go with an address: nothing else is fetched"
+        raise InvalidRequest(message, reason="INVALID_FIELD", metadata={"field": "headers"})
     file_name = file_name or _name_of(media)
     async with open_recording(media) as recording:
         whole = await recording.whole(_INLINE_BYTES)

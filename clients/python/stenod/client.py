@@ -1,7 +1,7 @@
 """The client: a thin, typed front of `stenod.v1.TranscriptionService` that uploads, waits and retries what is safe."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -69,17 +69,19 @@ class Client:
         file_name: str = "",
         request_id: str = "",
         config: job_pb2.JobConfig | None = None,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
         """Hand a recording over; returns as soon as the job is safely stored.
 
         `media` is a path, an address (`https://…`, `s3://…`), the bytes, an open binary file, or an asynchronous
-        iterator of bytes. Up to 3 MiB travel with the request, more is uploaded first. `options` are laid over
-        `config`. The same `request_id` gives the same job; without one each call makes a job, and exactly one.
+        iterator of bytes. Up to 3 MiB travel with the request, more is uploaded first. `headers` (an
+        `Authorization`, say) are what the server sends when it fetches an address. `options` are laid over `config`.
+        The same `request_id` gives the same job; without one each call makes a job, and exactly one.
         """
         request = pb.SubmitJobRequest(
             request_id=request_id or str(uuid4()),
-            media=await media_source(self._connection, media, file_name),
+            media=await media_source(self._connection, media, file_name, headers),
             config=job_config(config, options),
         )
         response = await self._connection.call_patiently(self._connection.stub.SubmitJob, request)
@@ -92,10 +94,11 @@ class Client:
         file_name: str = "",
         timeout_s: float | None = None,
         config: job_pb2.JobConfig | None = None,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[JobOptions],
     ) -> Transcript:
         """Submit, wait and fetch, for a recording of any length. When cancelled or out of time, cancels the job."""
-        job = await self.submit(media, file_name=file_name, config=config, **options)
+        job = await self.submit(media, file_name=file_name, config=config, headers=headers, **options)
         try:
             await self.wait(job.job_id, timeout_s=timeout_s)
         except (asyncio.CancelledError, DeadlineExceeded):

@@ -12,10 +12,10 @@ from typing import Final
 import stenod
 from stenod.errors import JobFailed
 from stenod_server.cli.connection import Server, explain
+from stenod_server.cli.output_name import STANDARD_INPUT, output_stem
 from stenod_server.cli.progress import BatchDisplay
 from stenod_server.text.render import TranscriptFormat
 
-STANDARD_INPUT: Final = "-"
 _CANCEL_S: Final = 2.0  # how long an interrupted command waits for the server to take note
 
 
@@ -30,8 +30,7 @@ class BatchPlan:
     server: Server
 
     def output_path(self, file: str) -> Path | None:
-        stem = "stdin" if file == STANDARD_INPUT else Path(file).stem
-        return self.output_dir / f"{stem}.{self.form}" if self.output_dir else None
+        return self.output_dir / f"{output_stem(file)}.{self.form}" if self.output_dir else None
 
 
 class Batch:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -91,6 +92,7 @@ def run(server: Server, work: "Callable[[stenod.Client], Awaitable[int | None]]"
 
     `busy_s` is for how long a submission waits for room on a server that is full.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is told once, and by us
     import stenod
 
     try:

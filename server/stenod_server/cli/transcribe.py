@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
+from stenod_server.cli.output_name import STANDARD_INPUT, output_stem
 from stenod_server.text.render import TranscriptFormat
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def _check(files: list[str], form: TranscriptFormat, output_dir: Path | None) ->
     if twice:
         message = f"{twice[0]} is given twice"
         raise typer.BadParameter(message)
-    if "-" in files and sys.stdin.isatty():
+    if STANDARD_INPUT in files and sys.stdin.isatty():
         message = "standard input is a terminal: nothing is piped in"
         raise typer.BadParameter(message)
     if output_dir:
-        same = [stem for stem, count in Counter(Path(file).stem for file in files).items() if count > 1]
+        same = [stem for stem, count in Counter(map(output_stem, files)).items() if count > 1]
         if same:
             message = f"several files would be written to {output_dir / same[0]}.{form}"
             raise typer.BadParameter(message)

@@ -136,3 +136,10 @@ async def test_two_files_that_would_overwrite_each_other_are_refused_before_anyt
     assert ended.status == 2
     assert "a.txt" in ended.err
     assert not script.calls
+
+
+async def test_the_transcript_of_an_address_is_called_after_its_path(stenod: Stenod, tmp_path: Path) -> None:
+    ended = await stenod("transcribe", "https://h.example/in/a.mp3?sig=secret", "-o", str(tmp_path))
+
+    assert ended.status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -275,7 +275,9 @@ def make_capacity() -> capacity_pb2.Capacity:
 
 
 @asynccontextmanager
-async def scripted_server(script: Script, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
+async def scripted_server(
+    script: Script, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[str]:
     """A real gRPC server; gives its address, which a later one can take over."""
     # Without this a second server could share the port with one that is not quite gone.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -284,7 +286,7 @@ async def scripted_server(script: Script, address: str = "127.0.0.1:0") -> Async
     await health_servicer.set("readiness", health_pb2.HealthCheckResponse.SERVING)
     await health_servicer.set("capacity", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    port = server.add_insecure_port(address)
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -165,6 +165,18 @@ async def test_an_address_is_left_to_the_server_to_fetch(client: stenod.Client, 
     assert script.requests("SubmitJob")[0].media.uri == "https://example.com/a.mp3"
 
 
+async def test_headers_go_with_an_address_and_with_nothing_else(client: stenod.Client, script: Script) -> None:
+    await client.submit("https://example.com/a.mp3", headers={"Authorization": "Bearer x", "X-Trace": "1"})
+    with pytest.raises(stenod.errors.InvalidRequest, match="headers go with an address"):
+        await client.submit(b"RIFF", headers={"Authorization": "Bearer x"})
+
+    (sent,) = script.requests("SubmitJob")
+    assert [(header.name, header.value) for header in sent.media.headers] == [
+        ("Authorization", "Bearer x"),
+        ("X-Trace", "1"),
+    ]
+
+
 async def test_an_unknown_option_or_value_is_refused_before_anything_is_sent(
     client: stenod.Client, script: Script
 ) -> None:

@@ -22,6 +22,7 @@ from stenod.v1 import transcription_service_pb2 as pb
 from tests.support.fuzz_media import Outcome, Seed, mutated
 
 HANG_S: Final = 45.0
+ANSWER_LOST_TRIES: Final = 40
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["TranscriptionService"]
 # Whatever comes in, one of these goes out: the caller's fault, and named.
 CALLERS_FAULTS: Final = frozenset(
@@ -104,7 +105,7 @@ class Messages:
             return value - (1 << bits) if is_signed and value >> (bits - 1) else value
         if one.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
             return rng.random() < 0.5
-        if one.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
+        if one.enum_type is not None:
             return rng.choice((*(value.number for value in one.enum_type.values), 99, -1, 2**31 - 1))
         if one.cpp_type in {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}:
             return rng.choice(_FLOATS)
@@ -127,7 +128,7 @@ class Messages:
 class Caller:
     """Calls the service, remembers the ids it is told."""
 
-    channel: grpc.aio.Channel
+    channel: Any  # typed by messages, which these are not: they are bytes
     messages: Messages
     hang_s: float = HANG_S
 
@@ -135,7 +136,11 @@ class Caller:
         """One call of hostile requests; what was sent, and what came of it."""
         count = self.messages.rng.randrange(6) if method.client_streaming else 1
         requests = [self.messages.raw(method) for _ in range(count)]
-        return requests, await self.send(method, requests)
+        for _ in range(ANSWER_LOST_TRIES):
+            outcome = await self.send(method, requests)
+            if outcome.kind != "LOST_BY_CLIENT":
+                return requests, outcome
+        return requests, Outcome("LOST_BY_CLIENT", outcome.seconds, "the answer never arrived")
 
     async def send(self, method: MethodDescriptor, requests: Sequence[bytes]) -> Outcome:
         started_s = monotonic()
@@ -186,6 +191,9 @@ def _judged(error: grpc.aio.AioRpcError) -> tuple[str, str]:
     code, reason = error.code(), _reason(error)
     if "Received message larger than max" in (error.details() or ""):  # refused by gRPC itself, unread
         return "MESSAGE_TOO_LARGE", ""
+    if error.details() == "Internal error from Core":
+        # Not of the node: grpc.aio's client wrote to a call that had been answered, and lost the answer.
+        return "LOST_BY_CLIENT", "" if not error.trailing_metadata() else "INTERNAL from gRPC"
     if code not in CALLERS_FAULTS:
         return code.name, f"{code.name} {reason}: {error.details()}"
     return reason or code.name, "" if reason else f"{code.name} without an ErrorInfo: {error.details()}"
@@ -195,9 +203,9 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
     info = error_details_pb2.ErrorInfo()
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
-            for detail in status_pb2.Status.FromString(value).details:  # type: ignore[arg-type]
+            for detail in status_pb2.Status.FromString(value).details:
                 if detail.Unpack(info):
-                    return info.reason
+                    return str(info.reason)
     return ""
 
 

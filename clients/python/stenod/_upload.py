@@ -53,9 +53,10 @@ async def _upload(connection: Connection, recording: Recording, file_name: str) 
                 stored = await _send(connection, recording, stored, file_name)
         except Unavailable as error:
             await patience.wait(error)
-        except WrongState as error:
-            # Bytes of the broken stream may still be landing, or the server has not noticed yet that it is broken.
-            if error.reason != "UPLOAD_OFFSET_MISMATCH":
+        except (WrongState, NotFound) as error:
+            # Bytes of the broken stream may still be landing, or the server has not noticed yet that it is broken; or
+            # the upload has expired meanwhile, and begins anew.
+            if error.reason not in {"UPLOAD_OFFSET_MISMATCH", "UPLOAD_NOT_FOUND"}:
                 raise
             await patience.wait(Unavailable(error.message, code=error.code, reason=error.reason))
         else:

@@ -143,7 +143,7 @@ class Intake:
     async def append(self, tenant: str, request: UploadRequest, chunks: AsyncIterator[bytes]) -> Upload:
         """Begin or continue an upload. What has arrived stays when the stream breaks.
 
-        Raises InvalidField, LimitExceeded, UploadOffsetMismatch.
+        Raises InvalidField, LimitExceeded, UploadNotFound (to be continued), UploadOffsetMismatch.
         """
         upload = await self._open(tenant, request)
         if upload.offset_bytes != request.offset_bytes or upload.complete:
@@ -172,6 +172,8 @@ class Intake:
 
     async def _open(self, tenant: str, request: UploadRequest) -> Upload:
         self._check(request)
+        if request.offset_bytes:  # what goes on is there already
+            return await self._uploads.get_upload(tenant, request.upload_id)
         now = self._clock.now()
         fresh = Upload(
             upload_id=request.upload_id or uuid.uuid4().hex,

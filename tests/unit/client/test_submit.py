@@ -68,8 +68,12 @@ async def test_a_broken_upload_goes_on_where_the_server_is(
     assert 0 == first.offset_bytes < MIB <= second.offset_bytes < 3 * MIB <= third.offset_bytes
 
 
-async def test_a_stale_offset_is_asked_for_again(client: stenod.Client, script: Script) -> None:
-    script.faults["UploadMedia"] = [make_status(code_pb2.FAILED_PRECONDITION, "UPLOAD_OFFSET_MISMATCH")]
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(code_pb2.FAILED_PRECONDITION, "UPLOAD_OFFSET_MISMATCH"), (code_pb2.NOT_FOUND, "UPLOAD_NOT_FOUND")],
+)
+async def test_a_stale_offset_is_asked_for_again(client: stenod.Client, script: Script, code: int, reason: str) -> None:
+    script.faults["UploadMedia"] = [make_status(code, reason)]
 
     job = await client.submit(LARGE)
 

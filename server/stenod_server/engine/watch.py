@@ -88,7 +88,10 @@ async def watch(
             backoff.reset()
             await asyncio.sleep(min(_MIN_GAP_S, options.interval_s))
             with suppress(TimeoutError):
-                await asyncio.wait_for(until_in_doubt(target, options), options.interval_s)
+                # Not `wait_for`: until Python 3.12 it loses a cancellation that comes together with what it waits for,
+                # which is what happens here when a Triton dies under a window.
+                async with asyncio.timeout(options.interval_s):
+                    await until_in_doubt(target, options)
         else:
             await asyncio.sleep(backoff.next_s())
 
@@ -98,7 +101,8 @@ async def until_in_doubt(target: Target, options: WatchOptions) -> None:
     silence = _Silence(target, options.doubt_s)
     while not target.doubted.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(target.doubted.wait(), silence.tick_s)
+            async with asyncio.timeout(silence.tick_s):
+                await target.doubted.wait()
         if not target.in_flight:
             silence.breaks()
         elif silence.lasts(_expected_s(target, options)):

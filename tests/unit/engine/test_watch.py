@@ -16,7 +16,7 @@ from stenod_server.engine.target import Health, Target
 from stenod_server.engine.watch import WatchOptions, unless_hung, until_in_doubt, watch
 from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, WindowTimeout
 from stenod_server.ports import ModelProfile, WindowResult
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, settle
 from tests.unit.scheduler.virtual_time import VirtualTimeLoop, run_in_virtual_time
 
 OPTIONS = WatchOptions()
@@ -134,6 +134,22 @@ def test_a_triton_that_answers_no_question_at_all_hangs() -> None:
         await _watched(target, until=lambda: target.health is Health.ASIDE)
         (problem,) = target.given_up
         assert "hangs" in str(problem)
+
+    run_in_virtual_time(main())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_watch_that_is_ended_while_a_window_fails_ends(turns: int) -> None:
+    async def main() -> None:
+        target = _CheckedTarget()
+        canaries = {"fake": Canary(np.zeros(16_000, np.int16), ("so", "it", "goes"))}
+        watching = asyncio.create_task(watch(cast("Target", target), canaries, OPTIONS))
+        await asyncio.sleep(1.5)  # of virtual time: its first check is over, and it waits for a doubt
+        target.doubted.set()
+        await settle(turns)
+        watching.cancel()
+        await asyncio.sleep(1.0)
+        assert watching.cancelled()
 
     run_in_virtual_time(main())
 

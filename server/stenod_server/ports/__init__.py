@@ -3,7 +3,7 @@
 from stenod_server.ports.access import Authenticator
 from stenod_server.ports.audio import AudioFrontEnd, AudioProgress, AudioSummary, WindowPlan
 from stenod_server.ports.clock import Clock
-from stenod_server.ports.jobs import CacheKey, JobFilter, JobStore
+from stenod_server.ports.jobs import CacheKey, JobFilter, JobStore, RetentionStore, SpentMedia
 from stenod_server.ports.media import BlobStore, FetchedMedia, MediaFetcher, MediaSpool, Upload, UploadStore
 from stenod_server.ports.recognition import Engine, Int16Audio, ModelProfile, RecognitionRequest, Window, WindowResult
 
@@ -24,6 +24,8 @@ __all__ = [
     "MediaSpool",
     "ModelProfile",
     "RecognitionRequest",
+    "RetentionStore",
+    "SpentMedia",
     "Upload",
     "UploadStore",
     "Window",

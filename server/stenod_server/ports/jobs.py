@@ -1,6 +1,7 @@
 """Where jobs, their segments and their results are kept."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -176,3 +177,48 @@ class JobStore(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpentMedia:
+    """Media in the blob store that nobody will ask for again, and the job it was of."""
+
+    job_id: str
+    key: str
+
+
+class RetentionStore(Protocol):
+    """What is forgotten when its time is up. Each call is one transaction on at most `limit` rows, the oldest first,
+    and gives what it was done to: less than `limit` means that nothing is left to do. Any call may raise
+    StoreUnavailable.
+    """
+
+    async def spent_media(self, *, now: datetime, keep: bool, limit: int) -> Sequence[SpentMedia]:
+        """Media of jobs that have ended; with `keep`, of those alone whose retention has ended too."""
+        ...
+
+    async def forget_media(self, spent: Sequence[SpentMedia]) -> None:
+        """The jobs have no media any more; to be called once the bytes are gone."""
+        ...
+
+    async def expire(self, *, now: datetime, limit: int) -> Sequence[str]:
+        """Ended jobs whose retention is over → EXPIRED, kept for as long again. Their transcripts and the secrets of
+        their addresses are erased. Gives their ids.
+        """
+        ...
+
+    async def purge(self, *, now: datetime, limit: int) -> int:
+        """Forget EXPIRED jobs whose second retention is over, and the request ids of jobs deleted a retention ago."""
+        ...
+
+    async def forget_results(self, *, before: datetime, limit: int) -> int:
+        """Transcripts that were stored before then are not used again."""
+        ...
+
+    async def named(self, keys: Collection[str]) -> AbstractSet[str]:
+        """Those of the keys that an upload has, or a job, or that the media of a job on its way would get."""
+        ...
+
+    async def scrub(self) -> bool:
+        """See that erased text is nowhere in the database's files any more. False: somebody reads; ask again."""
+        ...

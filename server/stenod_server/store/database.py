@@ -27,6 +27,10 @@ class Database(Protocol):
         """
         ...
 
+    async def scrub(self) -> bool:
+        """See that nothing that was deleted is left in a file. False: a reader is in the way; ask again later."""
+        ...
+
     async def close(self) -> None:
         """Finish the writes under way, then close. May be called twice."""
         ...

@@ -64,12 +64,18 @@ def request_cancel(connection: sa.Connection, tenant: str, job_id: str, *, now: 
 
 
 def delete(connection: sa.Connection, tenant: str, job_id: str) -> Job:
-    """Tags and segments go with the row (ON DELETE CASCADE); the idempotency key stays."""
+    """Tags, segments and cache entries go with the row (ON DELETE CASCADE); the idempotency key stays for as long as
+    the job would have been kept.
+    """
     job = _get_for_update(connection, tenant, job_id)
     if job.state is JobState.RUNNING:
         message = f"job {job_id!r} is running; cancel it first, or delete it with force"
         raise JobRunning(message, job_id=job_id)
     connection.execute(sa.delete(jobs).where(jobs.c.job_id == job_id))
+    if job.request_id:
+        key = (idempotency_keys.c.tenant == tenant, idempotency_keys.c.request_id == job.request_id)
+        until = job.expire_time or job.update_time + job.ttl
+        connection.execute(sa.update(idempotency_keys).where(*key).values(expire_time=until))
     return job
 
 

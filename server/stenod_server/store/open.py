@@ -10,6 +10,7 @@ from stenod_server.store.faults import translated
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
 from stenod_server.store.recorder import GATHER_S
+from stenod_server.store.retention import SqlRetentionStore
 from stenod_server.store.sqlite import open_sqlite
 from stenod_server.store.upload_files import FileMediaSpool
 from stenod_server.store.uploads import SqlUploadStore
@@ -20,6 +21,7 @@ class Stores:
     """All that a node keeps. `spool` saves the offsets of `uploads` and moves finished ones into `blobs`."""
 
     jobs: SqlJobStore
+    retention: SqlRetentionStore
     uploads: SqlUploadStore
     blobs: ObjectBlobStore
     spool: FileMediaSpool
@@ -42,6 +44,7 @@ async def open_store(data_dir: Path, *, in_memory: bool = False, gather_s: float
     uploads = SqlUploadStore(database)
     return Stores(
         jobs=SqlJobStore(database, gather_s=gather_s),
+        retention=SqlRetentionStore(database),
         uploads=uploads,
         blobs=blobs,
         spool=FileMediaSpool(data_dir / "uploads", uploads, blobs),

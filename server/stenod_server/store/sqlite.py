@@ -24,6 +24,7 @@ Operation = Callable[[sa.Connection], Any]
 
 READERS: Final = 4  # readers wait for the disk, hardly for one another; more threads than this only fight for the GIL
 MAX_BATCH: Final = 64  # operations per commit: bounds how long the first of them waits for the last
+_SCRUB_PATIENCE_MS: Final = 50  # for a reader to finish its statement: the writer stands still meanwhile
 LOCK_TIMEOUT_S: Final = 10.0  # only another process can hold the lock: a second node, a backup, the sqlite3 shell
 
 _PRAGMAS: Final = (
@@ -66,6 +67,14 @@ class SqliteDatabase:
             self._committer = asyncio.create_task(self._commit_waiting(), name="store-committer")
         with translated():
             return await outcome
+
+    async def scrub(self) -> bool:
+        """`secure_delete` overwrites what is deleted in the database file, but the log before it still has the pages as
+        they were: it is written back and cut off. A few milliseconds; waits for no reader.
+        """
+        self._check_open()
+        with translated():
+            return await _loop().run_in_executor(self._write_thread, self._cut_log)
 
     async def close(self) -> None:
         if self._is_closed:
@@ -113,6 +122,19 @@ class SqliteDatabase:
     def _read(self, operation: Callable[[sa.Connection], T]) -> T:
         with self._read_engine.connect() as connection:
             return operation(connection)
+
+    def _cut_log(self) -> bool:
+        if self._connection is None:
+            return True
+        driver = self._connection.connection.cursor()
+        lock_timeout_ms = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+        driver.execute(f"PRAGMA busy_timeout = {_SCRUB_PATIENCE_MS}")
+        try:
+            is_busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {lock_timeout_ms}")
+            driver.close()
+        return not is_busy
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -158,6 +158,14 @@ idempotency_keys: Final = sa.Table(
     _required("fingerprint", sa.Text),
     _required("job_id", sa.Text),
     _required("create_time", UtcDateTime),
+    sa.Column("expire_time", UtcDateTime),  # since its job was deleted: until then it goes with the job
+)
+# Request ids of deleted jobs whose time is up.
+sa.Index(
+    "ix_idempotency_keys_expire_time",
+    idempotency_keys.c.expire_time,
+    sqlite_where=sa.text("expire_time IS NOT NULL"),
+    postgresql_where=sa.text("expire_time IS NOT NULL"),
 )
 
 uploads: Final = sa.Table(

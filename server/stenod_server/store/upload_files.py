@@ -19,6 +19,7 @@ from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.faults import translated
+from stenod_server.store.uploads import key_of
 
 SYNC_EVERY_BYTES: Final = 32 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
 READ_BYTES: Final = 1024 * 1024
@@ -70,7 +71,7 @@ class FileMediaSpool:
         await self._blobs.delete(self.key(upload))
 
     def key(self, upload: Upload) -> str:
-        return f"upload/{_name(upload)}"
+        return key_of(upload.tenant, upload.upload_id, upload.create_time)
 
     @contextmanager
     def _alone(self, upload: Upload) -> Iterator[None]:
@@ -175,11 +176,7 @@ class _Tail:
 
 
 def _name(upload: Upload) -> str:
-    """The creation time tells an upload from an earlier one of the same id, whose bytes a job may still be copying.
-    Hashed, so that nothing of a caller's or a tenant's name reaches the file system.
-    """
-    identity = f"{upload.tenant}\0{upload.upload_id}\0{upload.create_time.isoformat()}"
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return key_of(upload.tenant, upload.upload_id, upload.create_time).removeprefix("upload/")
 
 
 def _check_length(file: int, upload: Upload) -> None:

@@ -1,5 +1,6 @@
 """`SqlUploadStore`: the records of uploads. What each method means stands in `ports.UploadStore`."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -11,6 +12,14 @@ from stenod_server.ports import Upload
 from stenod_server.store.codec import read_upload, upload_row
 from stenod_server.store.database import Database
 from stenod_server.store.tables import uploads
+
+
+def key_of(tenant: str, upload_id: str, create_time: datetime) -> str:
+    """Where an upload's bytes are. The creation time tells an upload from an earlier one of the same id, whose bytes a
+    job may still be copying. Hashed, so that nothing of a caller's or a tenant's name reaches the file system.
+    """
+    identity = f"{tenant}\0{upload_id}\0{create_time.isoformat()}"
+    return f"upload/{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
 class SqlUploadStore:
@@ -31,8 +40,8 @@ class SqlUploadStore:
     async def save_upload(self, upload: Upload) -> None:
         await self._database.write(partial(_save, upload=upload))
 
-    async def expired_uploads(self, now: datetime) -> Sequence[Upload]:
-        return await self._database.read(partial(_expired, now=now))
+    async def expired_uploads(self, now: datetime, *, limit: int = 1000) -> Sequence[Upload]:
+        return await self._database.read(partial(_expired, now=now, limit=limit))
 
     async def delete_upload(self, tenant: str, upload_id: str) -> None:
         await self._database.write(partial(_delete, tenant=tenant, upload_id=upload_id))
@@ -59,8 +68,8 @@ def _save(connection: sa.Connection, upload: Upload) -> None:
     connection.execute(sa.update(uploads).where(_is(upload.tenant, upload.upload_id)).values(upload_row(upload)))
 
 
-def _expired(connection: sa.Connection, now: datetime) -> Sequence[Upload]:
-    statement = sa.select(uploads).where(uploads.c.expire_time <= now).order_by(uploads.c.expire_time)
+def _expired(connection: sa.Connection, now: datetime, limit: int) -> Sequence[Upload]:
+    statement = sa.select(uploads).where(uploads.c.expire_time <= now).order_by(uploads.c.expire_time).limit(limit)
     return [read_upload(row) for row in connection.execute(statement)]
 
 

@@ -43,10 +43,13 @@ gen-check: setup-dev ## Fail when the committed stubs are not those of proto/
 bench: setup-dev ## Measure the service, the bare recogniser and peers in one run
 	@$(BIN)/python -m bench $(ARGS)
 
-prove-%: setup-dev ## Run a proof in full: make prove-invariance, prove-wer, prove-memory, … (tests/proofs)
+prove-%: setup-dev ## Run a proof in full: make prove-invariance, prove-faults, prove-memory, … (tests/proofs)
 	@$(BIN)/python -m tests.proofs.$(subst -,_,$*) $(ARGS)
+
+soak: setup-dev ## Half an hour of mixed traffic: memory, files and database must stay as they are (ARGS="--minutes 5")
+	@$(BIN)/python -m tests.proofs.soak $(ARGS)
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .cache .bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help setup setup-dev lock demo test fmt check gen gen-check bench clean
+.PHONY: help setup setup-dev lock demo test fmt check gen gen-check bench soak clean

@@ -1,6 +1,8 @@
 """What callers show: API keys of a real file, tokens of a real issuer over HTTP, certificates of a real CA."""
 
+import base64
 import functools
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +16,7 @@ import grpc
 import jwt
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 import stenod
@@ -102,6 +105,21 @@ class Issuer:
     ) -> str:
         """Signed with the published key of that id, or with the one that is given."""
         return jwt.encode(self.claims(**claims), key=key or self.keys[kid], algorithm=algorithm, headers={"kid": kid})
+
+    def unsigned(self, **claims: Any) -> str:
+        """With `alg: none`."""
+        return jwt.encode(self.claims(**claims), key="", algorithm="none", headers={"kid": "one"})
+
+    def forged(self, **claims: Any) -> str:
+        """Signed with a secret that everybody knows: the public key, as HS256 would have it."""
+        secret = self.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        parts = [{"alg": "HS256", "typ": "JWT", "kid": "one"}, self.claims(**claims)]
+        signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)  # PyJWT refuses to make such a one
+        return f"{signed}.{_base64url(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ it: a call without a case, or one that wants less than it says here, is a deviat
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ SUBMIT: Final = "submit"
 UPLOAD_BYTES: Final = 1000
 
 Metadata = tuple[tuple[str, str], ...]
-Requests = Callable[["Assets"], list[Message]]
+Requests = Callable[["Assets"], Sequence[Message]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Answer:
     code: str
     reason: str = ""
     message: str = ""
-    responses: tuple[Message, ...] = ()
+    responses: tuple[Any, ...] = ()  # messages
 
     def shows(self, things: tuple[str, ...]) -> list[str]:
         """Those of the things that the responses tell of."""
@@ -149,7 +149,7 @@ class Town:
             "token without tenant": self.token(tenant=None),
         }
 
-    async def call(self, name: str, authorization: str, requests: list[Message]) -> Answer:
+    async def call(self, name: str, authorization: str, requests: Sequence[Message]) -> Answer:
         """The answer; of a stream without an end its first message."""
         self.clock.ahead_s += 1.0  # a wrong guess a second is as many as anybody has
         metadata: Metadata = (("authorization", authorization),) if authorization else ()
@@ -186,11 +186,13 @@ class Town:
 
     async def submit(self, authorization: str, media: bytes, request_id: str = "") -> job_pb2.Job:
         request = pb.SubmitJobRequest(media=media_pb2.MediaSource(inline=media), request_id=request_id)
-        return _only(await self.call("SubmitJob", authorization, [request])).job
+        job: job_pb2.Job = _only(await self.call("SubmitJob", authorization, [request])).job
+        return job
 
     async def transcribe(self, authorization: str, media: bytes) -> job_pb2.Job:
         request = pb.TranscribeRequest(media=media_pb2.MediaSource(inline=media))
-        return _only(await self.call("Transcribe", authorization, [request])).job
+        job: job_pb2.Job = _only(await self.call("Transcribe", authorization, [request])).job
+        return job
 
     async def state(self, tenant: str, assets: Assets) -> list[Answer]:
         """All that a tenant has, to see whether a call that was refused has changed it."""
@@ -218,7 +220,7 @@ async def two_tenants(directory: Path) -> AsyncIterator[Town]:
     engine, clock = FakeEngine([replace(FAKE_PROFILE, revision="r1")]), HurryingClock()
     async with running_issuer() as issuer:
         issuer.publish(one=rsa_key("one"), two=ec_key("two"))
-        settings = {"access_file": access_file, "cache_ttl_s": 3600, "parallel": 64, "elastic": False}
+        settings: dict[str, Any] = {"access_file": access_file, "cache_ttl_s": 3600, "parallel": 64, "elastic": False}
         front_end = ScriptedFrontEnd(make_windows(1))
         async with (
             fake_node(directory, engine, front_end, clock=clock, **settings, **issuer.settings) as node,

@@ -31,13 +31,13 @@ class Tokens:
         """Who the token is for. Raises Unauthenticated; Unavailable where the issuer's keys cannot be had."""
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:  # the latter of brackets upon brackets
             raise refused("not a token") from error
         # The algorithm is ours to choose: a token that asks for none, or for a secret that is in truth the issuer's
         # public key (HS256), is not looked at.
         algorithm = header.get("alg")
-        if algorithm not in ALGORITHMS:
-            raise refused("algorithm", alg=algorithm)
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+            raise refused("algorithm", alg=str(algorithm)[:32])
         key = await self._keys.find(str(header.get("kid", "")), algorithm)
         return self._principal(self._claims(token, key))
 

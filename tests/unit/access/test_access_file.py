@@ -92,7 +92,10 @@ async def test_a_file_that_is_broken_later_changes_nothing_and_is_told_of_once(
     door = open_authenticator(AccessOptions(access_file=file), clock)
 
     with capture_logs() as logs:
-        _ = file.write_text(broken) if broken else file.unlink()
+        if broken is None:
+            file.unlink()
+        else:
+            file.write_text(broken)
         for _ in range(3):
             clock.advance(LOOK_S)
             assert await _is_let_in(door, key)

@@ -310,7 +310,7 @@ class StoreUnavailable(Unavailable):
 
 
 class StorageFull(Unavailable):
-    """The disk has less room left than the low-water mark; nothing new is stored until there is more."""
+    """The disk has less room left than the low-water mark, or none; no media is stored until there is more."""
 
     reason = "STORAGE_FULL"
     retry_after_s = 60.0

@@ -9,7 +9,7 @@ from typing import Final
 from stenod_server.errors import StenodError
 from stenod_server.ports import Engine
 from stenod_server.rpc.health import NodeHealth, Stall
-from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.store.open import Stores
 from stenod_server.telemetry.metered import MeteredEngine
@@ -52,9 +52,8 @@ async def sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: 
         await asyncio.sleep(SAMPLE_S)
 
 
-async def sweep(intake: Intake) -> None:
-    """Delete what nobody came back for, once a minute."""
+async def sweep(janitor: Janitor) -> None:
+    """Forget what its time is up for, once a minute."""
     while True:
-        with contextlib.suppress(StenodError):
-            await intake.sweep()
+        await janitor.sweep()
         await asyncio.sleep(SWEEP_S)

@@ -21,6 +21,7 @@ from stenod_server.app.wiring import (
     make_door,
     make_fetcher,
     make_intake,
+    make_janitor,
     open_front_end,
     open_triton,
     scheduler_options,
@@ -101,7 +102,7 @@ async def open_node(
         health = HealthReporter()
         health_address = await _serve_probes(stack, health, settings)  # first: models may take minutes to load
         progress("opening the store", 0.0)
-        stores = await open_store(settings.data_path)
+        stores = await open_store(settings.data_path, min_free_bytes=settings.min_free_bytes)
         stack.push_async_callback(stores.close)
         engine = parts.engine
         if engine is None:
@@ -136,7 +137,7 @@ async def open_node(
         for name, routine in (
             ("health", health.run()),
             ("sample", sample(scheduler, stores, metered, metrics)),
-            ("sweep", sweep(intake)),
+            ("sweep", sweep(make_janitor(settings, stores, clock))),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(routine, name=name))
         yield Node(scheduler, intake, address, health_address, metrics_address, settings.model, max_engines)

@@ -24,6 +24,7 @@ from stenod_server.ports import Clock, Engine
 from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.rpc.server import ApiOptions
 from stenod_server.scheduler.intake import Intake, MediaLimits, MediaStores
+from stenod_server.scheduler.janitor import Janitor, JanitorStores
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
@@ -135,6 +136,11 @@ def make_intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapte
     )
     media = MediaStores(uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
     return Intake(scheduler, media, fetcher=adapters.fetcher, clock=adapters.clock, limits=limits)
+
+
+def make_janitor(settings: Settings, stores: Stores, clock: Clock) -> Janitor:
+    swept = JanitorStores(retention=stores.retention, uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
+    return Janitor(swept, clock, keep_media=settings.keep_media, cache_ttl=timedelta(seconds=settings.cache_ttl_s))
 
 
 def make_door(settings: Settings, clock: Clock) -> Doorkeeper:

@@ -49,7 +49,10 @@ class BlobStore(Protocol):
     """Bytes by key. Keys are built by us (`media/<id>`), never from a caller's text."""
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
-        """Store the stream under `key`, durable on return; gives the bytes written. Raises StoreUnavailable."""
+        """Store the stream under `key`, durable on return; gives the bytes written.
+
+        Raises StorageFull, also in the middle of the stream, and StoreUnavailable; then nothing of it is stored.
+        """
         ...
 
     def local_path(self, key: str) -> AbstractAsyncContextManager[Path]:
@@ -66,13 +69,17 @@ class BlobStore(Protocol):
         """Delete; a key that is not there is no error."""
         ...
 
+    def keys(self) -> AsyncIterator[Sequence[str]]:
+        """Every key there is, some hundred at a time. Raises StoreUnavailable."""
+        ...
+
 
 class MediaSpool(Protocol):
     """The bytes of uploads: appended to, then finished into the blob store."""
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
         """Append at `upload.offset_bytes`; gives the new offset, synced to disk. Bytes that arrived before `chunks`
-        failed stay. Raises UploadOffsetMismatch while another stream appends, StoreUnavailable.
+        failed stay. Raises UploadOffsetMismatch while another stream appends, StorageFull, StoreUnavailable.
         """
         ...
 
@@ -84,6 +91,14 @@ class MediaSpool(Protocol):
 
     async def discard(self, upload: Upload) -> None:
         """Delete the bytes of an upload, complete or not."""
+        ...
+
+    async def keys(self) -> Sequence[str]:
+        """The keys of all uploads that have bytes here."""
+        ...
+
+    async def erase(self, key: str) -> None:
+        """Delete bytes that no upload names any more; a key that is not there is no error."""
         ...
 
 

@@ -15,7 +15,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.job import Failure, Job, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StoreUnavailable
+from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
@@ -267,12 +267,20 @@ class Executor:
                 return Ended(await store.cancelled(lease, now=now))
             case StopReason.HAND_BACK | StopReason.LOST:  # a job that is lost is not given back: the lease is another's
                 return Ended(await store.release(lease, now=now))
-            case Failure() if self._options.retry.allows(outcome, job.failures + 1):
-                delay_s = self._options.retry.delay_s(job.failures + 1, self._chance.random())
+            case Failure() if (delay_s := self._retry_in_s(job, outcome)) is not None:
+                counted = None if _is_nobodys_fault(outcome) else outcome
                 not_before = now + timedelta(seconds=delay_s)
-                return Ended(await store.release(lease, now=now, failure=outcome, not_before=not_before), delay_s)
+                return Ended(await store.release(lease, now=now, failure=counted, not_before=not_before), delay_s)
             case _:
                 return Ended(await store.fail(lease, outcome, now=now))
+
+    def _retry_in_s(self, job: Job, failure: Failure) -> float | None:
+        """None: it is final."""
+        if _is_nobodys_fault(failure):
+            return StorageFull.retry_after_s
+        if not self._options.retry.allows(failure, job.failures + 1):
+            return None
+        return self._options.retry.delay_s(job.failures + 1, self._chance.random())
 
     def _tell(self, job: Job, outcome: Outcome, ended: Ended) -> None:
         if ended.job is None:
@@ -288,6 +296,11 @@ class Executor:
         run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
         _log.info("job_ended", state=str(ended.job.state), run_s=round(run_s, 3), **_detail(outcome))
         self._observer.ended(ended.job, run_s=run_s)
+
+
+def _is_nobodys_fault(failure: Failure) -> bool:
+    """A full disk: the job waits for room, however long that takes."""
+    return failure.reason == StorageFull.reason
 
 
 def _detail(outcome: Outcome) -> dict[str, object]:

@@ -12,12 +12,16 @@ from stenod_server.ports import BlobStore, MediaFetcher
 _log = structlog.get_logger()
 
 
-async def fetch(job: Job, remote: RemoteMedia, fetcher: MediaFetcher, blobs: BlobStore, *, max_bytes: int) -> Media:
-    """Store what the address gives. Raises FetchRefused, MediaNotFound, LimitExceeded, FetchFailed, StoreUnavailable.
+def key_of(job_id: str) -> str:
+    """Where the media of a job's address is stored. Another attempt writes over what a broken one has left."""
+    return f"media/{job_id}"
 
-    The key is the job's: another attempt writes over what a broken one has left.
+
+async def fetch(job: Job, remote: RemoteMedia, fetcher: MediaFetcher, blobs: BlobStore, *, max_bytes: int) -> Media:
+    """Store what the address gives. Raises FetchRefused, MediaNotFound, LimitExceeded, FetchFailed, StorageFull,
+    StoreUnavailable.
     """
-    key = f"media/{job.job_id}"
+    key = key_of(job.job_id)
     digest = hashlib.sha256()
 
     async def hashed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

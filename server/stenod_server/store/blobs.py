@@ -1,12 +1,13 @@
 """`ObjectBlobStore`: blobs in a local directory or in any object store that obstore knows.
 
-A local blob is synced before `put` returns; a name shows up only once its bytes are whole (obstore stages and renames).
+A local blob is synced before `put` returns; a name shows up only once its bytes are whole (obstore stages them in files
+of the name and a number, and renames).
 """
 
 import asyncio
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -20,15 +21,19 @@ from stenod_server.store.faults import translated
 
 PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least
 PARTS_IN_FLIGHT: Final = 4  # bounds the memory of one `put` to some 25 MiB, however long the stream
+LISTED: Final = 500  # keys at a time
 _KEY: Final = re.compile(r"[a-z0-9-]+(/[A-Za-z0-9_-]+)+")
 
 
 class ObjectBlobStore:
-    """Implements `ports.BlobStore`. `directory` is where the store keeps its files, None where it is not local."""
+    """Implements `ports.BlobStore`. `directory` is where the store keeps its files, None where it is not local; then
+    there is no disk of which some has to stay free.
+    """
 
-    def __init__(self, store: ObjectStore, *, directory: Path | None = None) -> None:
+    def __init__(self, store: ObjectStore, *, directory: Path | None = None, min_free_bytes: int = 0) -> None:
         self._store = store
         self._directory = directory
+        self._space = disk.FreeSpace(directory, min_free_bytes) if directory else None
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         """See the port. When `chunks` raises, its exception passes through and nothing is stored."""
@@ -37,10 +42,13 @@ class ObjectBlobStore:
         async def counted() -> AsyncIterator[bytes]:
             nonlocal size_bytes
             async for chunk in chunks:
+                if size_bytes // PART_BYTES != (size_bytes + len(chunk)) // PART_BYTES:
+                    self._check_space()
                 size_bytes += len(chunk)
                 yield chunk
 
         with translated():
+            self._check_space()
             await obstore.put_async(
                 self._store,
                 _checked(key),
@@ -94,6 +102,11 @@ class ObjectBlobStore:
             if self._directory is not None:
                 await asyncio.to_thread(disk.sync, self._path(key).parent)
 
+    async def keys(self) -> AsyncIterator[Sequence[str]]:
+        with translated():
+            async for page in obstore.list(self._store, chunk_size=LISTED):
+                yield [str(blob["path"]) for blob in page]
+
     async def adopt(self, path: Path, key: str) -> None:
         """Move a synced file into the store: renamed where the store is local and on the same disk, else copied.
 
@@ -108,6 +121,10 @@ class ObjectBlobStore:
             )
             await asyncio.to_thread(path.unlink)
 
+    def _check_space(self) -> None:
+        if self._space is not None:
+            self._space.check()
+
     def _path(self, key: str) -> Path:
         """Of a local store only."""
         if self._directory is None:
@@ -116,10 +133,12 @@ class ObjectBlobStore:
         return self._directory / _checked(key)
 
 
-def open_local_blobs(directory: Path) -> ObjectBlobStore:
-    """Blobs as files below `directory`. Blocking."""
+def open_local_blobs(directory: Path, *, min_free_bytes: int = 0) -> ObjectBlobStore:
+    """Blobs as files below `directory`, which is this process's alone: what a crash left unfinished goes. Blocking."""
     disk.make_private_directory(directory)
-    return ObjectBlobStore(LocalStore(directory), directory=directory)
+    for staged in directory.rglob("*#*"):
+        staged.unlink()
+    return ObjectBlobStore(LocalStore(directory), directory=directory, min_free_bytes=min_free_bytes)
 
 
 def _checked(key: str) -> str:

@@ -1,7 +1,32 @@
-"""Making files last: their data is synced, and so are the directories that hold their names. Blocking."""
+"""Making files last: their data is synced, and so are the directories that hold their names. Blocking.
+
+And leaving room: media stops at a low-water mark, so that the database beside it can always be written.
+"""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+from stenod_server.errors import StorageFull
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """The disk that `directory` is on, of which `min_free_bytes` (the setting) are left free. 0: all of it is used."""
+
+    directory: Path
+    min_free_bytes: int = 0
+
+    def check(self, more_bytes: int = 0) -> None:
+        """Whether so much more may be stored, as far as is known now. Raises StorageFull, OSError."""
+        disk = os.statvfs(self.directory)
+        free_bytes = disk.f_bavail * disk.f_frsize
+        if self.min_free_bytes and free_bytes - more_bytes < self.min_free_bytes:
+            message = (
+                f"the disk of the media has {free_bytes} bytes left, and min_free_bytes = {self.min_free_bytes} of "
+                "them stay free"
+            )
+            raise StorageFull(message, free_bytes=free_bytes, min_free_bytes=self.min_free_bytes)
 
 
 def sync(path: Path) -> None:

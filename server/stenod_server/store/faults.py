@@ -1,5 +1,6 @@
 """The one place where exceptions of the database, the object store and the disk become stenod's own."""
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import obstore.exceptions
 import sqlalchemy.exc
 
-from stenod_server.errors import Broken, StenodError, StoreUnavailable
+from stenod_server.errors import Broken, StenodError, StorageFull, StoreUnavailable
 
 # Looked up along the exception's own line of descent, so the most special row wins.
 _TRANSLATIONS: Final[Mapping[type[BaseException], type[StenodError]]] = {
@@ -20,15 +21,25 @@ _TRANSLATIONS: Final[Mapping[type[BaseException], type[StenodError]]] = {
     obstore.exceptions.BaseError: StoreUnavailable,
     OSError: StoreUnavailable,
 }
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def translate(error: BaseException) -> StenodError | None:
     """The stenod error for it, or None where the table has no row."""
+    if _is_full(error):
+        return StorageFull(f"the media cannot be stored: {error}")
     for kind in type(error).__mro__:
         if kind in _TRANSLATIONS:
             cause = getattr(error, "orig", None) or error
             return _TRANSLATIONS[kind](f"the store failed: {type(cause).__name__}: {cause}")
     return None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Of a disk of media. A database without room is unavailable: there is nothing a caller could leave out."""
+    if isinstance(error, obstore.exceptions.BaseError):
+        return any(f"os error {code}" in str(error) for code in _NO_ROOM)
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 @contextmanager

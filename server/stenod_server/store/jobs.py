@@ -1,6 +1,7 @@
 """`SqlJobStore`: the JobStore over a SQL database. What each method means stands in `ports.JobStore`."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
+from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import CacheKey, JobFilter
 from stenod_server.store import job_changes, job_queries, runs
 from stenod_server.store.database import Database
@@ -133,7 +135,10 @@ class SqlJobStore:
         return await self._database.write(partial(job_changes.request_cancel, tenant=tenant, job_id=job_id, now=now))
 
     async def delete(self, tenant: str, job_id: str) -> Job:
-        return await self._database.write(partial(job_changes.delete, tenant=tenant, job_id=job_id))
+        job = await self._database.write(partial(job_changes.delete, tenant=tenant, job_id=job_id))
+        with suppress(StoreUnavailable):  # it is deleted; what is left of it in a file, the janitor comes back for
+            await self._database.scrub()
+        return job
 
     async def close(self) -> None:
         await self._recorder.close()

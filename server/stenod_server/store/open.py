@@ -31,15 +31,18 @@ class Stores:
         await self.jobs.close()
 
 
-async def open_store(data_dir: Path, *, in_memory: bool = False, gather_s: float = GATHER_S) -> Stores:
+async def open_store(
+    data_dir: Path, *, in_memory: bool = False, gather_s: float = GATHER_S, min_free_bytes: int = 0
+) -> Stores:
     """Open the store below `data_dir`, made where it is missing, its schema brought up to date.
 
     `in_memory` keeps jobs and uploads in memory (their media is in files all the same): a store for tests. `gather_s`
-    is how long progress is gathered before it is committed. Raises StoreUnavailable.
+    is how long progress is gathered before it is committed. Of the disk, `min_free_bytes` are left to the database.
+    Raises StoreUnavailable.
     """
     with translated():
         await asyncio.to_thread(disk.make_private_directory, data_dir)
-        blobs = await asyncio.to_thread(open_local_blobs, data_dir / "blobs")
+        blobs = await asyncio.to_thread(open_local_blobs, data_dir / "blobs", min_free_bytes=min_free_bytes)
     database = await open_sqlite(None if in_memory else data_dir / "stenod.db", upgrade)
     uploads = SqlUploadStore(database)
     return Stores(
@@ -47,5 +50,5 @@ async def open_store(data_dir: Path, *, in_memory: bool = False, gather_s: float
         retention=SqlRetentionStore(database),
         uploads=uploads,
         blobs=blobs,
-        spool=FileMediaSpool(data_dir / "uploads", uploads, blobs),
+        spool=FileMediaSpool(data_dir / "uploads", uploads, blobs, min_free_bytes=min_free_bytes),
     )

@@ -5,6 +5,7 @@ call waits for nobody. Each operation has a savepoint of its own: one that is re
 """
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,8 @@ class SqliteDatabase:
         driver.execute(f"PRAGMA busy_timeout = {_SCRUB_PATIENCE_MS}")
         try:
             is_busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
         finally:
             driver.execute(f"PRAGMA busy_timeout = {lock_timeout_ms}")
             driver.close()

@@ -7,7 +7,7 @@ it (a crash came between) are cut off when the upload goes on.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,8 +40,11 @@ class _Digest:
 class FileMediaSpool:
     """Implements `ports.MediaSpool`. One process owns the directory: who writes is remembered in memory."""
 
-    def __init__(self, directory: Path, uploads: UploadStore, blobs: ObjectBlobStore) -> None:
+    def __init__(
+        self, directory: Path, uploads: UploadStore, blobs: ObjectBlobStore, *, min_free_bytes: int = 0
+    ) -> None:
         self._directory = directory
+        self._space = disk.FreeSpace(directory.parent, min_free_bytes)
         self._uploads = uploads
         self._blobs = blobs
         self._digests: dict[str, _Digest] = {}
@@ -65,10 +68,18 @@ class FileMediaSpool:
         )
 
     async def discard(self, upload: Upload) -> None:
-        self._digests.pop(_name(upload), None)
-        with translated():
-            await asyncio.to_thread(lambda: self._path(upload).unlink(missing_ok=True))
+        await self.erase(self.key(upload))
         await self._blobs.delete(self.key(upload))
+
+    async def keys(self) -> Sequence[str]:
+        with translated():
+            return await asyncio.to_thread(lambda: [f"upload/{path.stem}" for path in self._directory.glob("*.*")])
+
+    async def erase(self, key: str) -> None:
+        name = key.rpartition("/")[2]
+        self._digests.pop(name, None)
+        with translated():
+            await asyncio.to_thread(self._unlink, name)
 
     def key(self, upload: Upload) -> str:
         return key_of(upload.tenant, upload.upload_id, upload.create_time)
@@ -90,12 +101,14 @@ class FileMediaSpool:
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
         with translated():
+            self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
             await self._reclaim(upload)
             file = await asyncio.to_thread(self._open, upload)
         tail = _Tail(file, await asyncio.to_thread(self._digest, upload), synced_bytes=upload.offset_bytes)
         try:
             async for chunk in chunks:
                 with translated():
+                    self._space.check()
                     await asyncio.to_thread(tail.write, chunk)
                 if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
                     await self._keep(upload, tail)
@@ -146,6 +159,10 @@ class FileMediaSpool:
             return
         async with self._blobs.local_path(self.key(upload)) as moved:
             await asyncio.to_thread(_copy, moved, path)
+
+    def _unlink(self, name: str) -> None:
+        for path in self._directory.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
 
     def _path(self, upload: Upload) -> Path:
         return self._directory / f"{_name(upload)}.part"

@@ -30,7 +30,7 @@ class FaultyDatabase:
         self.open = asyncio.Event()  # cleared: writes wait
         self.open.set()
         self.faults: list[StenodError] = []
-        self.read, self.close = database.read, database.close
+        self.read, self.scrub, self.close = database.read, database.scrub, database.close
 
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         self.writes += 1

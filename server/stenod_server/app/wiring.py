@@ -151,6 +151,8 @@ def make_door(settings: Settings, clock: Clock) -> Doorkeeper:
 
 
 def api_options(settings: Settings, clock: Clock) -> ApiOptions:
+    if settings.is_exposed and not settings.authenticates:
+        _log.warning("callers_not_authenticated", listen=settings.listen, advice="set access_file or oidc_issuer")
     if settings.is_exposed and settings.authenticates and not settings.tls:
         # No error: behind a proxy or a mesh that ends TLS this is how it has to be, and the two look alike from here.
         _log.warning(

@@ -31,7 +31,7 @@ class Tokens:
         """Who the token is for. Raises Unauthenticated; Unavailable where the issuer's keys cannot be had."""
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.InvalidTokenError, RecursionError) as error:  # the latter of brackets upon brackets
+        except jwt.InvalidTokenError as error:
             raise refused("not a token") from error
         # The algorithm is ours to choose: a token that asks for none, or for a secret that is in truth the issuer's
         # public key (HS256), is not looked at.

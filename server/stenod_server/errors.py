@@ -98,7 +98,7 @@ class PermissionDenied(InvalidRequest):
     reason = "PERMISSION_DENIED"
 
     def __init__(self, method: str, scope: str) -> None:
-        super().__init__(f"{method} needs the scope {scope!r}", method=method, scope=scope)
+        super().__init__(f"{method} needs the scope '{scope}'", method=method, scope=scope)
 
 
 class FetchRefused(InvalidRequest):

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
 from stenod_server.app.node import Node
 from stenod_server.app.wiring import api_options
+from stenod_server.rpc import audit
 from stenod_server.settings import load
 from stenod_server.telemetry import logs
 from tests.support.builders import FakeClock
 from tests.support.credentials import make_key, running_issuer
 from tests.support.node import fake_node
-from tests.support.tenants import HurryingClock
+from tests.support.tenants import HurryingClock, Metadata
 
 BURST = 5
 
@@ -62,7 +63,7 @@ async def _call(node: Node, key: str, name: str = "GetCapacity", request: Any = 
 
 def test_a_node_that_others_can_reach_asks_who_they_are_unless_it_is_forced(tmp_path: Path) -> None:
     for listen in ("0.0.0.0:0", "[::]:0", "192.0.2.1:0", "stt.example.org:0"):
-        with pytest.raises(ValueError, match="access_file .* or oidc_issuer.* or set allow_unauthenticated"):
+        with pytest.raises(ValueError, match=r"access_file .* or oidc_issuer.* or set allow_unauthenticated"):
             load(data_dir=tmp_path, listen=listen)
     for listen in ("127.0.0.1:0", "[::1]:0", "localhost:0"):
         assert not load(data_dir=tmp_path, listen=listen).authenticates
@@ -122,13 +123,14 @@ async def test_a_stranger_may_ask_for_health_once_and_for_nothing_else(tmp_path:
         fake_node(tmp_path, access_file=tmp_path / "access.toml") as node,
         grpc.aio.insecure_channel(node.address) as channel,
     ):
-        health = health_pb2_grpc.HealthStub(channel)
-        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
-        for open_stream in (
+        streams: list[Callable[[Metadata], Any]] = [
             lambda shown: health.Watch(health_pb2.HealthCheckRequest(), metadata=shown),
             lambda shown: reflection.ServerReflectionInfo(iter([request]), metadata=shown),
-        ):
+        ]
+        for open_stream in streams:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await anext(aiter(open_stream(())))
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -237,12 +239,13 @@ async def test_who_did_what_is_recorded_and_no_secret_is(tmp_path: Path) -> None
         "p-secret",
     ]
     with _logged() as lines:
-        async with running_issuer() as issuer, fake_node(tmp_path, access_file=access_file, **issuer.settings) as node:
+        settings: dict[str, Any] = {"access_file": access_file, "fetch_allow": ("127.0.0.0/8",)}
+        async with running_issuer() as issuer, fake_node(tmp_path, **settings, **issuer.settings) as node:
             token, forged = issuer.token(sub="alice"), issuer.forged()
             secrets += [token.split(".")[2], forged.split(".")[2]]
             source = media_pb2.MediaSource(
                 uri="http://user:p-secret@127.0.0.1:9/a.mp3?sig=q-secret",
-                headers=[media_pb2.HttpHeader(name="Authorization", value="header-secret")],
+                headers=[media_pb2.HttpHeader(name="X-Token", value="header-secret")],
             )
             submit = pb.SubmitJobRequest(media=source)
             job_id = (await _call(node, writer, "SubmitJob", submit)).job.job_id
@@ -254,8 +257,8 @@ async def test_who_did_what_is_recorded_and_no_secret_is(tmp_path: Path) -> None
             with pytest.raises(grpc.aio.AioRpcError):
                 await _call(node, writer, "DeleteJob", pb.DeleteJobRequest(job_id="unknown"))
 
-    audit = [line for line in lines if line["event"] == "audit"]
-    told = [(line["method"], line["outcome"], line["tenant"], line["subject"].partition(":")[0]) for line in audit]
+    audited = [line for line in lines if line["event"] == "audit"]
+    told = [(line["method"], line["outcome"], line["tenant"], line["subject"].partition(":")[0]) for line in audited]
     assert told == [
         ("SubmitJob", "OK", "newsroom", "key"),
         ("CancelJob", "OK", "newsroom", "token"),
@@ -265,10 +268,10 @@ async def test_who_did_what_is_recorded_and_no_secret_is(tmp_path: Path) -> None
         ("SubmitJob", "UNAUTHENTICATED UNAUTHENTICATED", "", ""),
         ("DeleteJob", "NOT_FOUND JOB_NOT_FOUND", "newsroom", "key"),
     ]
-    assert [line.get("job_id") for line in audit][:2] == [job_id, job_id]
-    assert audit[1]["subject"] == "token:alice"
-    assert all(line["peer"].startswith("ipv4:127.0.0.1:") and line["request_id"] for line in audit)
-    assert len(lines) > len(audit)
+    assert [line.get("job_id") for line in audited][:2] == [job_id, job_id]
+    assert audited[1]["subject"] == "token:alice"
+    assert all(line["peer"].startswith("ipv4:127.0.0.1:") and line["request_id"] for line in audited)
+    assert len(lines) > len(audited)
     assert [secret for secret in secrets if secret in json.dumps(lines)] == []
 
 
@@ -276,9 +279,7 @@ async def test_the_audit_log_is_kept_whatever_else_is_left_out(capsys: pytest.Ca
     before = logging.getLogger().handlers, logging.getLogger().level, structlog.get_config()
     try:
         logs.configure("error", "json")
-        from stenod_server.rpc.audit import record
-
-        record(method="SubmitJob", outcome="OK", peer="p", tenant="t", subject="key:a", job_id="j")
+        audit.record(method="SubmitJob", outcome="OK", peer="p", tenant="t", subject="key:a", job_id="j")
         structlog.get_logger().warning("something")
     finally:
         logging.getLogger().handlers, _, config = before

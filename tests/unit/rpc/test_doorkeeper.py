@@ -76,7 +76,7 @@ def test_a_scope_is_needed_and_admin_has_all(known: Known, clock: FakeClock) -> 
     door.permit(READER, "GetJob", Scope.READ)
     for scope in Scope:
         door.permit(ADMIN, "Any", scope)
-    with pytest.raises(PermissionDenied, match="^SubmitJob needs the scope 'submit'$"):
+    with pytest.raises(PermissionDenied, match=r"^SubmitJob needs the scope 'submit'$"):
         door.permit(READER, "SubmitJob", Scope.SUBMIT)
 
 

@@ -9,7 +9,7 @@ StenodError
     IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  PoisonJob
   Unavailable           ours or Triton's, passing; retried
     EnginesExhausted  QueueFull  QuotaExceeded  TooManyCalls  EngineUnavailable  WindowTimeout  Draining
-    DecoderDied  FetchFailed  StoreUnavailable  StorageFull
+    DecoderDied  FetchFailed  StoreUnavailable  StorageFull  UploadStalled
   Broken                an invariant does not hold; alert
     ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
 
@@ -269,12 +269,12 @@ class QuotaExceeded(Unavailable):
 
 
 class TooManyCalls(Unavailable):
-    """The node answers `max_calls` calls already."""
+    """The node answers as many calls already as a setting allows: `max_calls`, or fewer of some kind."""
 
     reason = "TOO_MANY_CALLS"
 
-    def __init__(self, allowed: int) -> None:
-        super().__init__(f"{allowed} calls are being answered already (max_calls)", max_calls=allowed)
+    def __init__(self, allowed: int, *, setting: str = "max_calls") -> None:
+        super().__init__(f"{allowed} such calls are being answered already ({setting})", **{setting: allowed})
 
 
 class EngineUnavailable(Unavailable):
@@ -314,6 +314,18 @@ class StorageFull(Unavailable):
 
     reason = "STORAGE_FULL"
     retry_after_s = 60.0
+
+
+class UploadStalled(Unavailable):
+    """A stream of an upload said too little for too long. Passing: another stream goes on where this one ended."""
+
+    reason = "UPLOAD_STALLED"
+
+    def __init__(self, least_bytes: int, waited_s: float) -> None:
+        super().__init__(
+            f"the stream brought less than {least_bytes} bytes in {waited_s:g} s; what arrived is kept, and GetUpload "
+            "tells the offset to go on at"
+        )
 
 
 class FetchFailed(Unavailable):

@@ -23,10 +23,11 @@ from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import Clock, Engine
 from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.rpc.server import ApiOptions
-from stenod_server.scheduler.intake import Intake, MediaLimits, MediaStores
+from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor, JanitorStores
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.scheduler import Scheduler
+from stenod_server.scheduler.uploads import UploadLimits, Uploads
 from stenod_server.settings import Settings
 from stenod_server.store.open import Stores
 
@@ -129,13 +130,18 @@ def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
 
 
 def make_intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapters: Adapters) -> Intake:
-    limits = MediaLimits(
+    limits = UploadLimits(
         max_media_bytes=settings.max_media_bytes,
-        max_inline_bytes=settings.max_inline_bytes,
-        upload_ttl=timedelta(seconds=settings.upload_ttl_s),
+        max_upload_streams=settings.max_upload_streams,
+        ttl=timedelta(seconds=settings.upload_ttl_s),
     )
-    media = MediaStores(uploads=stores.uploads, spool=stores.spool, blobs=stores.blobs)
-    return Intake(scheduler, media, fetcher=adapters.fetcher, clock=adapters.clock, limits=limits)
+    return Intake(
+        scheduler,
+        Uploads(stores.uploads, stores.spool, clock=adapters.clock, limits=limits),
+        blobs=stores.blobs,
+        fetcher=adapters.fetcher,
+        max_inline_bytes=settings.max_inline_bytes,
+    )
 
 
 def make_janitor(settings: Settings, stores: Stores, clock: Clock) -> Janitor:

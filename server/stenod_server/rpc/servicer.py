@@ -124,11 +124,11 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         self, request_iterator: AsyncIterator[pb.UploadMediaRequest], _context: Context
     ) -> pb.UploadMediaResponse:
         return pb.UploadMediaResponse(
-            upload=convert.upload(await receive(self._intake, caller().tenant, request_iterator))
+            upload=convert.upload(await receive(self._intake.uploads, caller().tenant, request_iterator))
         )
 
     async def GetUpload(self, request: pb.GetUploadRequest, _context: Context) -> pb.GetUploadResponse:
-        upload = await self._intake.upload(caller().tenant, fields.required("upload_id", request.upload_id))
+        upload = await self._intake.uploads.get(caller().tenant, fields.required("upload_id", request.upload_id))
         return pb.GetUploadResponse(upload=convert.upload(upload))
 
     # --- the node -----------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.WindowTimeout: code_pb2.UNAVAILABLE,
     errors.Draining: code_pb2.UNAVAILABLE,
     errors.StoreUnavailable: code_pb2.UNAVAILABLE,
+    errors.UploadStalled: code_pb2.UNAVAILABLE,
     errors.DecoderDied: code_pb2.UNAVAILABLE,
     errors.Broken: code_pb2.INTERNAL,
     errors.ForbiddenTransition: code_pb2.INTERNAL,

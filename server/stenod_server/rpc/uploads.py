@@ -1,4 +1,4 @@
-"""UploadMedia: the order of the stream's messages. What is stored, and how much, is the intake's business."""
+"""UploadMedia: the order of the stream's messages. What is stored, and how much, is the scheduler's business."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -9,18 +9,20 @@ from stenod.v1 import media_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod_server.errors import InvalidField, LimitExceeded
 from stenod_server.ports import Upload
-from stenod_server.scheduler.intake import Intake, UploadRequest
+from stenod_server.scheduler.uploads import UploadRequest, Uploads
 
 MAX_CHUNK_BYTES: Final = 1024 * 1024
 
 
-async def receive(intake: Intake, tenant: str, messages: AsyncIterator[pb.UploadMediaRequest]) -> Upload:
-    """Store a stream: metadata first, then chunks. Raises InvalidField, and what `Intake.append` raises."""
-    first = await anext(aiter(messages), None)
-    if first is None or first.WhichOneof("piece") != "metadata":
-        raise InvalidField("metadata", "must be the first message of the stream")
-    structlog.contextvars.bind_contextvars(upload_id=first.metadata.upload_id)  # of this call's events, however it ends
-    return await intake.append(tenant, _request(first.metadata), _chunks(messages))
+async def receive(uploads: Uploads, tenant: str, messages: AsyncIterator[pb.UploadMediaRequest]) -> Upload:
+    """Store a stream: metadata first, then chunks. Raises InvalidField, and what `Uploads` raises."""
+    with uploads.stream() as stream:
+        first = await stream.hear(anext(aiter(messages), None))
+        if first is None or first.WhichOneof("piece") != "metadata":
+            raise InvalidField("metadata", "must be the first message of the stream")
+        # Of this call's events, however it ends.
+        structlog.contextvars.bind_contextvars(upload_id=first.metadata.upload_id)
+        return await uploads.append(tenant, _request(first.metadata), stream=stream, chunks=_chunks(messages))
 
 
 def _request(metadata: media_pb2.UploadMetadata) -> UploadRequest:

@@ -42,6 +42,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_JOB_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
     ERROR_REASON_POISON_JOB: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_CALLS: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_STALLED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason
@@ -78,3 +79,4 @@ ERROR_REASON_STORAGE_FULL: ErrorReason
 ERROR_REASON_JOB_DEADLINE_EXCEEDED: ErrorReason
 ERROR_REASON_POISON_JOB: ErrorReason
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason
+ERROR_REASON_UPLOAD_STALLED: ErrorReason

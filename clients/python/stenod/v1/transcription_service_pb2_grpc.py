@@ -195,7 +195,9 @@ class TranscriptionServiceServicer:
         connection breaks: GetUpload tells the offset, and another UploadMedia goes on from there.
 
         INVALID_ARGUMENT: the order of messages, a chunk or the file is too large; FAILED_PRECONDITION with
-        UPLOAD_OFFSET_MISMATCH: the offset is not where the stored bytes end, or another stream is writing.
+        UPLOAD_OFFSET_MISMATCH: the offset is not where the stored bytes end, or another stream is writing. A stream that
+        has been silent for some seconds gives way to another one of its upload; one that stays silent ends with UNAVAILABLE
+        (UPLOAD_STALLED). Of a complete upload, a stream that begins at its end and brings nothing is answered again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

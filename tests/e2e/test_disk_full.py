@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 import stenod
+from stenod._client_stream import send_all
 from stenod.results import JobState
 from stenod.v1 import media_pb2
 from stenod.v1 import transcription_service_pb2 as pb
@@ -46,7 +47,7 @@ async def _refusal(call: Any) -> dict[str, str]:
     assert any(detail.Unpack(info) for detail in status.details)
     assert any(detail.Unpack(retry) for detail in status.details)
     assert (info.reason, retry.retry_delay.seconds) == ("STORAGE_FULL", 60)
-    assert "min_free_bytes" in refused.value.details()
+    assert "min_free_bytes" in (refused.value.details() or "")
     return dict(info.metadata)
 
 
@@ -64,7 +65,7 @@ async def test_nothing_is_taken_in_below_the_mark_and_all_else_goes_on(tmp_path:
         stub = _stub(client)
         inline = pb.SubmitJobRequest(media=media_pb2.MediaSource(inline=b"RIFF"))
         assert (await _refusal(stub.SubmitJob(inline)))["min_free_bytes"] == str(EVERYTHING)
-        await _refusal(stub.UploadMedia(_upload(1, "mine")))
+        await _refusal(send_all(stub.UploadMedia(), _upload(1, "mine")))
         assert _media_files(tmp_path / "data") == []
         # The database has what room there is: a job by address is accepted, and waits for room for its media.
         job = await client.submit(URI)
@@ -107,8 +108,8 @@ async def test_an_upload_ends_at_the_mark_in_mid_stream_and_goes_on_where_it_was
         stenod.Client(node.address) as client,
     ):
         stub = _stub(client)
-        await _refusal(stub.UploadMedia(_upload(0, "declared", size_bytes=40 * MIB)))
-        await _refusal(stub.UploadMedia(_upload(40, "mine")))
+        await _refusal(send_all(stub.UploadMedia(), _upload(0, "declared", size_bytes=40 * MIB)))
+        await _refusal(send_all(stub.UploadMedia(), _upload(40, "mine")))
         offset = (await stub.GetUpload(pb.GetUploadRequest(upload_id="mine"))).upload.offset_bytes
         assert 24 * MIB <= offset <= 32 * MIB
         free = os.statvfs(disk)

@@ -34,6 +34,7 @@ from stenod_server.rpc.interceptors import CallInterceptor
 from stenod_server.rpc.server import build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
 from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.options import Adapters
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
@@ -53,6 +54,7 @@ class Node:
 
     scheduler: Scheduler
     intake: Intake
+    janitor: Janitor
     address: str
     health_address: str
     metrics_address: str
@@ -125,6 +127,7 @@ async def open_node(
         scheduler = Scheduler(adapters, scheduler_options(settings, max_engines), MetricsObserver(metrics))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
+        janitor = make_janitor(settings, stores, clock)
         intake = make_intake(settings, scheduler, stores, adapters)
         health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
@@ -137,10 +140,10 @@ async def open_node(
         for name, routine in (
             ("health", health.run()),
             ("sample", sample(scheduler, stores, metered, metrics)),
-            ("sweep", sweep(make_janitor(settings, stores, clock))),
+            ("sweep", sweep(janitor)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(routine, name=name))
-        yield Node(scheduler, intake, address, health_address, metrics_address, settings.model, max_engines)
+        yield Node(scheduler, intake, janitor, address, health_address, metrics_address, settings.model, max_engines)
 
 
 def _on_signal(stopping: asyncio.Event) -> None:

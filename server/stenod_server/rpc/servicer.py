@@ -12,7 +12,7 @@ from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceService
 from stenod_server.domain.access import Scope
 from stenod_server.domain.capacity import Capacity
 from stenod_server.domain.job import Job
-from stenod_server.errors import InvalidField
+from stenod_server.errors import Draining, InvalidField
 from stenod_server.ports import JobFilter
 from stenod_server.rpc import convert, fields, job_config
 from stenod_server.rpc.caller import caller
@@ -88,9 +88,9 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         job = await self._submit(request, interactive=True)
         try:
             job = await self._scheduler.wait(caller().tenant, job.job_id)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Draining):
             if not request.request_id:
-                # The caller is gone and nobody else knows the job: do not transcribe for nobody.
+                # Nobody knows the job who could come back for it: do not transcribe for nobody.
                 await asyncio.shield(self._scheduler.cancel(caller().tenant, job.job_id))
             raise
         self._scheduler.check_succeeded(job)

@@ -13,6 +13,7 @@ from stenod_server.domain.capacity import ActiveJob, Capacity, expected_wait_s
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import (
+    Draining,
     JobExpired,
     JobFinished,
     JobNotFinished,
@@ -32,7 +33,7 @@ from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.recorder import StopReason
 from stenod_server.scheduler.routing import Router
 from stenod_server.scheduler.slots import Slots
-from stenod_server.scheduler.updates import Broadcast, JobUpdates
+from stenod_server.scheduler.updates import Broadcast, JobUpdates, JobWatcher
 
 WATCH_PAGE_SEGMENTS: Final = 500  # what one update carries at most
 DELETE_PATIENCE_S: Final = 30.0  # for another node to stop a job that is deleted with force
@@ -90,12 +91,16 @@ class Scheduler:
         await self._dispatcher.start()
 
     async def drain(self, grace_s: float) -> None:
-        """Refuse new jobs, claim none, let running ones finish for `grace_s`, hand back the rest. May be repeated."""
+        """Refuse new jobs, claim none, let running ones finish for `grace_s`, hand back the rest; whoever watches is
+        sent to another node. May be repeated.
+        """
         await self._dispatcher.drain(grace_s)
+        self._updates.end()
+        self._changed.notify()
 
     async def stop(self) -> None:
         """End at once, handing back what runs. May be called twice, or without `start`."""
-        await self._dispatcher.drain(0.0)
+        await self.drain(0.0)
 
     # --- jobs ---------------------------------------------------------------------------------------------------
 
@@ -187,18 +192,18 @@ class Scheduler:
         return job
 
     async def wait(self, tenant: str, job_id: str) -> Job:
-        """The job once it has ended. Raises JobNotFound."""
+        """The job once it has ended. Raises JobNotFound; Draining when the node goes away before that."""
         with self._updates.watch(job_id) as watcher:
             job = await self._adapters.store.get(tenant, job_id)
             while not job.state.is_terminal:
-                job = await watcher.changed(self._options.watch_poll_s) or await self.get(tenant, job_id)
+                job = await self._news(watcher, job)
         return job
 
     async def watch(
         self, tenant: str, job_id: str, *, from_segment: int = 0, include_segments: bool = True
     ) -> AsyncIterator[JobUpdate]:
         """The job now, then whenever it changed, until it has ended; changes merge for a slow reader, segments are
-        never left out. Raises JobNotFound, also when the job is deleted meanwhile.
+        never left out. Raises JobNotFound, also when the job is deleted meanwhile; Draining as `wait`.
         """
         shown: Job | None = None
         with self._updates.watch(job_id) as watcher:
@@ -213,7 +218,7 @@ class Scheduler:
                     continue  # there may be more; the last message of all is the one with the terminal state
                 if job.state.is_terminal:
                     return
-                job = await watcher.changed(self._options.watch_poll_s) or await self.get(tenant, job_id)
+                job = await self._news(watcher, job)
 
     async def segments(self, tenant: str, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
         """The stored segments of a job, in order. Raises JobNotFound."""
@@ -270,7 +275,7 @@ class Scheduler:
         )
 
     async def watch_capacity(self) -> AsyncIterator[Capacity]:
-        """The capacity now, then whenever it changed, at most ten times a second, without end."""
+        """The capacity now, then whenever it changed, at most ten times a second. Raises Draining in the end."""
         shown: Capacity | None = None
         with self._changed.listen() as changed:
             while True:
@@ -283,6 +288,7 @@ class Scheduler:
                     async with asyncio.timeout(self._options.watch_poll_s):
                         await changed.wait()
                 await asyncio.sleep(self._options.capacity_interval_s)
+                self._check_staying()
 
     async def models(self) -> Mapping[str, ModelProfile]:
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
@@ -350,6 +356,19 @@ class Scheduler:
         if reserved:
             self._slots.release(job.job_id)
         self._dispatcher.withdraw(job.job_id)
+
+    async def _news(self, watcher: JobWatcher, job: Job) -> Job:
+        """The job after the next change, or after a while. Raises Draining when it has not changed and will not here."""
+        if self._updates.has_ended:
+            now = await self.get(job.tenant, job.job_id)
+            if now == job:
+                self._check_staying()
+            return now
+        return await watcher.changed(self._options.watch_poll_s) or await self.get(job.tenant, job.job_id)
+
+    def _check_staying(self) -> None:
+        if self._updates.has_ended:
+            raise Draining("this node goes away; ask again, and another one or its successor answers")
 
     async def _page(self, job: Job, from_segment: int) -> tuple[Segment, ...]:
         """The next segments; shown before the job has succeeded they are provisional."""

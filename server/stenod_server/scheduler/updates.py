@@ -60,6 +60,7 @@ class JobUpdates:
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[JobWatcher]] = {}
+        self.has_ended = False
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[JobWatcher]:
@@ -77,6 +78,12 @@ class JobUpdates:
         """The job as it is now; called after the store has it."""
         for watcher in self._watchers.get(job.job_id, ()):
             watcher.tell(job)
+
+    def end(self) -> None:
+        """There will be no more: nobody shall wait for any."""
+        self.has_ended = True
+        for job_id in self._watchers:
+            self.invalidate(job_id)
 
     def invalidate(self, job_id: str) -> None:
         """Something happened that only the store knows: everybody shall ask it."""

@@ -9,7 +9,7 @@ from stenod_server.domain.capacity import Capacity
 from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.transcript import Segment
 from stenod_server.engine.fake import FakeEngine
-from stenod_server.errors import JobExpired, JobFinished, JobNotFinished, JobNotFound
+from stenod_server.errors import Draining, JobExpired, JobFinished, JobNotFinished, JobNotFound
 from stenod_server.scheduler.scheduler import JobUpdate
 from tests.support.builders import make_info, make_job, make_segment
 from tests.support.eventually import eventually, settle
@@ -200,3 +200,29 @@ async def test_watching_capacity_shows_a_job_come_and_go(tmp_path: Path) -> None
         watching.cancel()
         await asyncio.wait({watching})
         assert not rig.scheduler._changed._events
+
+
+async def test_who_watches_or_waits_is_sent_away_by_a_node_that_goes_away(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, engine=_gated()) as rig:
+        job = await rig.submit()
+        await rig.runs(job)
+        seen: JobState | None = None
+
+        async def watch() -> None:
+            nonlocal seen
+            async for update in rig.scheduler.watch(TENANT, job.job_id):
+                seen = update.job.state
+
+        async def watch_capacity() -> None:
+            async for _ in rig.scheduler.watch_capacity():
+                pass
+
+        waiting = [
+            asyncio.create_task(routine)
+            for routine in (watch(), watch_capacity(), rig.scheduler.wait(TENANT, job.job_id))
+        ]
+        await settle()
+        await rig.scheduler.drain(0.0)
+        outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10.0)
+        assert [type(outcome) for outcome in outcomes] == [Draining] * 3
+        assert seen is JobState.QUEUED  # where it is now

@@ -358,7 +358,7 @@ class Scheduler:
         self._dispatcher.withdraw(job.job_id)
 
     async def _news(self, watcher: JobWatcher, job: Job) -> Job:
-        """The job after the next change, or after a while. Raises Draining when it has not changed and will not here."""
+        """The job after the next change, or after a while. Raises Draining when there will be none here."""
         if self._updates.has_ended:
             now = await self.get(job.tenant, job.job_id)
             if now == job:

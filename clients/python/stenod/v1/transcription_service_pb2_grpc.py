@@ -194,8 +194,8 @@ class TranscriptionServiceServicer:
         """UploadMedia stores a media file: metadata first, then chunks of at most 1 MiB. What has arrived is kept when the
         connection breaks: GetUpload tells the offset, and another UploadMedia goes on from there.
 
-        INVALID_ARGUMENT: the order of messages, a chunk or the file is too large; FAILED_PRECONDITION with
-        UPLOAD_OFFSET_MISMATCH: the offset is not where the stored bytes end, or another stream is writing. A stream that
+        INVALID_ARGUMENT: the order of messages, a chunk or the file is too large; NOT_FOUND: an offset, and no such upload;
+        FAILED_PRECONDITION with UPLOAD_OFFSET_MISMATCH: the offset is not where the stored bytes end, or another stream is writing. A stream that
         has been silent for some seconds gives way to another one of its upload; one that stays silent ends with UNAVAILABLE
         (UPLOAD_STALLED). Of a complete upload, a stream that begins at its end and brings nothing is answered again.
         """

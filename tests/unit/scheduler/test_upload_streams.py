@@ -109,6 +109,7 @@ def test_a_stream_gives_way_when_it_has_been_silent_for_longer(pause_s: float, *
         first = asyncio.create_task(send("first", _every(10.0, b"0", 3)))
         await asyncio.sleep(10.0 + pause_s)
         await send("second", _every(0.0, b"1", 1))
+        assert clock.monotonic_s() == 10.0 + pause_s  # decided at once, not when the first one stalls or sends
         await first
         return told
 

@@ -56,9 +56,12 @@ class LimitExceeded(InvalidRequest):
     reason = "LIMIT_EXCEEDED"
 
     def __init__(self, field: str, *, limit: str, allowed: float, actual: float | None = None) -> None:
-        got = "" if actual is None else f", got {actual:g}"
+        got = "" if actual is None else f", got {actual:.15g}"
         super().__init__(
-            f"{field}: more than {allowed:g} allowed by {limit}{got}", field=field, limit=limit, allowed=f"{allowed:g}"
+            f"{field}: more than {allowed:.15g} allowed by {limit}{got}",
+            field=field,
+            limit=limit,
+            allowed=f"{allowed:.15g}",
         )
         self.field = field
         self.limit = limit
@@ -263,7 +266,7 @@ class QuotaExceeded(Unavailable):
     reason = "QUOTA_EXCEEDED"
 
     def __init__(self, quota: str, *, allowed: float, retry_after_s: float) -> None:
-        super().__init__(f"the quota {quota} of {allowed:g} is used up", quota=quota, allowed=f"{allowed:g}")
+        super().__init__(f"the quota {quota} of {allowed:.15g} is used up", quota=quota, allowed=f"{allowed:.15g}")
         self.quota = quota
         self.retry_after_s = retry_after_s
 

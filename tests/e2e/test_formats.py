@@ -84,7 +84,7 @@ OUTCOMES = {
     "video-only.mp4": "NO_AUDIO",
     "10ms.wav": "EMPTY",
     "nan.wav": "EMPTY",
-    "ps-awful.wav": "UNSUPPORTED_MEDIA",
+    "ps-awful.wav": "LIMIT_EXCEEDED",  # its header says a million samples per second
     "ps-bad.wav": "UNSUPPORTED_MEDIA",
     "ps-evil.wav": "UNSUPPORTED_MEDIA",
     "ps-null.wav": "NO_AUDIO",

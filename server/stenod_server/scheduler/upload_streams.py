@@ -119,5 +119,5 @@ class UploadStreams:
             yield
         finally:
             stream.left.set()
-            if self._writing[key] is stream:
+            if self._writing.get(key) is stream:  # not an heir, nor one that came and went
                 del self._writing[key]

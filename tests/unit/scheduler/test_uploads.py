@@ -244,12 +244,13 @@ async def test_an_heir_can_be_silent_in_its_turn(house: House, monkeypatch: pyte
 
 
 async def test_who_waits_to_take_over_and_vanishes_leaves_the_way_free(house: House) -> None:
-    await house.begin(size_bytes=4)
+    half_open = await house.begin(size_bytes=4)
     house.clock.advance(SILENT_S + 1)
     heir = house.start()
     await asyncio.sleep(0)
     await heir.vanish()
-    await asyncio.wait([sender.call for sender in house.senders])
+    with pytest.raises(UploadOffsetMismatch, match="taken over"):
+        await half_open.call
     await (await house.begin()).end(b"0123")
     assert await house.holds(b"0123")
 

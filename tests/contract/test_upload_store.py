@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +19,7 @@ from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.open import Stores
 from stenod_server.store.upload_files import FileMediaSpool
 from tests.support.builders import START, make_upload
+from tests.support.eventually import settle
 
 Reopen = Callable[[], Awaitable[Stores]]
 
@@ -68,7 +71,7 @@ async def test_another_tenants_upload_does_not_exist(stores: Stores) -> None:
     with pytest.raises(UploadNotFound):
         await stores.uploads.get_upload("b", "same")
     theirs = await _created(stores, tenant="b", upload_id="same", file_name="theirs")
-    await stores.uploads.delete_upload("b", "same")
+    assert await stores.uploads.delete_expired(theirs, theirs.expire_time)
     assert await _known(stores, mine) == mine
     assert stores.spool.key(mine) != stores.spool.key(theirs)
 
@@ -81,10 +84,17 @@ async def test_a_saved_upload_has_its_changes(stores: Stores) -> None:
 
 async def test_saving_does_not_bring_a_deleted_upload_back(stores: Stores) -> None:
     upload = await _created(stores)
-    await stores.uploads.delete_upload(upload.tenant, upload.upload_id)
+    assert await stores.uploads.delete_expired(upload, upload.expire_time)
     await stores.uploads.save_upload(upload)
     with pytest.raises(UploadNotFound):
         await _known(stores, upload)
+
+
+async def test_an_upload_that_is_gone_on_with_is_not_deleted_as_expired(stores: Stores) -> None:
+    upload = await _created(stores, expire_time=START)
+    await stores.uploads.save_upload(replace(upload, expire_time=START + timedelta(hours=1)))
+    assert not await stores.uploads.delete_expired(upload, START)
+    assert (await _known(stores, upload)).expire_time == START + timedelta(hours=1)
 
 
 async def test_expired_uploads_are_those_whose_time_is_up(stores: Stores) -> None:
@@ -135,6 +145,37 @@ async def test_what_arrived_before_the_caller_went_away_is_kept(stores: Stores) 
     with pytest.raises(asyncio.CancelledError):
         await append
     assert (await _known(stores, upload)).offset_bytes == 4
+
+
+async def test_a_write_that_is_under_way_when_the_caller_goes_ends_before_its_file_is_closed(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, other = await _created(stores), await _created(stores)
+    under_way, go_on, write = threading.Event(), threading.Event(), os.write
+
+    def slow_write(file: int, data: memoryview) -> int:
+        if bytes(data) == b"late":
+            under_way.set()
+            go_on.wait()
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", slow_write)
+    append = asyncio.create_task(stores.spool.append(upload, _stream(b"early, ", b"late")))
+    await asyncio.to_thread(under_way.wait)
+    append.cancel()
+    await settle()
+
+    async def meanwhile() -> AsyncIterator[bytes]:
+        yield b"another's, "
+        go_on.set()
+        await asyncio.wait([append])
+        yield b"alone"
+
+    assert await stores.spool.append(other, meanwhile()) == len(b"another's, alone")
+    media = await stores.spool.finish(await _known(stores, other))
+    assert media.sha256 == _sha256(await _blob(stores, other)) == _sha256(b"another's, alone")
+    assert append.cancelled()
+    assert (await _known(stores, upload)).offset_bytes == len(b"early, late")
 
 
 async def test_a_second_writer_is_refused_while_the_first_one_writes(stores: Stores) -> None:

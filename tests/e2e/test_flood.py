@@ -22,7 +22,9 @@ async def test_calls_beyond_the_limit_are_refused_by_name_and_those_within_it_ar
             await eventually(lambda: refused.total() == 5)
             assert set(refused) == {TOO_MANY}
             async with stenod.Client(node.address, retry=ONCE) as client:
-                with pytest.raises(Unavailable, match=r"20 such calls are being answered already \(max_calls\)") as refusal:
+                with pytest.raises(
+                    Unavailable, match=r"20 such calls are being answered already \(max_calls\)"
+                ) as refusal:
                     await client.capacity()
                 assert refusal.value.reason == TOO_MANY
         await _serves(node.address)

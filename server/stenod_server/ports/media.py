@@ -42,7 +42,9 @@ class UploadStore(Protocol):
         """The oldest first; at most `limit`."""
         ...
 
-    async def delete_upload(self, tenant: str, upload_id: str) -> None: ...
+    async def delete_expired(self, upload: Upload, now: datetime) -> bool:
+        """Forget it, unless it was gone on with meanwhile. Its bytes are the caller's to discard then, not before."""
+        ...
 
 
 class BlobStore(Protocol):

@@ -2,7 +2,8 @@
 
 The order within a round is that of a job's end: its media, then its transcript (EXPIRED), then its record. Bytes go
 before the record of them, so that a crash in between leaves a record to come back for, and never bytes that nobody
-knows of. Any node may do any of it at any time: all of it may be done twice.
+knows of. Of uploads alone the record goes first, for somebody may go on with one at any moment; bytes that a crash
+leaves then have no name. Any node may do any of it at any time: all of it may be done twice.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -65,8 +66,9 @@ class Janitor:
         async def batch() -> int:
             uploads = await self._uploads.expired_uploads(self._now, limit=BATCH)
             for upload in uploads:
+                if not await self._uploads.delete_expired(upload, self._now):
+                    continue  # somebody came back for it
                 await self._spool.discard(upload)
-                await self._uploads.delete_upload(upload.tenant, upload.upload_id)
                 _log.info("upload_expired", upload_id=upload.upload_id, offset_bytes=upload.offset_bytes)
             return len(uploads)
 

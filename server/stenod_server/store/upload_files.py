@@ -7,14 +7,15 @@ it (a crash came between) are cut off when the upload goes on.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from stenod_server.domain.job import Media
-from stenod_server.errors import StoreUnavailable, UploadOffsetMismatch
+from stenod_server.errors import Broken, StoreUnavailable, UploadOffsetMismatch
 from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore
@@ -100,16 +101,16 @@ class FileMediaSpool:
     # --- appending ------------------------------------------------------------------------------------------------
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        with translated():
-            self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
-            await self._reclaim(upload)
-            file = await asyncio.to_thread(self._open, upload)
-        tail = _Tail(file, await asyncio.to_thread(self._digest, upload), synced_bytes=upload.offset_bytes)
+        tail = _Tail(synced_bytes=upload.offset_bytes)
         try:
+            with translated():
+                self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
+                await self._reclaim(upload)
+                await _to_its_end(lambda: self._open_tail(upload, tail))
             async for chunk in chunks:
                 with translated():
                     self._space.check()
-                    await asyncio.to_thread(tail.write, chunk)
+                    await _to_its_end(partial(tail.write, chunk))
                 if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
                     await self._keep(upload, tail)
         finally:
@@ -119,6 +120,8 @@ class FileMediaSpool:
         return tail.digest.size_bytes
 
     async def _close(self, upload: Upload, tail: "_Tail") -> None:
+        if tail.file is None:
+            return
         try:
             await self._keep(upload, tail)
         finally:
@@ -129,6 +132,10 @@ class FileMediaSpool:
         with translated():
             await asyncio.to_thread(tail.sync)
         await self._uploads.save_upload(replace(upload, offset_bytes=tail.synced_bytes))
+
+    def _open_tail(self, upload: Upload, tail: "_Tail") -> None:
+        tail.file = self._open(upload)
+        tail.digest = self._digest(upload)
 
     def _open(self, upload: Upload) -> int:
         """The part file, exactly `offset_bytes` long. Raises StoreUnavailable when bytes that were kept are gone."""
@@ -170,11 +177,11 @@ class FileMediaSpool:
 
 @dataclass(slots=True)
 class _Tail:
-    """The growing end of a part file. Blocking."""
+    """The growing end of a part file; None until it is open. Blocking."""
 
-    file: int
-    digest: _Digest
     synced_bytes: int
+    file: int | None = None
+    digest: _Digest = field(default_factory=_Digest)
 
     @property
     def unsynced_bytes(self) -> int:
@@ -183,13 +190,36 @@ class _Tail:
     def write(self, chunk: bytes) -> None:
         view = memoryview(chunk)
         while view:
-            written = os.write(self.file, view)
+            written = os.write(self._open_file, view)
             self.digest.update(bytes(view[:written]) if written < len(view) else bytes(view))
             view = view[written:]
 
     def sync(self) -> None:
-        os.fsync(self.file)
+        os.fsync(self._open_file)
         self.synced_bytes = self.digest.size_bytes
+
+    @property
+    def _open_file(self) -> int:
+        if self.file is None:
+            message = "the part file is not open"
+            raise Broken(message)
+        return self.file
+
+
+async def _to_its_end(blocking: Callable[[], None]) -> None:
+    """A thread cannot be cancelled: whoever is waits for it. Else it goes on with a file that is closed, and the number
+    of that file may be another upload's by then.
+    """
+    running = asyncio.create_task(asyncio.to_thread(blocking))
+    cancellation: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        raise cancellation
+    running.result()
 
 
 def _name(upload: Upload) -> str:

@@ -43,8 +43,8 @@ class SqlUploadStore:
     async def expired_uploads(self, now: datetime, *, limit: int = 1000) -> Sequence[Upload]:
         return await self._database.read(partial(_expired, now=now, limit=limit))
 
-    async def delete_upload(self, tenant: str, upload_id: str) -> None:
-        await self._database.write(partial(_delete, tenant=tenant, upload_id=upload_id))
+    async def delete_expired(self, upload: Upload, now: datetime) -> bool:
+        return await self._database.write(partial(_delete_expired, upload=upload, now=now))
 
 
 def _is(tenant: str, upload_id: str) -> sa.ColumnElement[bool]:
@@ -73,5 +73,6 @@ def _expired(connection: sa.Connection, now: datetime, limit: int) -> Sequence[U
     return [read_upload(row) for row in connection.execute(statement)]
 
 
-def _delete(connection: sa.Connection, tenant: str, upload_id: str) -> None:
-    connection.execute(sa.delete(uploads).where(_is(tenant, upload_id)))
+def _delete_expired(connection: sa.Connection, upload: Upload, now: datetime) -> bool:
+    this = sa.and_(_is(upload.tenant, upload.upload_id), uploads.c.expire_time <= now)
+    return connection.execute(sa.delete(uploads).where(this)).rowcount > 0

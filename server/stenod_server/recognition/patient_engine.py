@@ -12,11 +12,11 @@ from stenod_server.errors import ContractViolation, EngineUnavailable, PoisonJob
 from stenod_server.ports import Engine, Int16Audio, ModelProfile, RecognitionRequest, WindowResult
 from stenod_server.recognition.quarantine import Quarantine
 
-# The last of these was seen alone (quarantine.py): an innocent window is convicted only if, after a death that it
-# was near, a recogniser is killed by chance in its next try and in the one after it, too. At one such kill in T seconds
-# and tries that take t seconds, that happens to (t/T)^2 of the windows that were in flight at a kill: with tries of 1 s
-# to one in 13 million at a kill an hour, to one in 3600 at a kill a minute.
-MAX_DEATHS: Final = 3
+# The last three of these were seen alone (quarantine.py): an innocent window is convicted only if, after a death that
+# it was near, a recogniser is killed by chance in each of its next four tries. At one such kill in T seconds and tries
+# that take t seconds, that happens to (t/T)^4 of the windows that were in flight at a kill: with tries of 1 s to one in
+# 13 million at a kill a minute. With two deaths less, kills every few seconds convicted one window in some hundred.
+MAX_DEATHS: Final = 5
 _MAX_VIOLATIONS: Final = 2  # wrong answers stay wrong, but another recogniser may be right
 
 _log = structlog.get_logger()

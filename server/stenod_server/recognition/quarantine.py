@@ -12,7 +12,8 @@ _GROUP: Final = 8
 
 class Quarantine:
     """A window that saw a death is a suspect. Suspects come few at a time, so that hardly any shares the blame for the
-    next death; one that saw two comes alone, without any other window of this process: a third is its own doing.
+    next death; one that saw two comes alone, without any other window of this process: those that follow are its own
+    doing, or chance.
     """
 
     def __init__(self) -> None:

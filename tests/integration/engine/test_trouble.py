@@ -16,7 +16,7 @@ from stenod_server.engine.triton import TritonEngine
 from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import EngineUnavailable, ModelNotFound, PoisonJob
 from stenod_server.ports import Engine, RecognitionRequest, WindowResult
-from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
+from stenod_server.recognition.patient_engine import MAX_DEATHS, PatienceOptions, PatientEngine
 from tests.integration.engine.conftest import MakeTriton, OwnTriton
 from tests.support.eventually import eventually
 from tests.support.tcp_proxy import TcpProxy
@@ -158,11 +158,11 @@ async def test_a_poison_window_is_convicted_and_every_other_succeeds(make_triton
     patient = PatientEngine(own.embedded.engine, ONCE)
     poison = asyncio.create_task(_window(patient, 0, first_sample=DEADLY_SAMPLE))
     windows = [asyncio.create_task(_window(patient, index)) for index in range(12)]
-    with pytest.raises(PoisonJob, match="the recogniser died 3 times"):
+    with pytest.raises(PoisonJob, match=f"the recogniser died {MAX_DEATHS} times"):
         await poison
     await _all_right(windows)
     await eventually(lambda: own.states[-1] is TritonState.READY)
-    assert own.states.count(TritonState.RESTARTING) == 3
+    assert own.states.count(TritonState.RESTARTING) == MAX_DEATHS
 
 
 async def test_a_triton_that_lost_a_stub_is_not_used_before_it_was_restarted(make_triton: MakeTriton) -> None:

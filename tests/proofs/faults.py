@@ -13,6 +13,7 @@ The clock of the machine is not touched: "the clock jumps" is a whole node in th
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from typing import Final
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.node import Node, Parts, open_node
 from stenod_server.settings import load
+from stenod_server.telemetry import logs
 from tests.support import chaos
 from tests.support.chaos import HEADER, Campaign, Outcome, ServerFault
 from tests.support.load import Material, mixed_recordings, undisturbed
@@ -217,6 +219,8 @@ async def main() -> int:
     parser.add_argument("--log", type=Path, help="where the servers write; default: nowhere that is kept")
     parser.add_argument("--verbose", action="store_true", help="every problem, not the first five of a fault")
     arguments = parser.parse_args()
+    logs.configure("error")  # of the node in this process
+    logging.getLogger(logs.AUDIT).disabled = True
     began_s = time.monotonic()
     print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory() as name:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ class Sample:
 
 def measure(server: RestartableServer, began_s: float) -> Sample:
     process = server.process
-    sizes = {path: path.stat().st_size for path in _files(server.data_dir)}
+    sizes = dict(_sizes(server.data_dir))
     return Sample(
         at_s=time.monotonic() - began_s,
         server=process.memory_info().rss,
@@ -79,8 +79,12 @@ def measure(server: RestartableServer, began_s: float) -> Sample:
     )
 
 
-def _files(directory: Path) -> Sequence[Path]:
-    return [path for path in directory.rglob("*") if path.is_file()]
+def _sizes(directory: Path) -> Iterator[tuple[Path, int]]:
+    """Files come and go meanwhile."""
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.stat().st_size
 
 
 def _rss(process: psutil.Process) -> int:

@@ -25,6 +25,7 @@ from stenod_server.audio.media_file import (
     choose_stream,
     describe,
     open_container,
+    packets,
     readable_media,
 )
 from stenod_server.audio.resample import Block, Resampler, pieces, shape_of
@@ -247,7 +248,7 @@ class Decoding:
     def _packets(self) -> "Iterator[Packet[AudioStream]]":
         """The stream's packets; a container that breaks off ends there, and what was decoded counts."""
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets(self._container, self._stream):
                 self._guard.read(packet.size, packet.pos)
                 if packet.duration and packet.duration > self._max_packet_ticks:
                     raise UnsupportedMedia(f"{NOT_READABLE}: a packet of it claims to be longer than any encoder's")

@@ -7,7 +7,7 @@ from typing import Final
 
 import av.error
 
-from stenod_server.audio.media_file import ShapeLimits, choose_stream, open_container
+from stenod_server.audio.media_file import ShapeLimits, choose_stream, open_container, packets
 from stenod_server.errors import LimitExceeded
 
 _COUNTING_S: Final = 10.0  # of processor time: two days in packets of 20 ms
@@ -26,7 +26,7 @@ def counted_s(path: Path, limits: ShapeLimits, *, enough_s: float) -> float:
         stream = choose_stream(container, limits)
         tick_s = float(stream.time_base or 0)
         try:
-            for count, packet in enumerate(container.demux(stream)):
+            for count, packet in enumerate(packets(container, stream)):
                 ticks += max(0, packet.duration or 0)
                 is_time_for_a_look = count % _PACKETS_A_LOOK == 0
                 if ticks * tick_s > enough_s or (is_time_for_a_look and process_time() > until_s):

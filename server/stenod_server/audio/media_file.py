@@ -15,6 +15,7 @@ import av.error
 from av.audio.stream import AudioStream
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard
 
 from stenod_server.domain.audio import to_samples
@@ -68,7 +69,8 @@ class MediaInfo:
 
 @contextmanager
 def readable_media(path: Path) -> Iterator[None]:
-    """Translate what av raises: bad bytes are the caller's fault, a missing file is ours.
+    """Translate what av raises: bad bytes are the caller's fault, a file that cannot be opened is ours. Its errors do
+    not tell which it is: what is encrypted is "not permitted", too.
 
     MemoryError stays what it is: whose fault that is, only who set the limit of memory can say.
     """
@@ -76,12 +78,18 @@ def readable_media(path: Path) -> Iterator[None]:
         yield
     except MemoryError:
         raise
-    except (FileNotFoundError, PermissionError, BlockingIOError) as exc:
-        raise DecoderDied(f"the media file cannot be opened: {type(exc).__name__}") from exc
     except IsADirectoryError as exc:
         raise UnsupportedMedia(f"{NOT_READABLE}: it is a directory") from exc
     except av.error.FFmpegError as exc:
+        _check_it_opens(path)
         raise UnsupportedMedia(_explain(path, exc)) from exc
+
+
+def _check_it_opens(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as exc:
+        raise DecoderDied(f"the media file cannot be opened: {type(exc).__name__}") from exc
 
 
 def _explain(path: Path, exc: Exception) -> str:
@@ -117,6 +125,18 @@ def open_container(path: Path) -> InputContainer:
             "max_streams": str(_MAX_STREAMS),
         },
     )
+
+
+def packets(container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":
+    """The stream's packets. Of streams that begin in the middle, as broadcasts have them, av knows nothing and stumbles
+    over their packets; it goes on behind each.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+        except IndexError:
+            continue
+        return
 
 
 def choose_stream(container: InputContainer, limits: ShapeLimits) -> AudioStream:

@@ -1,5 +1,6 @@
 """Decoding of files made here: trims to the sample, caps, channels, damage, and a reason for everything refused."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stenod_server.audio.media_file import ShapeLimits
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
 from tests.support.bombs import ape, flac
+from tests.support.fuzz_seeds import CORPUS
 from tests.support.waves import Int16Audio, joined, noise, silence, talk, tone, write_wav
 
 
@@ -262,3 +264,33 @@ def test_hours_in_a_megabyte_are_counted_before_they_are_decoded(tmp_path: Path)
         with pytest.raises(LimitExceeded, match="86400 allowed by max_decoded_s"):
             list(decoding.blocks())
         assert decoding.position_samples < 600 * SAMPLE_RATE_HZ
+
+
+def broadcast(first_pid: int, seconds: float) -> bytes:
+    """A piece of an MPEG transport stream whose audio is under that number."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mpegts", options={"mpegts_start_pid": str(first_pid)}) as out:
+        stream = out.add_stream("mp2", rate=SAMPLE_RATE_HZ)
+        stream.layout = "mono"
+        pieces = av.AudioFifo()
+        frame = av.AudioFrame.from_ndarray(talk(seconds)[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        pieces.write(frame)
+        for piece in pieces.read_many(1152, partial=True):
+            out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def test_a_stream_that_begins_in_the_middle_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    path.write_bytes(broadcast(256, 12) + broadcast(400, 1) + broadcast(256, 12))
+    decoded, _ = decode(path)
+    assert decoded.shape[1] == pytest.approx(24 * SAMPLE_RATE_HZ, rel=0.01)
+
+
+def test_what_is_not_permitted_inside_of_a_file_is_the_fault_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.rm"
+    path.write_bytes((CORPUS / "regression-not-permitted").read_bytes())
+    with pytest.raises(UnsupportedMedia):
+        decode(path)

@@ -15,6 +15,7 @@ Block = npt.NDArray[np.int16]  # (channels, samples)
 
 _OUT_SAMPLES: Final = SAMPLE_RATE_HZ // 2  # codecs give 20 ms at a time: not worth an array each
 _MAX_FRAME_SAMPLES: Final = 2**16  # codecs stay below; raw audio in one packet of 256 MB does not
+_PLANES_TRUSTED: Final = 7  # av (18.1) counts planes up to a null pointer, which stands behind at most seven
 _FLOATS: Final = frozenset({"flt", "fltp", "dbl", "dblp"})
 
 
@@ -25,6 +26,7 @@ def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
 
 def pieces(frame: AudioFrame) -> Iterator[AudioFrame]:
     """The frame, or several of an ordinary length: what is made of it takes many times its memory."""
+    frame = _readable(frame)
     if frame.samples <= _MAX_FRAME_SAMPLES:
         yield frame
         return
@@ -35,6 +37,14 @@ def pieces(frame: AudioFrame) -> Iterator[AudioFrame]:
         piece = AudioFrame.from_ndarray(part, format=frame.format.name, layout=frame.layout)
         piece.sample_rate = frame.sample_rate
         yield piece
+
+
+def _readable(frame: AudioFrame) -> AudioFrame:
+    """One of which av finds the samples: of many planes it reads on behind the last one."""
+    if not frame.format.is_planar or frame.layout.nb_channels <= _PLANES_TRUSTED:
+        return frame
+    [packed] = AudioResampler(frame.format.packed, frame.layout, frame.sample_rate).resample(frame)
+    return packed
 
 
 class Resampler:
@@ -48,7 +58,7 @@ class Resampler:
         is_known = not first.layout.name.endswith("channels")
         layout = "mono" if mono and is_known else first.layout
         self._mono = mono
-        self._resampler = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ, frame_size=_OUT_SAMPLES)
+        self._resampler = AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ, frame_size=_OUT_SAMPLES)
 
     def feed(self, frame: AudioFrame) -> list[Block]:
         frame = _finite(frame) if self._is_float else frame
@@ -60,7 +70,8 @@ class Resampler:
         return [self._block(out) for out in self._resampler.resample(None)]
 
     def _block(self, frame: AudioFrame) -> Block:
-        block = cast(Block, frame.to_ndarray())
+        samples = cast(Block, frame.to_ndarray()).reshape(-1, frame.layout.nb_channels)
+        block = np.ascontiguousarray(samples.T)
         if self._mono and len(block) > 1:
             block = np.rint(block.mean(axis=0, dtype=np.float32, keepdims=True)).astype(np.int16)
         return block

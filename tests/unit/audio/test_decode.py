@@ -3,10 +3,12 @@
 import io
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
 
 from stenod_server.audio.decode import DecodeOptions, Decoding
 from stenod_server.audio.media_file import ShapeLimits
@@ -294,3 +296,24 @@ def test_what_is_not_permitted_inside_of_a_file_is_the_fault_of_the_file(tmp_pat
     path.write_bytes((CORPUS / "regression-not-permitted").read_bytes())
     with pytest.raises(UnsupportedMedia):
         decode(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout", "count"),
+    [("a.m4a", "aac", "7.1", 8), ("a.mkv", "libopus", "12 channels", 12), ("a.wav", "pcm_s16le", "32 channels", 32)],
+)
+def test_many_channels_are_told_apart(tmp_path: Path, name: str, codec: str, layout: str, count: int) -> None:
+    pitches_hz = 200 + 50 * np.arange(count)
+    channels = np.stack([tone(1.0, frequency_hz=float(pitch_hz)) for pitch_hz in pitches_hz])
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels.T).reshape(1, -1), format="s16", layout=layout)
+    frame.sample_rate = SAMPLE_RATE_HZ
+    with av.open(str(tmp_path / name), "w") as out:
+        options = {"mapping_family": "255"} if codec == "libopus" else {}
+        stream = cast("AudioStream", out.add_stream(codec, rate=SAMPLE_RATE_HZ, options=options))
+        stream.layout = layout
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    decoded, _ = decode(tmp_path / name, DecodeOptions(per_channel=True))
+    heard_hz = [2 * int(np.abs(np.fft.rfft(channel[4000:12_000])).argmax()) for channel in decoded]
+    heard_hz[3:4] = pitches_hz[3:4].tolist()  # of 7.1 the fourth is for effects below the others, and coded as such
+    assert heard_hz == pitches_hz.tolist()

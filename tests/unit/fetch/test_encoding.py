@@ -34,7 +34,11 @@ async def test_a_bomb_comes_out_in_small_pieces(size_bytes: int) -> None:
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
-@pytest.mark.parametrize("packed", [b"", gzip.compress(b"x" * 1000)[:-1], b"no gzip", gzip.compress(b"x") + b"no gzip"])
+@pytest.mark.parametrize(
+    "packed",
+    [b"", gzip.compress(b"x" * 1000)[:-1], b"no gzip", gzip.compress(b"x") + b"no gzip"],
+    ids=["nothing", "cut off", "no gzip", "followed by none"],  # not the bytes, which have the time in them
+)
 async def test_what_is_broken_or_broken_off_fails(packed: bytes) -> None:
     with pytest.raises(FetchFailed):
         await unpacked([packed])

@@ -137,7 +137,7 @@ async def test_an_announced_size_over_the_limit_is_refused_before_a_byte_is_read
     origin: Origin, fetcher: UriFetcher
 ) -> None:
     origin.answers["/x"] = stalling(head(200, content_length="10000000"))
-    with pytest.raises(LimitExceeded, match="max_media_bytes, got 1e\\+07"):
+    with pytest.raises(LimitExceeded, match="max_media_bytes, got 10000000"):
         await fetched(fetcher, origin.url("/x"), max_bytes=1000)
 
 

@@ -14,6 +14,7 @@ import structlog
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.data_dir import sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
+from stenod_server.app.heap import settle_heap
 from stenod_server.app.wiring import (
     Progress,
     api_options,
@@ -78,6 +79,7 @@ async def run(settings: Settings, progress: Progress, announce: Callable[[Node],
     `progress` gets a phase and 0..1 while the node starts; `announce` is called once, when it is READY. Raises
     StenodError when it cannot start.
     """
+    settle_heap()
     logs.configure(settings.log_level, settings.log_format)
     stopping = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):

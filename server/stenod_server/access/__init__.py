@@ -1,4 +1,5 @@
-"""Who a caller is: API keys, client certificates, JSON Web Tokens, and the TLS they come over.
+"""Who a caller is and what it may do: API keys, client certificates, JSON Web Tokens, the TLS they come over, the door
+that every call of every transport goes through, and the log of who did what.
 
-May use ports, domain and errors; knows no transport.
+May use telemetry, ports, domain and errors; knows no transport.
 """

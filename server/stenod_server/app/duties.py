@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
+from stenod_server.domain.health import NodeHealth, Stall
 from stenod_server.errors import StenodError
 from stenod_server.ports import Engine
-from stenod_server.rpc.health import NodeHealth, Stall
 from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.store.open import Stores

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from stenod_server.access.chain import open_authenticator
+from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.access.tls_files import watch_identity
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.capacity import Admission
@@ -21,7 +22,6 @@ from stenod_server.errors import InvalidField, StenodError
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import Clock, Engine
-from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.rpc.server import ApiOptions
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor, JanitorStores

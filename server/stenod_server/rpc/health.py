@@ -10,11 +10,12 @@ probe counts as a failure.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from grpc_health.v1 import health, health_pb2
+
+from stenod_server.domain.health import STARTING, NodeHealth
 
 READINESS_NAMES: Final = ("", "stenod.v1.TranscriptionService", "readiness")
 CAPACITY_NAME: Final = "capacity"
@@ -25,31 +26,9 @@ PATIENCE_S: Final = 5.0  # for the store, which may be stuck rather than away
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class NodeHealth:
-    """The three answers, as they are at this moment."""
-
-    ready: bool
-    accepting: bool
-    alive: bool
-
-
-class Stall:
-    """Tells work that hangs from work that waits for its recogniser: restarting the node would not bring that back."""
-
-    def __init__(self) -> None:
-        self._excused_until_s = float("-inf")
-
-    def lasting_s(self, silent_s: float, *, excused: bool, now_s: float) -> float:
-        """How long nothing was finished that could have been; `silent_s` since anything was. To be asked often."""
-        if excused:
-            self._excused_until_s = now_s
-        return min(silent_s, now_s - self._excused_until_s)
-
-
 async def starting() -> NodeHealth:
-    """Before there is anything to ask: models may load for minutes."""
-    return NodeHealth(ready=False, accepting=False, alive=True)
+    """Before there is anything to ask."""
+    return STARTING
 
 
 class HealthReporter:
@@ -59,6 +38,11 @@ class HealthReporter:
         self.servicer: Final = health.aio.HealthServicer()
         self._probe: Callable[[], Awaitable[NodeHealth]] = starting
         self._last: NodeHealth | None = None
+
+    @property
+    def now(self) -> NodeHealth:
+        """What was found last."""
+        return self._last or STARTING
 
     def follow(self, probe: Callable[[], Awaitable[NodeHealth]]) -> None:
         """Ask this from now on."""
@@ -76,7 +60,7 @@ class HealthReporter:
                 now = await self._probe()
         except Exception as error:  # noqa: BLE001  whatever broke, the answer is "not healthy"
             _log.warning("health_probe_failed", error=str(error) or type(error).__name__)
-            now = NodeHealth(ready=False, accepting=False, alive=True)
+            now = STARTING
         if now == self._last:
             return
         self._last = now

@@ -15,11 +15,11 @@ import structlog
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
+from stenod_server.access import audit
+from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.domain.access import Principal, Scope
 from stenod_server.errors import InvalidRequest, PermissionDenied, StenodError
-from stenod_server.rpc import audit
 from stenod_server.rpc.caller import address_of, credentials_of, set_caller
-from stenod_server.rpc.doorkeeper import Doorkeeper
 from stenod_server.rpc.permissions import CHANGING, SCOPES
 from stenod_server.rpc.status import grpc_code, internal_status, to_status
 from stenod_server.telemetry.metrics import Metrics

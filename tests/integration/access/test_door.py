@@ -20,9 +20,9 @@ import stenod
 from stenod.v1 import media_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
+from stenod_server.access import audit
 from stenod_server.app.node import Node
 from stenod_server.app.wiring import api_options
-from stenod_server.rpc import audit
 from stenod_server.settings import load
 from stenod_server.telemetry import logs
 from tests.support.builders import FakeClock

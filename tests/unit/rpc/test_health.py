@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2
 
+from stenod_server.domain.health import NodeHealth, Stall
 from stenod_server.errors import StoreUnavailable
-from stenod_server.rpc.health import CAPACITY_NAME, LIVENESS_NAME, READINESS_NAMES, HealthReporter, NodeHealth, Stall
+from stenod_server.rpc.health import CAPACITY_NAME, LIVENESS_NAME, READINESS_NAMES, HealthReporter
 from tests.unit.scheduler.virtual_time import run_in_virtual_time
 
 WELL = NodeHealth(ready=True, accepting=True, alive=True)

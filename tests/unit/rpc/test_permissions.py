@@ -8,8 +8,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from stenod.v1 import transcription_service_pb2
+from stenod_server.access.audit import ids_of
 from stenod_server.domain.access import ANYBODY
-from stenod_server.rpc.audit import ids_of
 from stenod_server.rpc.caller import address_of, caller, credentials_of, set_caller
 from stenod_server.rpc.permissions import CHANGING, SCOPES
 

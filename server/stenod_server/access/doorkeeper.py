@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stenod_server.access.throttle import Guesses, RequestRates
 from stenod_server.domain.access import Credentials, Principal, Scope
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.errors import PermissionDenied, TooManyCalls, Unauthenticated
 from stenod_server.ports import Authenticator, Clock
-from stenod_server.rpc.throttle import Guesses, RequestRates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
+from stenod_server.access.throttle import FAILURES, MAX_REMEMBERED, Guesses
 from stenod_server.domain.access import Credentials, Principal, Scope
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.errors import PermissionDenied, QuotaExceeded, TooManyCalls, Unauthenticated, Unavailable
-from stenod_server.rpc.doorkeeper import Doorkeeper, DoorLimits
-from stenod_server.rpc.throttle import FAILURES, MAX_REMEMBERED, Guesses
 from tests.support.builders import FakeClock
 
 READER = Principal("newsroom", "key:a", frozenset({Scope.READ}))

@@ -4,14 +4,14 @@ StenodError
   InvalidRequest        the caller's; never retried
     LimitExceeded  InvalidField  UnsupportedFeature  UnsupportedMedia  NoAudio
     Unauthenticated  PermissionDenied  FetchRefused  MediaNotFound
-    JobNotFound  UploadNotFound  ModelNotFound  JobExpired
+    JobNotFound  UploadNotFound  ModelNotFound  JobExpired  MediaGone
     JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
     IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  PoisonJob
   Unavailable           ours or Triton's, passing; retried
     EnginesExhausted  QueueFull  QuotaExceeded  TooManyCalls  EngineUnavailable  WindowTimeout  Draining
     DecoderDied  FetchFailed  StoreUnavailable  StorageFull  UploadStalled
   Broken                an invariant does not hold; alert
-    ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
+    Unforeseen  ForbiddenTransition  ContractViolation  ModelBuildFailed  TritonFailed
 
 A leaf builds its own message from its fields, and `metadata` carries the moving parts (AIP-193). What a leaf means on
 the wire is said once, in `rpc/status.py`.
@@ -157,6 +157,13 @@ class JobExpired(NotFound):
 
     reason = "JOB_EXPIRED"
     kind = "transcript of job"
+
+
+class MediaGone(NotFound):
+    """The media of the job was deleted: it ended, or has not arrived yet."""
+
+    reason = "MEDIA_GONE"
+    kind = "media of job"
 
 
 class WrongState(InvalidRequest):
@@ -347,6 +354,13 @@ class Broken(StenodError):
     """Something that cannot happen did."""
 
     reason = "INTERNAL"
+
+
+class Unforeseen(Broken):
+    """A fault that nobody foresaw: the caller gets an id to ask for, and nothing of the inside."""
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(f"internal error {error_id}; the server's log has more under this id", error_id=error_id)
 
 
 class ForbiddenTransition(Broken):

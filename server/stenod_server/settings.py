@@ -38,6 +38,8 @@ class Settings(BaseSettings):
 
     # Where it listens. Port 0 picks a free one.
     listen: Address = Field("127.0.0.1:50051", description="gRPC API")
+    http_listen: Address | Literal["off"] = Field("127.0.0.1:18000", description="HTTP dialects")
+    assemblyai_listen: Address | Literal["off"] = Field("off", description="a second port for the HTTP dialects")
     metrics_listen: Address | Literal["off"] = Field("127.0.0.1:9090", description="Prometheus metrics")
     health_listen: Address | Literal["off"] = Field("off", description="plain-text grpc.health.v1 for probes")
     allow_unauthenticated: bool = Field(
@@ -56,6 +58,18 @@ class Settings(BaseSettings):
     oidc_clock_skew_s: float = Field(60.0, ge=0, le=600, description="how far its clock may be from ours")
     tenants: dict[str, TenantLimits] = Field({}, description="quotas by tenant")
     tenant_defaults: TenantLimits = Field(TenantLimits(), description="quotas of tenants not named")
+
+    # The HTTP dialects.
+    http_cors_origins: tuple[str, ...] = Field((), description="web pages that may call them; *: any")
+    model_aliases: dict[str, str] = Field(
+        {"*": ""}, description="the recogniser for a model name of their clients; *: any other; empty: the default"
+    )
+    speechmatics_admission: Literal["queue", "reject"] = Field("reject", description="as admission, for that dialect")
+    assemblyai_admission: Literal["queue", "reject"] = Field("reject", description="as admission, for that dialect")
+    guide_max_media_bytes: int = Field(100 * MIB, gt=0, description="size of a recording in the guide's dialect")
+    disconnect_grace_s: float = Field(
+        30.0, ge=0, description="how long a job goes on whose caller hung up, for the call to be repeated"
+    )
 
     # What it keeps, and where.
     data_dir: Path = Field(Path("~/.local/share/stenod"), description="database, media, models")
@@ -130,7 +144,7 @@ class Settings(BaseSettings):
         """Where callers are not authenticated, only the machine itself may call."""
         if self.is_exposed and not self.authenticates and not self.allow_unauthenticated:
             message = (
-                f"listen = {self.listen!r} is reachable from outside, and callers are not authenticated; set "
+                f"{self._exposed} is reachable from outside, and callers are not authenticated; set "
                 "access_file (`stenod keys create`) or oidc_issuer, listen on 127.0.0.1, or set allow_unauthenticated "
                 "where the network is trusted"
             )
@@ -182,8 +196,14 @@ class Settings(BaseSettings):
 
     @property
     def is_exposed(self) -> bool:
-        """Whether others than this machine can reach the API."""
-        return not _is_loopback(self.listen)
+        """Whether others than this machine can reach an API."""
+        return bool(self._exposed)
+
+    @property
+    def _exposed(self) -> str:
+        """The first listener that others can reach, with its setting."""
+        listeners = ((name, str(getattr(self, name))) for name in ("listen", "http_listen", "assemblyai_listen"))
+        return next((f"{name} = {at!r}" for name, at in listeners if at != "off" and not _is_loopback(at)), "")
 
     @property
     def access(self) -> AccessOptions:

@@ -25,7 +25,14 @@ async def fake_node(
     """`settings` as for `stenod serve`; listens on a free port of loopback. The parts that are given replace real
     ones.
     """
-    given = {"listen": "127.0.0.1:0", "metrics_listen": "off", "model": "fake", "node": "test", **settings}
+    given = {
+        "listen": "127.0.0.1:0",
+        "http_listen": "off",
+        "metrics_listen": "off",
+        "model": "fake",
+        "node": "test",
+        **settings,
+    }
     loaded = load(data_dir=directory / "data", models_dir=models_dir_for_tests(), **given)
     parts = Parts(engine=engine or FakeEngine(), front_end=front_end, fetcher=fetcher, clock=clock)
     async with open_node(loaded, parts=parts) as node:

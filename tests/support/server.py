@@ -21,6 +21,7 @@ class RunningServer:
     """A server that said READY. Addresses are `host:port`."""
 
     address: str
+    http: str
     metrics: str
     health: str
     process: asyncio.subprocess.Process
@@ -52,6 +53,7 @@ async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Pat
             f"--data-dir={data_dir}",
             f"--models-dir={models_dir}",
             "--listen=127.0.0.1:0",
+            "--http-listen=127.0.0.1:0",
             "--metrics-listen=127.0.0.1:0",
             "--health-listen=127.0.0.1:0",
             *options,
@@ -66,7 +68,9 @@ async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Pat
             while line := (await process.stdout.readline()).decode():
                 if line.startswith("READY"):
                     where = dict(re.findall(r"(\w+)=(\S+)", line))
-                    return RunningServer(where["grpc"], where["metrics"], where["health"], process, data_dir, log)
+                    return RunningServer(
+                        where["grpc"], where["http"], where["metrics"], where["health"], process, data_dir, log
+                    )
     except TimeoutError:
         process.kill()
     await process.wait()

@@ -1,15 +1,17 @@
 """A node, from the opening of its store to its last breath."""
 
 import asyncio
+import importlib.metadata
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import grpc
 import structlog
+from starlette.types import ASGIApp
 
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.data_dir import sole_user
@@ -19,6 +21,7 @@ from stenod_server.app.wiring import (
     Progress,
     api_options,
     count_engines,
+    dialect_options,
     make_door,
     make_fetcher,
     make_intake,
@@ -30,9 +33,12 @@ from stenod_server.app.wiring import (
 from stenod_server.errors import InvalidField
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
+from stenod_server.rest.app import build_app
+from stenod_server.rest.server import serving
+from stenod_server.rest.services import Services
 from stenod_server.rpc.health import HealthReporter
 from stenod_server.rpc.interceptors import CallInterceptor
-from stenod_server.rpc.server import build_api, build_probes
+from stenod_server.rpc.server import ApiOptions, build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor
@@ -46,6 +52,7 @@ from stenod_server.telemetry.metrics import Metrics, serve_metrics
 from stenod_server.telemetry.observer import MetricsObserver
 
 STOP_GRACE_S: Final = 5.0
+VERSION: Final = importlib.metadata.version("stenod")
 _log = structlog.get_logger()
 
 
@@ -57,6 +64,7 @@ class Node:
     intake: Intake
     janitor: Janitor
     address: str
+    http_address: str
     health_address: str
     metrics_address: str
     model: str
@@ -134,24 +142,39 @@ async def open_node(
         health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
-        servicer = TranscriptionServicer(
-            scheduler, intake, default_model=settings.model, max_page_size=settings.max_page_size
+        services = Services(
+            scheduler=scheduler,
+            intake=intake,
+            health=lambda: health.now,
+            options=dialect_options(settings),
+            default_model=settings.model,
         )
-        api, address = build_api(servicer, health, CallInterceptor(door, metrics), options)
-        await _serve(stack, api)
-        for name, routine in (
-            ("health", health.run()),
-            ("sample", sample(scheduler, stores, metered, metrics)),
-            ("sweep", sweep(janitor)),
-        ):
-            stack.push_async_callback(_cancel, asyncio.create_task(routine, name=name))
-        yield Node(scheduler, intake, janitor, address, health_address, metrics_address, settings.model, max_engines)
+        address = await _serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
+        app = build_app(services, door, metrics, version=VERSION)
+        http_address = await _serve_dialects(stack, app, options, settings)
+        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor))
+        yield Node(
+            scheduler,
+            intake,
+            janitor,
+            address,
+            http_address,
+            health_address,
+            metrics_address,
+            settings.model,
+            max_engines,
+        )
 
 
 def _on_signal(stopping: asyncio.Event) -> None:
     if stopping.is_set():
         os._exit(1)  # a second signal: now. What runs is rescued at the next start.
     stopping.set()
+
+
+def _begin(stack: AsyncExitStack, *duties: Coroutine[None, None, None]) -> None:
+    for duty in duties:
+        stack.push_async_callback(_cancel, asyncio.create_task(duty))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
@@ -162,6 +185,32 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 async def _serve(stack: AsyncExitStack, server: grpc.aio.Server) -> None:
     await server.start()
     stack.push_async_callback(server.stop, STOP_GRACE_S)
+
+
+async def _serve_api(
+    stack: AsyncExitStack,
+    services: Services,
+    health: HealthReporter,
+    interceptor: CallInterceptor,
+    options: ApiOptions,
+    settings: Settings,
+) -> str:
+    servicer = TranscriptionServicer(
+        services.scheduler, services.intake, default_model=settings.model, max_page_size=settings.max_page_size
+    )
+    api, address = build_api(servicer, health, interceptor, options)
+    await _serve(stack, api)
+    return address
+
+
+async def _serve_dialects(stack: AsyncExitStack, app: ASGIApp, options: ApiOptions, settings: Settings) -> str:
+    """The address of the first listener, or "off"."""
+    bound = []
+    for setting in ("http_listen", "assemblyai_listen"):
+        if (address := getattr(settings, setting)) != "off":
+            server = serving(app, setting=setting, address=address, grace_s=STOP_GRACE_S, tls=options.tls)
+            bound.append(await stack.enter_async_context(server))
+    return bound[0] if bound else "off"
 
 
 async def _serve_probes(stack: AsyncExitStack, health: HealthReporter, settings: Settings) -> str:

@@ -22,6 +22,7 @@ from stenod_server.errors import InvalidField, StenodError
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import Clock, Engine
+from stenod_server.rest.services import DialectOptions
 from stenod_server.rpc.server import ApiOptions
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor, JanitorStores
@@ -141,6 +142,7 @@ def make_intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapte
         blobs=stores.blobs,
         fetcher=adapters.fetcher,
         max_inline_bytes=settings.max_inline_bytes,
+        max_media_bytes=settings.max_media_bytes,
     )
 
 
@@ -154,6 +156,17 @@ def make_door(settings: Settings, clock: Clock) -> Doorkeeper:
         max_calls=settings.max_calls, tenants=settings.tenants, tenant_defaults=settings.tenant_defaults
     )
     return Doorkeeper(open_authenticator(settings.access, clock), limits, clock)
+
+
+def dialect_options(settings: Settings) -> DialectOptions:
+    return DialectOptions(
+        model_aliases=settings.model_aliases,
+        speechmatics_fails_fast=settings.speechmatics_admission == "reject",
+        assemblyai_fails_fast=settings.assemblyai_admission == "reject",
+        guide_max_media_bytes=settings.guide_max_media_bytes,
+        disconnect_grace_s=settings.disconnect_grace_s,
+        cors_origins=settings.http_cors_origins,
+    )
 
 
 def api_options(settings: Settings, clock: Clock) -> ApiOptions:

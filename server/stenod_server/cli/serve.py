@@ -63,6 +63,10 @@ def _fetch(help_text: str, metavar: str, default: str = "") -> Any:
     return _option(help_text, default, metavar, panel="Fetching media from addresses")
 
 
+def _dialects(help_text: str, metavar: str | None, default: str = "") -> Any:
+    return _option(help_text, default, metavar, panel="HTTP dialects")
+
+
 _HOST = "HOST:PORT"
 _Text = str | None
 _Count = int | None
@@ -74,6 +78,8 @@ def serve(
     context: typer.Context,
     config: Annotated[_OptionalPath, _option("TOML file of settings, named as below with _ for -.", "", "FILE")] = None,
     listen: Annotated[_Text, _option("gRPC API; port 0 picks a free one.", "127.0.0.1:50051", _HOST)] = None,
+    http_listen: Annotated[_Text, _option("HTTP dialects, or off.", "127.0.0.1:18000", _HOST)] = None,
+    assemblyai_listen: Annotated[_Text, _option("A second port for them, or off.", "off", _HOST)] = None,
     metrics_listen: Annotated[_Text, _option("Prometheus metrics, or off.", "127.0.0.1:9090", _HOST)] = None,
     health_listen: Annotated[_Text, _option("Health alone, for probes, or off.", "off", _HOST)] = None,
     allow_unauthenticated: Annotated[
@@ -88,6 +94,17 @@ def serve(
     oidc_jwks_url: Annotated[_Text, _access("Where its keys are; else discovered.", "URL")] = None,
     oidc_tenant_claim: Annotated[_Text, _access("The claim that names the tenant.", "NAME", "tenant")] = None,
     oidc_clock_skew_s: Annotated[_Seconds, _access("How far clocks may differ.", "SECONDS", "60")] = None,
+    http_cors_origins: Annotated[list[str] | None, _dialects("Web page that may call them.", "ORIGIN")] = None,
+    speechmatics_admission: Annotated[
+        Admission | None, _dialects("As --admission, for that one.", None, "reject")
+    ] = None,
+    assemblyai_admission: Annotated[
+        Admission | None, _dialects("As --admission, for that one.", None, "reject")
+    ] = None,
+    guide_max_media_bytes: Annotated[
+        _Count, _dialects("Size of a recording in the guide's.", "BYTES", "104857600")
+    ] = None,
+    disconnect_grace_s: Annotated[_Seconds, _dialects("Life of a job whose caller hung up.", "SECONDS", "30")] = None,
     data_dir: Annotated[_OptionalPath, _option("Database, media, models.", "~/.local/share/stenod", "DIR")] = None,
     models_dir: Annotated[_OptionalPath, _option("Model repository.", "<data-dir>/models", "DIR")] = None,
     retention_s: Annotated[_Seconds, _option("Life of ended jobs and transcripts.", "604800", "SECONDS")] = None,
@@ -175,8 +192,8 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
 def _announce(node: "Node") -> None:
     """The line that scripts wait for."""
     typer.echo(
-        f"READY grpc={node.address} metrics={node.metrics_address} health={node.health_address} "
-        f"model={node.model} engines={node.max_engines}"
+        f"READY grpc={node.address} http={node.http_address} metrics={node.metrics_address} "
+        f"health={node.health_address} model={node.model} engines={node.max_engines}"
     )
 
 

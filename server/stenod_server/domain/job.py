@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
@@ -65,13 +66,25 @@ def next_state(state: JobState, event: JobEvent) -> JobState:
         raise ForbiddenTransition(message, state=state, event=event) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a job came: through which dialect (empty: the API itself), under which id of its caller's, and with which
+    configuration as its caller wrote it. The words are given back, never read for a decision.
+    """
+
+    dialect: str = ""
+    request_id: str = ""
+    config_json: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
     """How one recording is to be transcribed. Validated at the edge; stored as canonical JSON with the job.
 
     `language` is BCP-47 or `auto`. `parallel_engines` are reserved; `max_parallel_engines` caps reserved + elastic
     (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its end). A larger `priority` runs earlier.
-    `ttl` 0 means the node's retention; `deadline` counts from the job's acceptance, 0 = none.
+    `ttl` 0 means the node's retention; `deadline` counts from the job's acceptance, 0 = none. `keep_media` keeps the
+    media as long as the transcript. `warnings` are of the edge, to stand beside those of the recognition.
     """
 
     language: str = "auto"
@@ -89,6 +102,9 @@ class JobConfig:
     details_json: str = ""
     ttl: timedelta = timedelta(0)
     deadline: timedelta = timedelta(0)
+    keep_media: bool = False
+    warnings: tuple[transcript.Warning, ...] = ()
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

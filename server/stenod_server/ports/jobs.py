@@ -13,12 +13,15 @@ from stenod_server.domain.transcript import Segment, TranscriptInfo
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs to list, newest first. Empty = all. `before` is (create_time, job_id) of the last job seen."""
+    """Which jobs to list, newest first. Empty = all. `before` is (create_time, job_id) of the last job seen; `since`
+    leaves out what was created at that time or earlier.
+    """
 
     states: tuple[JobState, ...] = ()
     user_id: str = ""
     tag: str = ""
     before: tuple[datetime, str] | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,9 @@ class RetentionStore(Protocol):
     """
 
     async def spent_media(self, *, now: datetime, keep: bool, limit: int) -> Sequence[SpentMedia]:
-        """Media of jobs that have ended; with `keep`, of those alone whose retention has ended too."""
+        """Media of jobs that have ended; with `keep`, or of a job that keeps its media, once its retention has ended
+        too.
+        """
         ...
 
     async def forget_media(self, spent: Sequence[SpentMedia]) -> None:

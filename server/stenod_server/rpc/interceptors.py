@@ -18,10 +18,10 @@ from google.rpc import status_pb2
 from stenod_server.access import audit
 from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.domain.access import Principal, Scope
-from stenod_server.errors import InvalidRequest, PermissionDenied, StenodError
+from stenod_server.errors import InvalidRequest, PermissionDenied, StenodError, Unforeseen
 from stenod_server.rpc.caller import address_of, credentials_of, set_caller
 from stenod_server.rpc.permissions import CHANGING, SCOPES
-from stenod_server.rpc.status import grpc_code, internal_status, to_status
+from stenod_server.rpc.status import grpc_code, to_status
 from stenod_server.telemetry.metrics import Metrics
 
 REQUEST_ID_KEY: Final = "x-request-id"
@@ -165,7 +165,7 @@ class _Call:
     def _unforeseen(self, error: BaseException) -> status_pb2.Status:
         error_id = uuid.uuid4().hex[:12]
         _log.error("call_failed", method=self._method.name, error_id=error_id, exc_info=error)
-        return internal_status(error_id)
+        return to_status(Unforeseen(error_id))
 
     async def _abort(self, status: status_pb2.Status, reason: str) -> None:
         code = grpc_code(status)

@@ -10,14 +10,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from stenod.v1 import job_pb2
+from stenod_server.domain import job_rules
 from stenod_server.domain.job import JobConfig
-from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature
+from stenod_server.errors import InvalidField, UnsupportedFeature
 
-MAX_LABEL_CHARACTERS: Final = 255
-MAX_TAGS: Final = 32
-MAX_TAG_CHARACTERS: Final = 64
-MAX_USER_ID_CHARACTERS: Final = 128
-MAX_DETAILS_BYTES: Final = 16 * 1024
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
 MAX_TTL_S: Final = 365 * 86_400
@@ -67,10 +63,9 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
             raise UnsupportedFeature(f"config.{unbuilt.path}")
     start_s, end_s = _trim(message)
     parallel_engines, max_parallel_engines, priority = _scheduling(message.scheduling)
-    _check_tracking(message.tracking)
-    _check_length("config.user_id", message.user_id, MAX_USER_ID_CHARACTERS)
+    tracking = message.tracking
     return JobConfig(
-        language=_language(message.language),
+        language=job_rules.language("config.language", message.language),
         model=message.model,
         parallel_engines=parallel_engines,
         max_parallel_engines=max_parallel_engines,
@@ -78,11 +73,11 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         start_s=start_s,
         end_s=end_s,
         punctuation=message.formatting.punctuation if message.formatting.HasField("punctuation") else True,
-        user_id=message.user_id,
-        title=message.tracking.title,
-        reference=message.tracking.reference,
-        tags=tuple(message.tracking.tags),
-        details_json=_details_json(message.tracking),
+        user_id=job_rules.user_id("config.user_id", message.user_id),
+        title=job_rules.label("config.tracking.title", tracking.title),
+        reference=job_rules.label("config.tracking.reference", tracking.reference),
+        tags=job_rules.tags("config.tracking.tags", tracking.tags),
+        details_json=_details_json(tracking),
         ttl=_ttl(message),
         deadline=_deadline(message.scheduling),
     )
@@ -132,22 +127,10 @@ def _deadline(message: job_pb2.SchedulingConfig) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _language(code: str) -> str:
-    if not code:
-        return "auto"
-    if not all(part.isalnum() and part.isascii() and len(part) <= 8 for part in code.split("-")) or len(code) > 35:
-        raise InvalidField("config.language", f"{code!r} is neither a BCP-47 code like 'en' or 'pt-BR' nor 'auto'")
-    return code
-
-
 def _trim(message: job_pb2.JobConfig) -> tuple[float, float]:
     start_s = _seconds("config.start_offset", message.start_offset)
-    if not message.HasField("end_offset"):
-        return start_s, 0.0
-    end_s = _seconds("config.end_offset", message.end_offset)
-    if end_s <= start_s:
-        raise InvalidField("config.end_offset", f"must be after start_offset ({start_s:g} s), got {end_s:g} s")
-    return start_s, end_s
+    end_s = _seconds("config.end_offset", message.end_offset) if message.HasField("end_offset") else None
+    return job_rules.trim("config.start_offset", "config.end_offset", start_s, end_s)
 
 
 def _seconds(field: str, duration: Duration) -> float:
@@ -159,9 +142,8 @@ def _seconds(field: str, duration: Duration) -> float:
 
 def _scheduling(message: job_pb2.SchedulingConfig) -> tuple[int, int, int]:
     prefix = "config.scheduling"
-    engines = message.parallel_engines if message.HasField("parallel_engines") else 1
-    if engines < 1:
-        raise InvalidField(f"{prefix}.parallel_engines", f"must be at least 1, got {engines}")
+    asked = message.parallel_engines if message.HasField("parallel_engines") else 1
+    engines = job_rules.engines(f"{prefix}.parallel_engines", asked)
     most = message.max_parallel_engines if message.HasField("max_parallel_engines") else 0
     if message.HasField("max_parallel_engines") and most < engines:
         raise InvalidField(
@@ -172,26 +154,9 @@ def _scheduling(message: job_pb2.SchedulingConfig) -> tuple[int, int, int]:
     return engines, most, message.priority
 
 
-def _check_tracking(tracking: job_pb2.Tracking) -> None:
-    _check_length("config.tracking.title", tracking.title, MAX_LABEL_CHARACTERS)
-    _check_length("config.tracking.reference", tracking.reference, MAX_LABEL_CHARACTERS)
-    if len(tracking.tags) > MAX_TAGS:
-        raise LimitExceeded("config.tracking.tags", limit="tags of a job", allowed=MAX_TAGS, actual=len(tracking.tags))
-    for tag in tracking.tags:
-        _check_length("config.tracking.tags", tag, MAX_TAG_CHARACTERS)
-
-
 def _details_json(tracking: job_pb2.Tracking) -> str:
     if not tracking.HasField("details"):
         return ""
-    text = json_format.MessageToJson(tracking.details, indent=None, sort_keys=True)
-    if (size_bytes := len(text.encode())) > MAX_DETAILS_BYTES:
-        raise LimitExceeded(
-            "config.tracking.details", limit="bytes of details", allowed=MAX_DETAILS_BYTES, actual=size_bytes
-        )
-    return text
-
-
-def _check_length(field: str, text: str, allowed: int) -> None:
-    if len(text) > allowed:
-        raise LimitExceeded(field, limit="characters of this field", allowed=allowed, actual=len(text))
+    return job_rules.details(
+        "config.tracking.details", json_format.MessageToJson(tracking.details, indent=None, sort_keys=True)
+    )

@@ -29,6 +29,7 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.UploadNotFound: code_pb2.NOT_FOUND,
     errors.ModelNotFound: code_pb2.NOT_FOUND,
     errors.JobExpired: code_pb2.NOT_FOUND,
+    errors.MediaGone: code_pb2.NOT_FOUND,
     errors.WrongState: code_pb2.FAILED_PRECONDITION,
     errors.JobNotFinished: code_pb2.FAILED_PRECONDITION,
     errors.JobFinished: code_pb2.FAILED_PRECONDITION,
@@ -53,6 +54,7 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.UploadStalled: code_pb2.UNAVAILABLE,
     errors.DecoderDied: code_pb2.UNAVAILABLE,
     errors.Broken: code_pb2.INTERNAL,
+    errors.Unforeseen: code_pb2.INTERNAL,
     errors.ForbiddenTransition: code_pb2.INTERNAL,
     errors.ContractViolation: code_pb2.INTERNAL,
     errors.TritonFailed: code_pb2.INTERNAL,
@@ -81,16 +83,6 @@ def failure_status(reason: str, message: str) -> status_pb2.Status:
     """The status of a job that failed, from the reason and message stored with it."""
     status = status_pb2.Status(code=_CODE_OF_REASON.get(reason, code_pb2.INTERNAL), message=_brief(message))
     status.details.append(_packed(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN)))
-    return status
-
-
-def internal_status(error_id: str) -> status_pb2.Status:
-    """A fault that nobody foresaw: the caller gets an id to ask for, and nothing of the inside."""
-    status = status_pb2.Status(
-        code=code_pb2.INTERNAL, message=f"internal error {error_id}; the server's log has more under this id"
-    )
-    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=ERROR_DOMAIN, metadata={"error_id": error_id})
-    status.details.append(_packed(info))
     return status
 
 

@@ -15,7 +15,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.job import Failure, Job, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable
+from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
@@ -158,7 +158,7 @@ class Executor:
             return failure_of(error)
         error_id = uuid.uuid4().hex[:12]
         _log.error("job_broke", error_id=error_id, exc_info=error)
-        return Failure("INTERNAL", f"internal error {error_id}; the server's log has more under this id")
+        return failure_of(Unforeseen(error_id))
 
     async def _transcribe(self, running: Running) -> Done | Reused:
         job = running.job
@@ -192,6 +192,7 @@ class Executor:
             info = await self._pipeline.transcribe(recording, engines, recorder)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
+        info = replace(info, warnings=(*job.config.warnings, *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
 
     async def _reuse(self, job: Job, key: CacheKey) -> Job | None:

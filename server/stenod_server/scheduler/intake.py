@@ -3,11 +3,13 @@
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from stenod_server.domain.job import Job, Media, RemoteMedia
-from stenod_server.errors import InvalidField, LimitExceeded, StenodError
+from stenod_server.errors import InvalidField, LimitExceeded, MediaGone, StenodError
 from stenod_server.ports import BlobStore, MediaFetcher
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.scheduler.uploads import Uploads, check_file_name
@@ -37,7 +39,22 @@ class RemoteOrigin:
     file_name: str = ""
 
 
-MediaOrigin: TypeAlias = InlineMedia | UploadedMedia | RemoteOrigin
+@dataclass(frozen=True, slots=True)
+class StoredMedia:
+    """What `Intake.store` has taken in."""
+
+    media: Media
+
+
+MediaOrigin: TypeAlias = InlineMedia | UploadedMedia | RemoteOrigin | StoredMedia
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """What media may have at most, and the setting that says so."""
+
+    setting: str
+    max_bytes: int
 
 
 class Intake:
@@ -51,12 +68,14 @@ class Intake:
         blobs: BlobStore,
         fetcher: MediaFetcher,
         max_inline_bytes: int,
+        max_media_bytes: int,
     ) -> None:
         self.uploads = uploads
         self._scheduler = scheduler
         self._blobs = blobs
         self._fetcher = fetcher
         self._max_inline_bytes = max_inline_bytes
+        self._limit = SizeLimit("max_media_bytes", max_media_bytes)
 
     async def submit(self, tenant: str, submission: Submission, origin: MediaOrigin) -> Job:
         """Store the media, then accept the job. Raises what `Scheduler.submit` raises, LimitExceeded, UploadNotFound,
@@ -67,6 +86,8 @@ class Intake:
                 media = await self._stored(origin)
             case UploadedMedia():
                 media = await self._copied(tenant, origin)
+            case StoredMedia(media=media):
+                pass
             case RemoteOrigin():
                 self.check(origin)
                 media = Media(key="", file_name=origin.file_name, remote=origin.remote)
@@ -74,21 +95,61 @@ class Intake:
             job = await self._scheduler.submit(tenant, submission, media)
         except StenodError:
             # Only then is it certain that no job was stored: a call that is cancelled may have come too late for that.
-            await self._discard(media)
+            await self.discard(media)
             raise
         if job.media.key != media.key:  # a repeated request_id: that job has media of its own
-            await self._discard(media)
+            await self.discard(media)
         return job
+
+    async def store(
+        self, chunks: AsyncIterator[bytes], *, field: str, file_name: str = "", limit: SizeLimit | None = None
+    ) -> Media:
+        """Take in media that comes as part of a request, piece by piece; to be submitted, or discarded, by the caller.
+
+        Raises LimitExceeded, InvalidField, TooManyCalls, UploadStalled, StorageFull, and what `chunks` raises; then
+        nothing is stored.
+        """
+        check_file_name(field, file_name)
+        digest, size_bytes = hashlib.sha256(), 0
+        most = min(limit or self._limit, self._limit, key=lambda one: one.max_bytes)
+
+        async def counted(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            nonlocal size_bytes
+            async for chunk in source:
+                size_bytes += len(chunk)
+                if size_bytes > most.max_bytes:
+                    raise LimitExceeded(field, limit=most.setting, allowed=most.max_bytes)
+                digest.update(chunk)
+                yield chunk
+            if not size_bytes:
+                raise InvalidField(field, "is empty")
+
+        key = _new_key()
+        with self.uploads.stream() as stream:
+            await self._blobs.put(key, counted(stream.chunks(chunks)))
+        return Media(key=key, size_bytes=size_bytes, sha256=digest.hexdigest(), file_name=file_name)
+
+    async def discard(self, media: Media) -> None:
+        """Of which no job came."""
+        if media.key:
+            await self._blobs.delete(media.key)
+
+    @asynccontextmanager
+    async def media_of(self, tenant: str, job_id: str) -> AsyncIterator[tuple[Media, Path]]:
+        """A job's media as a local file, while the context is open. Raises JobNotFound, MediaGone."""
+        job = await self._scheduler.get(tenant, job_id)
+        if not job.media.key:
+            raise MediaGone(job_id)
+        async with self._blobs.local_path(job.media.key) as path:
+            yield job.media, path
 
     def check(self, origin: MediaOrigin) -> None:
         """What can be said of media before it is read. Raises InvalidField, LimitExceeded, FetchRefused."""
+        if isinstance(origin, StoredMedia):
+            return
         check_file_name("media.file_name", origin.file_name)
         if isinstance(origin, RemoteOrigin):
             self._fetcher.check(origin.remote)
-
-    async def _discard(self, media: Media) -> None:
-        if media.key:
-            await self._blobs.delete(media.key)
 
     async def _stored(self, origin: InlineMedia) -> Media:
         size_bytes = len(origin.data)

@@ -21,8 +21,10 @@ INDIFFERENT: Final = frozenset(
     {
         "deadline",
         "details_json",
+        "keep_media",
         "max_parallel_engines",
         "model",
+        "origin",
         "parallel_engines",
         "priority",
         "reference",

@@ -6,14 +6,24 @@ that differs from its segment carries language, channel and speaker behind.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from stenod_server.domain import transcript
-from stenod_server.domain.job import Checkpoint, Failure, Job, JobConfig, JobState, Media, Progress, RemoteMedia
+from stenod_server.domain.job import (
+    Checkpoint,
+    Failure,
+    Job,
+    JobConfig,
+    JobState,
+    Media,
+    Origin,
+    Progress,
+    RemoteMedia,
+)
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.ports import Upload
 
@@ -42,6 +52,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "config": config_json(job.config),
         "media": media_json(job.media),
         "media_key": job.media.key,
+        "keep_media": job.config.keep_media,
         "ttl_s": job.ttl.total_seconds(),
         "progress": progress_json(job.progress),
         "checkpoint": checkpoint_json(job.checkpoint) if job.checkpoint else None,
@@ -67,7 +78,7 @@ def read_job(row: sa.Row[Any]) -> Job:
 
 def config_json(config: JobConfig) -> str:
     """Every field, defaults too: a default that changes later does not change a job that is stored."""
-    plain = {field.name: getattr(config, field.name) for field in fields(config)}
+    plain = asdict(config)
     for name in _DURATIONS:
         plain[f"{name}_s"] = plain.pop(name).total_seconds()
     return to_json(plain)
@@ -78,6 +89,8 @@ def _read_config(text: str) -> JobConfig:
     for name in _DURATIONS:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))
     plain["tags"] = tuple(plain["tags"])
+    plain["warnings"] = _read_warnings(plain.get("warnings", ()))
+    plain["origin"] = Origin(**plain.get("origin", {}))
     return JobConfig(**plain)
 
 
@@ -113,8 +126,12 @@ def info_json(info: TranscriptInfo) -> str:
 
 def _read_info(text: str) -> TranscriptInfo:
     plain = json.loads(text)
-    plain["warnings"] = tuple(transcript.Warning(**warning) for warning in plain["warnings"])
+    plain["warnings"] = _read_warnings(plain["warnings"])
     return TranscriptInfo(**plain)
+
+
+def _read_warnings(plain: Iterable[Mapping[str, str]]) -> tuple[transcript.Warning, ...]:
+    return tuple(transcript.Warning(**warning) for warning in plain)
 
 
 # --- segments -------------------------------------------------------------------------------------------------------

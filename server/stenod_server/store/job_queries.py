@@ -40,6 +40,8 @@ def page(connection: sa.Connection, tenant: str, job_filter: JobFilter, *, limit
         statement = statement.where(
             jobs.c.job_id.in_(sa.select(job_tags.c.job_id).where(job_tags.c.tag == job_filter.tag))
         )
+    if job_filter.since is not None:
+        statement = statement.where(jobs.c.create_time > job_filter.since)
     if job_filter.before is not None:
         create_time, job_id = job_filter.before
         last = sa.tuple_(sa.literal(create_time, jobs.c.create_time.type), sa.literal(job_id, sa.Text))

@@ -59,9 +59,8 @@ def _spent_media(connection: sa.Connection, now: datetime, limit: int, *, keep: 
         .order_by(jobs.c.expire_time)
         .limit(limit)
     )
-    if keep:
-        is_over = sa.or_(jobs.c.expire_time <= now, jobs.c.state == str(JobState.EXPIRED))
-        statement = statement.where(is_over)
+    is_over = sa.or_(jobs.c.expire_time <= now, jobs.c.state == str(JobState.EXPIRED))
+    statement = statement.where(is_over if keep else sa.or_(is_over, sa.not_(jobs.c.keep_media)))
     return [SpentMedia(job_id, key) for job_id, key in connection.execute(statement)]
 
 

@@ -78,6 +78,7 @@ jobs: Final = sa.Table(
     sa.Column("checkpoint", sa.Text),
     _required("ttl_s", sa.Float, first="604800"),
     _required("media_key", sa.Text, first="''"),  # empty: there is no media any more, or not yet
+    _required("keep_media", sa.Boolean, first="false"),
     sa.CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in JobState)})", name="state"),
     sa.CheckConstraint("attempt >= 0 AND reserved_engines >= 1", name="counts"),
     sa.CheckConstraint("state <> 'RUNNING' OR (node <> '' AND start_time IS NOT NULL)", name="running_on_a_node"),

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from stenod_server.domain.capacity import Admission
-from stenod_server.domain.job import Job, JobConfig, JobState, Media, RemoteMedia
+from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, RemoteMedia
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.transcript import Segment
+from stenod_server.domain.transcript import Warning as JobWarning
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.errors import EnginesUnsatisfiable, QuotaExceeded, StoreUnavailable
 from stenod_server.ports import JobStore, ModelProfile
@@ -30,13 +31,15 @@ WINDOWS = 3  # of the rig's recordings
 
 # Every field of a config and another value of it. A new field belongs in here, and in INDIFFERENT where the transcript
 # does not follow from it.
-SHAPING = {"language": "de", "start_s": 1.0, "end_s": 9.0, "punctuation": False}
+SHAPING = {"language": "de", "start_s": 1.0, "end_s": 9.0, "punctuation": False, "warnings": (JobWarning("W", "w"),)}
 OTHER_VALUES: dict[str, Any] = {
     **SHAPING,
     "deadline": timedelta(hours=1),
     "details_json": "{}",
+    "keep_media": True,
     "max_parallel_engines": 3,
     "model": "fake",
+    "origin": Origin("speechmatics"),
     "parallel_engines": 2,
     "priority": 1,
     "reference": "r",

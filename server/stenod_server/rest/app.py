@@ -1,0 +1,36 @@
+"""The application: every dialect at one server, one OpenAPI document, and a call around each request."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from stenod_server.access.doorkeeper import Doorkeeper
+from stenod_server.rest.call import CallMiddleware, refuse_malformed
+from stenod_server.rest.probes import probes
+from stenod_server.rest.services import Services
+from stenod_server.telemetry.metrics import Metrics
+
+_DESCRIPTION = """Batch speech-to-text in the dialects of systems that people have clients for.
+The API of stenod itself is gRPC (`stenod.v1.TranscriptionService`); jobs are the same, whichever way they came."""
+
+
+def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
+    """What an ASGI server runs."""
+    routes = FastAPI(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    routers = _routers(services)
+    for router in routers:
+        routes.include_router(router)
+    routes.add_exception_handler(RequestValidationError, refuse_malformed)
+    app: ASGIApp = CallMiddleware(
+        routes, routes=[route for router in routers for route in router.routes], door=door, metrics=metrics
+    )
+    if services.options.cors_origins:
+        app = CORSMiddleware(app, allow_origins=services.options.cors_origins, allow_methods=["*"], allow_headers=["*"])
+    return app
+
+
+def _routers(services: Services) -> Sequence[APIRouter]:
+    return [probes(services)]

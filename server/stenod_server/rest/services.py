@@ -1,0 +1,34 @@
+"""What the dialects are built on: the same parts of the node that the gRPC API uses, and the settings of their own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from stenod_server.domain.health import NodeHealth
+from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialectOptions:
+    """`model_aliases`: the recogniser for a name that clients use (`*`: for any other; empty: the node's default).
+
+    `…_fails_fast`: a job is refused unless its engines are free now, as those systems do.
+    """
+
+    model_aliases: Mapping[str, str] = field(default_factory=lambda: {"*": ""})
+    speechmatics_fails_fast: bool = True
+    assemblyai_fails_fast: bool = True
+    guide_max_media_bytes: int = 100 * 1024 * 1024
+    disconnect_grace_s: float = 30.0
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Handed to every dialect. `health` gives what the probes found last."""
+
+    scheduler: Scheduler
+    intake: Intake
+    health: Callable[[], NodeHealth]
+    options: DialectOptions
+    default_model: str

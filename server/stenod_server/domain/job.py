@@ -8,6 +8,7 @@ from typing import Final
 
 from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.notification import Notification
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
 
@@ -105,6 +106,7 @@ class JobConfig:
     keep_media: bool = False
     warnings: tuple[transcript.Warning, ...] = ()
     origin: Origin = Origin()
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ INDIFFERENT: Final = frozenset(
         "keep_media",
         "max_parallel_engines",
         "model",
+        "notifications",
         "origin",
         "parallel_engines",
         "priority",

@@ -24,6 +24,7 @@ from stenod_server.domain.job import (
     Progress,
     RemoteMedia,
 )
+from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.ports import Upload
 
@@ -90,8 +91,18 @@ def _read_config(text: str) -> JobConfig:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))
     plain["tags"] = tuple(plain["tags"])
     plain["warnings"] = _read_warnings(plain.get("warnings", ()))
+    plain["notifications"] = tuple(map(_read_notification, plain.get("notifications", ())))
     plain["origin"] = Origin(**plain.get("origin", {}))
     return JobConfig(**plain)
+
+
+def _read_notification(plain: Mapping[str, Any]) -> Notification:
+    return Notification(
+        url=plain["url"],
+        contents=tuple(map(Content, plain["contents"])),
+        method=Method(plain["method"]),
+        headers=tuple((name, value) for name, value in plain["headers"]),
+    )
 
 
 def media_json(media: Media) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, RemoteMedia
+from stenod_server.domain.notification import Notification
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.transcript import Segment
 from stenod_server.domain.transcript import Warning as JobWarning
@@ -39,6 +40,7 @@ OTHER_VALUES: dict[str, Any] = {
     "keep_media": True,
     "max_parallel_engines": 3,
     "model": "fake",
+    "notifications": (Notification(url="https://example.org"),),
     "origin": Origin("speechmatics"),
     "parallel_engines": 2,
     "priority": 1,

@@ -23,6 +23,12 @@ class OnOff(StrEnum):
     OFF = "off"
 
 
+class RunMode(StrEnum):
+    """Which server of another make it stands in for."""
+
+    HTTP = "http"
+
+
 class Admission(StrEnum):
     """What happens to a job that finds no free engine."""
 
@@ -77,6 +83,10 @@ _OptionalPath = Path | None
 def serve(
     context: typer.Context,
     config: Annotated[_OptionalPath, _option("TOML file of settings, named as below with _ for -.", "", "FILE")] = None,
+    run_mode: Annotated[
+        RunMode | None,
+        _option("Be the Speechmatics worker: HTTP dialects on 0.0.0.0:18000, all may call unless told otherwise."),
+    ] = None,
     listen: Annotated[_Text, _option("gRPC API; port 0 picks a free one.", "127.0.0.1:50051", _HOST)] = None,
     http_listen: Annotated[_Text, _option("HTTP dialects, or off.", "127.0.0.1:18000", _HOST)] = None,
     assemblyai_listen: Annotated[_Text, _option("A second port for them, or off.", "off", _HOST)] = None,
@@ -111,6 +121,7 @@ def serve(
     keep_media: Annotated[
         bool | None, typer.Option("--keep-media", help="Keep media as long as the transcript.")
     ] = None,
+    all_formats: Annotated[_OptionalPath, _option("Write each finished job in all formats here.", "", "DIR")] = None,
     cache_ttl_s: Annotated[_Seconds, _option("Reuse transcripts of the same media; 0: never.", "0", "SECONDS")] = None,
     model: Annotated[_Text, _option("The recogniser for jobs that name none.", "moonshine-tiny-en", "NAME")] = None,
     triton_url: Annotated[

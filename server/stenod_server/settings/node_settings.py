@@ -36,6 +36,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STENOD_", extra="forbid", frozen=True)
 
+    run_mode: Literal["http"] | None = Field(
+        None,
+        description="http: be the Speechmatics batch worker; the HTTP dialects are reachable from outside, on port "
+        "18000, and callers are not asked who they are unless access_file or oidc_issuer is set",
+    )
+
     # Where it listens. Port 0 picks a free one.
     listen: Address = Field("127.0.0.1:50051", description="gRPC API")
     http_listen: Address | Literal["off"] = Field("127.0.0.1:18000", description="HTTP dialects")
@@ -76,6 +82,7 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(None, description="model repository; default: <data_dir>/models")
     retention_s: float = Field(7 * 86_400.0, gt=0, description="how long ended jobs and transcripts are kept")
     keep_media: bool = Field(default=False, description="keep media as long as the transcript")
+    all_formats: Path | None = Field(None, description="write every finished job in all formats to this directory")
     cache_ttl_s: float = Field(0.0, ge=0, description="reuse transcripts of the same recording so long; 0: never")
 
     # Fetching media from addresses.

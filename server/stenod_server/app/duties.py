@@ -38,6 +38,7 @@ def health_probe(
             ready=not scheduler.is_draining,
             accepting=capacity.accepting,
             alive=is_alive(),
+            recognises=engine.is_ready(),
         )
 
     return probe

@@ -7,12 +7,13 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
     """The answers, as they are at this moment: calls can be answered; a submit sent now would be accepted; work in
-    flight progresses.
+    flight progresses; a recogniser answers.
     """
 
     ready: bool
     accepting: bool
     alive: bool
+    recognises: bool = False
 
 
 STARTING: Final = NodeHealth(ready=False, accepting=False, alive=True)  # models may load for minutes

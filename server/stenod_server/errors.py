@@ -110,7 +110,9 @@ class FetchRefused(InvalidRequest):
     reason = "FETCH_REFUSED"
 
     def __init__(self, field: str, problem: str, *, setting: str) -> None:
-        super().__init__(f"{field}: {problem} (setting {setting})", field=field, setting=setting)
+        super().__init__(
+            f"{field}: {problem} (setting {setting}, --{setting.replace('_', '-')})", field=field, setting=setting
+        )
         self.field = field
 
 

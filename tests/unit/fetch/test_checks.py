@@ -144,7 +144,7 @@ def test_what_two_readers_could_read_differently_is_refused(uri: str) -> None:
     ],
 )
 def test_closed_addresses_are_refused_at_once_and_name_the_setting(uri: str) -> None:
-    with pytest.raises(FetchRefused, match=r"setting fetch_allow\)$") as failure:
+    with pytest.raises(FetchRefused, match=r"setting fetch_allow, --fetch-allow\)$") as failure:
         check(uri)
     assert failure.value.metadata["field"] == "media.uri"
 

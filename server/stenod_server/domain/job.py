@@ -8,7 +8,7 @@ from typing import Final
 
 from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_seconds
-from stenod_server.domain.notification import Notification
+from stenod_server.domain.notification import Notice, Notification
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
 
@@ -211,6 +211,7 @@ class Job:
     info: TranscriptInfo | None = None  # of a SUCCEEDED job
     ttl: timedelta = timedelta(days=7)  # how long it is kept once it has ended
     deadline_time: datetime | None = None
+    notices: tuple[Notice, ...] = ()  # what became of its notifications, in their order
 
     @property
     def lease(self) -> Lease:

@@ -1,8 +1,10 @@
-"""Whom to tell when a job ends, and what."""
+"""Whom to tell when a job ends, and what; and how far that is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
+
+from stenod_server.domain.uri import shown
 
 MAX_NOTIFICATIONS: Final = 3
 
@@ -29,11 +31,34 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One call to be made when a job has ended, however it did. `headers` may be secret: never logged, never shown,
-    forgotten once delivered. No `contents`: what the caller's dialect sends when it is told nothing.
+    """One call to be made when a job has ended, however it did. `headers` may be secret, and so may be what stands in
+    the `url` beside its path: never logged, never shown, forgotten once delivered. No `contents`: what the caller's
+    dialect sends when it is told nothing.
     """
 
     url: str
     contents: tuple[Content, ...] = ()
     method: Method = Method.POST
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def without_secrets(self) -> "Notification":
+        return replace(self, url=shown(self.url), headers=())
+
+
+class NoticeState(StrEnum):
+    """How far a notification is."""
+
+    PENDING = "PENDING"  # the job has not ended, or the receiver has not taken it yet
+    DELIVERED = "DELIVERED"
+    GIVEN_UP = "GIVEN_UP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What became of a notification of a job; `url` as it may be shown, `error` that of the last attempt."""
+
+    url: str
+    state: NoticeState = NoticeState.PENDING
+    attempts: int = 0
+    error: str = ""

@@ -44,29 +44,27 @@ _DEFAULTS: Final[Headers] = (
 )
 
 
-def check(headers: Headers) -> None:
-    """Raises LimitExceeded, InvalidField."""
+def check(headers: Headers, field: str = "media.headers", *, own: frozenset[str] = frozenset()) -> None:
+    """`own`: names that are ours to say, beside those of every request. Raises LimitExceeded, InvalidField."""
     if len(headers) > MAX_HEADERS:
-        raise LimitExceeded("media.headers", limit="headers of a fetch", allowed=MAX_HEADERS, actual=len(headers))
+        raise LimitExceeded(field, limit="headers of a request", allowed=MAX_HEADERS, actual=len(headers))
     for place, (name, value) in enumerate(headers, start=1):
         if not _NAME.fullmatch(name):
-            raise InvalidField("media.headers", f"the name of header {place} is not one")
-        if name.lower() in _OWN or name.lower().startswith("proxy-"):
-            raise InvalidField("media.headers", f"header {place} is one that the server sets itself, or never sends")
+            raise InvalidField(field, f"the name of header {place} is not one")
+        if name.lower() in _OWN | own or name.lower().startswith("proxy-"):
+            raise InvalidField(field, f"header {place} is one that the server sets itself, or never sends")
         if len(value) > MAX_VALUE_CHARACTERS:
-            raise LimitExceeded(
-                "media.headers", limit="characters of a header", allowed=MAX_VALUE_CHARACTERS, actual=len(value)
-            )
+            raise LimitExceeded(field, limit="characters of a header", allowed=MAX_VALUE_CHARACTERS, actual=len(value))
         if not _VALUE.fullmatch(value):
-            raise InvalidField("media.headers", f"the value of header {place} is not plain ASCII")
+            raise InvalidField(field, f"the value of header {place} is not plain ASCII")
 
 
-def with_user(url: httpx.URL, headers: Headers) -> Headers:
+def with_user(url: httpx.URL, headers: Headers, field: str = "media.headers") -> Headers:
     """A user and password in the address become the header they stand for. Raises InvalidField."""
     if not url.userinfo:
         return headers
     if any(name.lower() == "authorization" for name, _ in headers):
-        raise InvalidField("media.headers", "authorization is given beside a user in media.uri")
+        raise InvalidField(field, "authorization is given beside a user in the address")
     token = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
     return (*headers, ("Authorization", f"Basic {token}"))
 

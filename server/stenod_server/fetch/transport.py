@@ -25,13 +25,17 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
 
     So there is no second look-up that could be answered differently (DNS rebinding). TLS still proves the name.
     Proxies are not used, and no connection serves twice: one that was made for a name is never lent to another.
+    `field` is what a refusal blames.
     """
 
-    def __init__(self, *, opened: Sequence[IpNetwork], resolve: Resolve, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, *, opened: Sequence[IpNetwork], resolve: Resolve, tls: ssl.SSLContext, field: str = "media.uri"
+    ) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         super().__init__(verify=tls, trust_env=False, limits=limits)
         self._opened = opened
         self._resolve = resolve
+        self._field = field
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises FetchRefused, FetchFailed, httpx.TransportError."""
@@ -43,12 +47,17 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
                 failure = error
         raise failure or FetchFailed(f"{host_of(request.url)} has no address")
 
-    def judge(self, host: str, address: IpAddress) -> None:
+    def judge(self, host: str, address: IpAddress, field: str = "") -> None:
         """Raises FetchRefused, which does not tell the address behind a name: it may be an internal one."""
         if kind := addresses.refusal(address, self._opened):
             _log.warning("refuse fetch", host=host, address=str(address), kind=kind)
             said = "is" if addresses.literal(host) else "leads to"
-            raise FetchRefused("media.uri", f"{host} {said} {kind}", setting="fetch_allow")
+            raise FetchRefused(field or self._field, f"{host} {said} {kind}", setting="fetch_allow")
+
+    def judge_literal(self, host: str, field: str = "") -> None:
+        """What can be judged without a look-up. Raises FetchRefused."""
+        if (address := addresses.literal(host)) is not None:
+            self.judge(host, address, field)
 
     async def _judged(self, url: httpx.URL) -> Sequence[IpAddress]:
         host = host_of(url)

@@ -7,12 +7,12 @@ from stenod_server.errors import InvalidField, LimitExceeded
 MAX_URI_CHARACTERS: Final = 4096
 
 
-def check(uri: str) -> None:
+def check(uri: str, field: str = "media.uri") -> None:
     """Raises LimitExceeded, InvalidField: for signs that some readers drop, trim or take for others."""
     if len(uri) > MAX_URI_CHARACTERS:
-        raise LimitExceeded("media.uri", limit="characters of this field", allowed=MAX_URI_CHARACTERS, actual=len(uri))
+        raise LimitExceeded(field, limit="characters of this field", allowed=MAX_URI_CHARACTERS, actual=len(uri))
     if not uri.isprintable() or "\\" in uri or uri != uri.strip():
-        raise InvalidField("media.uri", "holds control characters, backslashes, or blanks at an end")
+        raise InvalidField(field, "holds control characters, backslashes, or blanks at an end")
 
 
 def parts(uri: str) -> tuple[str, str, str]:

@@ -40,7 +40,7 @@ class WebSource:
 
     def __init__(self, options: FetchOptions) -> None:
         self._transport = GuardedTransport(
-            opened=addresses.networks(options.allow), resolve=options.resolve, tls=options.tls or _usual_authorities()
+            opened=addresses.networks(options.allow), resolve=options.resolve, tls=options.tls or usual_authorities()
         )
         self._timeouts = httpx.Timeout(options.stall_s, connect=min(CONNECT_S, options.stall_s), pool=None).as_dict()
         self._resume_pause_s = options.resume_pause_s
@@ -49,9 +49,7 @@ class WebSource:
         url = web_address.parse(remote.uri)
         request_headers.check(remote.headers)
         request_headers.with_user(url, remote.headers)
-        host = web_address.host_of(url)
-        if (address := addresses.literal(host)) is not None:
-            self._transport.judge(host, address)
+        self._transport.judge_literal(web_address.host_of(url))
 
     @asynccontextmanager
     async def open(self, remote: RemoteMedia) -> AsyncIterator[FetchedMedia]:
@@ -125,7 +123,7 @@ def _media(found: _Found, body: ResumableBody) -> FetchedMedia:
 
 
 @cache
-def _usual_authorities() -> ssl.SSLContext:
+def usual_authorities() -> ssl.SSLContext:
     """Those that come with httpx, and those that this system trusts (a company's own among them)."""
     context = httpx.create_ssl_context()
     context.load_default_certs()

@@ -15,18 +15,18 @@ _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 MAX_NAME_CHARACTERS: Final = 253
 
 
-def parse(uri: str) -> httpx.URL:
+def parse(uri: str, field: str = "media.uri") -> httpx.URL:
     """Raises InvalidField. Any port will do: an address is public as a whole, or closed as a whole."""
     try:
         url = httpx.URL(uri)
     except httpx.InvalidURL as error:
-        raise InvalidField("media.uri", "is not an address") from error
+        raise InvalidField(field, "is not an address") from error
     if url.scheme not in SCHEMES:
-        raise InvalidField("media.uri", "is not an http(s) address")
+        raise InvalidField(field, "is not an http(s) address")
     if not _is_host(host_of(url)):
-        raise InvalidField("media.uri", "its host is neither a name nor an IP address in the usual form")
+        raise InvalidField(field, "its host is neither a name nor an IP address in the usual form")
     if not 0 < port_of(url) <= 65_535:
-        raise InvalidField("media.uri", "its port is not within 1 … 65535")
+        raise InvalidField(field, "its port is not within 1 … 65535")
     return url
 
 

@@ -3,23 +3,30 @@
 from stenod_server.ports.access import Authenticator
 from stenod_server.ports.audio import AudioFrontEnd, AudioProgress, AudioSummary, WindowPlan
 from stenod_server.ports.clock import Clock
+from stenod_server.ports.deliveries import FILES_INDEX, Body, Courier, Delivery, DeliveryStore, Letter
 from stenod_server.ports.jobs import CacheKey, JobFilter, JobStore, RetentionStore, SpentMedia
 from stenod_server.ports.media import BlobStore, FetchedMedia, MediaFetcher, MediaSpool, Upload, UploadStore
 from stenod_server.ports.recognition import Engine, Int16Audio, ModelProfile, RecognitionRequest, Window, WindowResult
 
 __all__ = [
+    "FILES_INDEX",
     "AudioFrontEnd",
     "AudioProgress",
     "AudioSummary",
     "Authenticator",
     "BlobStore",
+    "Body",
     "CacheKey",
     "Clock",
+    "Courier",
+    "Delivery",
+    "DeliveryStore",
     "Engine",
     "FetchedMedia",
     "Int16Audio",
     "JobFilter",
     "JobStore",
+    "Letter",
     "MediaFetcher",
     "MediaSpool",
     "ModelProfile",

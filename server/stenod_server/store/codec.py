@@ -24,7 +24,7 @@ from stenod_server.domain.job import (
     Progress,
     RemoteMedia,
 )
-from stenod_server.domain.notification import Content, Method, Notification
+from stenod_server.domain.notification import Content, Method, Notice, NoticeState, Notification
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.ports import Upload
 
@@ -57,6 +57,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "ttl_s": job.ttl.total_seconds(),
         "progress": progress_json(job.progress),
         "checkpoint": checkpoint_json(job.checkpoint) if job.checkpoint else None,
+        "notices": notices_json(job.notices),
         "failure": failure_json(job.failure) if job.failure else None,
         "info": info_json(job.info) if job.info else None,
     }
@@ -74,6 +75,7 @@ def read_job(row: sa.Row[Any]) -> Job:
         checkpoint=Checkpoint(**json.loads(column["checkpoint"])) if column["checkpoint"] else None,
         failure=Failure(**json.loads(column["failure"])) if column["failure"] else None,
         info=_read_info(column["info"]) if column["info"] else None,
+        notices=read_notices(column["notices"]),
     )
 
 
@@ -103,6 +105,22 @@ def _read_notification(plain: Mapping[str, Any]) -> Notification:
         method=Method(plain["method"]),
         headers=tuple((name, value) for name, value in plain["headers"]),
     )
+
+
+def notification_json(notification: Notification) -> str:
+    return to_json(asdict(notification))
+
+
+def read_notification(text: str) -> Notification:
+    return _read_notification(json.loads(text))
+
+
+def notices_json(notices: Iterable[Notice]) -> str:
+    return to_json([asdict(notice) for notice in notices])
+
+
+def read_notices(text: str) -> tuple[Notice, ...]:
+    return tuple(Notice(**plain | {"state": NoticeState(plain["state"])}) for plain in json.loads(text))
 
 
 def media_json(media: Media) -> str:

@@ -1,44 +1,58 @@
 """What is done to a job from outside: blocking functions of a connection, each one transaction of its caller's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from stenod_server.domain.job import Job, JobEvent, JobState
+from stenod_server.domain.notification import Notice
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import failure_of
 from stenod_server.errors import IdempotencyMismatch, JobDeadlineExceeded, JobRunning, QueueFull
 from stenod_server.ports import CacheKey
-from stenod_server.store import job_queries, result_cache, usage
+from stenod_server.store import deliveries, job_queries, result_cache, usage
 from stenod_server.store.codec import failure_json, job_row, read_job
 from stenod_server.store.tables import IS_QUEUED, IS_RUNNING, idempotency_keys, job_tags, jobs
 from stenod_server.store.transition import end
 
 
 def submit(
-    connection: sa.Connection, job: Job, *, max_queued_jobs: int, limits: TenantLimits, cache: CacheKey | None = None
+    connection: sa.Connection,
+    job: Job,
+    *,
+    max_queued_jobs: int,
+    limits: TenantLimits,
+    cache: CacheKey | None = None,
+    with_files: bool = False,
 ) -> Job:
     if job.request_id and (earlier := _submitted_before(connection, job)):
         return earlier
     if cache is not None and (source := result_cache.find(connection, job.tenant, cache)):
-        _insert(connection, job)  # whatever is used up: it needs no engine and no place in the queue
+        # Whatever is used up: it needs no engine and no place in the queue.
+        job = _insert(connection, job, with_files=with_files)
         return result_cache.take_over(connection, (jobs.c.job_id == job.job_id,), source, now=job.create_time) or job
     if job_queries.count_queued(connection) >= max_queued_jobs:
         raise QueueFull(max_queued_jobs)
     usage.check(connection, job, limits)
-    _insert(connection, job)
-    return job
+    return _insert(connection, job, with_files=with_files)
 
 
-def _insert(connection: sa.Connection, job: Job) -> None:
+def _insert(connection: sa.Connection, given: Job, *, with_files: bool) -> Job:
+    """The secrets of its notifications are with their deliveries alone, which are gone before the job is."""
+    told = tuple(notification.without_secrets for notification in given.config.notifications)
+    notices = tuple(Notice(url=notification.url) for notification in told)
+    job = replace(given, config=replace(given.config, notifications=told), notices=notices)
     connection.execute(sa.insert(jobs), job_row(job))
+    deliveries.store(connection, given, with_files=with_files)
     if job.config.tags:
         tags = [{"job_id": job.job_id, "tag": tag} for tag in sorted(set(job.config.tags))]
         connection.execute(sa.insert(job_tags), tags)
     if job.request_id:
         key = {name: getattr(job, name) for name in ("tenant", "request_id", "fingerprint", "job_id", "create_time")}
         connection.execute(sa.insert(idempotency_keys), key)
+    return job
 
 
 def fail_late(connection: sa.Connection, *, now: datetime) -> Sequence[Job]:

@@ -22,10 +22,13 @@ T = TypeVar("T")
 
 
 class SqlJobStore:
-    """Implements `ports.JobStore`; the database is its own to close."""
+    """Implements `ports.JobStore`; the database is its own to close. `with_files`: transcripts are to be written to
+    files, too.
+    """
 
-    def __init__(self, database: Database, *, gather_s: float = GATHER_S) -> None:
+    def __init__(self, database: Database, *, gather_s: float = GATHER_S, with_files: bool = False) -> None:
         self._database = database
+        self._with_files = with_files
         self._recorder = ProgressRecorder(database, gather_s=gather_s)
 
     # --- reading --------------------------------------------------------------------------------------------------
@@ -66,7 +69,7 @@ class SqlJobStore:
         cache: CacheKey | None = None,
     ) -> Job:
         submit = partial(job_changes.submit, job=job, max_queued_jobs=max_queued_jobs, limits=limits, cache=cache)
-        return await self._database.write(submit)
+        return await self._database.write(partial(submit, with_files=self._with_files))
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         return await self._database.write(

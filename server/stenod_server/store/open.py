@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore, open_local_blobs
+from stenod_server.store.deliveries import SqlDeliveryStore
 from stenod_server.store.faults import translated
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
@@ -21,6 +22,7 @@ class Stores:
     """All that a node keeps. `spool` saves the offsets of `uploads` and moves finished ones into `blobs`."""
 
     jobs: SqlJobStore
+    deliveries: SqlDeliveryStore
     retention: SqlRetentionStore
     uploads: SqlUploadStore
     blobs: ObjectBlobStore
@@ -32,12 +34,18 @@ class Stores:
 
 
 async def open_store(
-    data_dir: Path, *, in_memory: bool = False, gather_s: float = GATHER_S, min_free_bytes: int = 0
+    data_dir: Path,
+    *,
+    in_memory: bool = False,
+    gather_s: float = GATHER_S,
+    min_free_bytes: int = 0,
+    with_files: bool = False,
 ) -> Stores:
     """Open the store below `data_dir`, made where it is missing, its schema brought up to date.
 
     `in_memory` keeps jobs and uploads in memory (their media is in files all the same): a store for tests. `gather_s`
     is how long progress is gathered before it is committed. Of the disk, `min_free_bytes` are left to the database.
+    `with_files`: the transcripts of jobs accepted here are to be written to files, too.
     Raises StoreUnavailable.
     """
     with translated():
@@ -46,7 +54,8 @@ async def open_store(
     database = await open_sqlite(None if in_memory else data_dir / "stenod.db", upgrade)
     uploads = SqlUploadStore(database)
     return Stores(
-        jobs=SqlJobStore(database, gather_s=gather_s),
+        jobs=SqlJobStore(database, gather_s=gather_s, with_files=with_files),
+        deliveries=SqlDeliveryStore(database),
         retention=SqlRetentionStore(database),
         uploads=uploads,
         blobs=blobs,

@@ -10,10 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from stenod_server.domain.job import Job, JobEvent, JobState, Media
+from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.ports import SpentMedia
-from stenod_server.store.codec import media_json, read_job
+from stenod_server.store.codec import media_json, notices_json, read_job
 from stenod_server.store.database import Database
-from stenod_server.store.tables import idempotency_keys, jobs, result_cache, segments, uploads
+from stenod_server.store.tables import deliveries, idempotency_keys, jobs, result_cache, segments, uploads
 from stenod_server.store.transition import move
 from stenod_server.store.uploads import key_of
 
@@ -60,7 +61,9 @@ def _spent_media(connection: sa.Connection, now: datetime, limit: int, *, keep: 
         .limit(limit)
     )
     is_over = sa.or_(jobs.c.expire_time <= now, jobs.c.state == str(JobState.EXPIRED))
-    statement = statement.where(is_over if keep else sa.or_(is_over, sa.not_(jobs.c.keep_media)))
+    is_to_be_sent = sa.exists().where(deliveries.c.job_id == jobs.c.job_id)
+    is_of_no_use = sa.not_(sa.or_(jobs.c.keep_media, is_to_be_sent))
+    statement = statement.where(is_over if keep else sa.or_(is_over, is_of_no_use))
     return [SpentMedia(job_id, key) for job_id, key in connection.execute(statement)]
 
 
@@ -82,7 +85,7 @@ def _expire(connection: sa.Connection, now: datetime, limit: int) -> Sequence[st
         .with_for_update(skip_locked=True)
     )
     expired = [_expire_one(connection, read_job(row), now) for row in connection.execute(over).all()]
-    for table in (segments, result_cache):
+    for table in (segments, result_cache, deliveries):
         connection.execute(sa.delete(table).where(table.c.job_id.in_(expired)))
     return expired
 
@@ -98,8 +101,16 @@ def _expire_one(connection: sa.Connection, job: Job, now: datetime) -> str:
         info=None,
         failure=None,
         checkpoint=None,
+        notices=notices_json(map(_given_up, job.notices)),
     )
     return job.job_id
+
+
+def _given_up(notice: Notice) -> Notice:
+    """Nobody is told of a job that is no more."""
+    if notice.state is not NoticeState.PENDING:
+        return notice
+    return replace(notice, state=NoticeState.GIVEN_UP, error=notice.error or "the job's retention ended")
 
 
 def _without_secrets(media: Media) -> Media:

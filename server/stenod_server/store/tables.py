@@ -79,6 +79,7 @@ jobs: Final = sa.Table(
     _required("ttl_s", sa.Float, first="604800"),
     _required("media_key", sa.Text, first="''"),  # empty: there is no media any more, or not yet
     _required("keep_media", sa.Boolean, first="false"),
+    _required("notices", sa.Text, first="'[]'"),
     sa.CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in JobState)})", name="state"),
     sa.CheckConstraint("attempt >= 0 AND reserved_engines >= 1", name="counts"),
     sa.CheckConstraint("state <> 'RUNNING' OR (node <> '' AND start_time IS NOT NULL)", name="running_on_a_node"),
@@ -214,3 +215,26 @@ result_cache: Final = sa.Table(
 sa.Index("ix_result_cache_job_id", result_cache.c.job_id)
 # Entries that are too old are removed.
 sa.Index("ix_result_cache_create_time", result_cache.c.create_time)
+
+# The outbox: what is still to be told of a job. `next_time` is when it is due, none before its job has ended; while a
+# node holds it, when that node has lost it.
+deliveries: Final = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("delivery_index", sa.Integer, primary_key=True, autoincrement=False),
+    _required("host", sa.Text),
+    sa.Column("notification", sa.Text),  # none: its transcript is to be written to files
+    sa.Column("next_time", UtcDateTime),
+    _required("node", sa.Text),
+    _required("attempt", sa.Integer),
+    sa.CheckConstraint("attempt >= 0", name="attempt"),
+    sa.CheckConstraint("node = '' OR next_time IS NOT NULL", name="held_for_a_time"),
+)
+# Every node looks for what is due; jobs that have not ended are none of its business.
+sa.Index(
+    "ix_deliveries_next_time",
+    deliveries.c.next_time,
+    sqlite_where=sa.text("next_time IS NOT NULL"),
+    postgresql_where=sa.text("next_time IS NOT NULL"),
+)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from stenod_server.domain.job import TRANSITIONS, Job, JobEvent, next_state
 from stenod_server.store.codec import read_job
-from stenod_server.store.tables import jobs
+from stenod_server.store.tables import deliveries, jobs
 
 Condition: TypeAlias = "sa.ColumnElement[bool] | sa.TextClause"
 
@@ -30,13 +30,18 @@ def move(connection: sa.Connection, this: Condition, event: JobEvent, *, now: da
 def end(
     connection: sa.Connection, this: Sequence[Condition], event: JobEvent, *, now: datetime, **changes: Any
 ) -> Job | None:
-    """Move to a terminal state; from then on the job is kept for its `ttl`, and nobody goes on with it."""
+    """Move to a terminal state; from then on the job is kept for its `ttl`, nobody goes on with it, and whoever is to
+    be told is told.
+    """
     ttl_s = connection.execute(sa.select(jobs.c.ttl_s).where(*this).with_for_update()).scalar()
     if ttl_s is None:
         return None
     changes = {"failure": None, "checkpoint": None} | changes
     changes |= {"end_time": now, "expire_time": now + timedelta(seconds=ttl_s), "lease_expire_time": None}
-    return move(connection, sa.and_(*this), event, now=now, **changes)
+    job = move(connection, sa.and_(*this), event, now=now, **changes)
+    if job is not None:
+        connection.execute(sa.update(deliveries).where(deliveries.c.job_id == job.job_id).values(next_time=now))
+    return job
 
 
 def give_back(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.ports import Window
-from stenod_server.recognition.punctuation import ends_sentence, without_marks
+from stenod_server.text.punctuation import ends_sentence, without_marks
 
 _NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
 

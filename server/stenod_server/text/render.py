@@ -6,8 +6,9 @@ from typing import Protocol
 
 from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment
-from stenod_server.errors import JobNotFinished, UnsupportedFeature
+from stenod_server.errors import JobNotFinished
 from stenod_server.text.cue_layout import SubtitleShape
+from stenod_server.text.json_v2 import JsonV2Extras, JsonV2Renderer
 from stenod_server.text.render_json import JsonRenderer
 from stenod_server.text.render_subtitles import SrtRenderer, VttRenderer
 from stenod_server.text.render_txt import TxtRenderer
@@ -39,10 +40,12 @@ class Renderer(Protocol):
         ...
 
 
-def open_renderer(form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None) -> Renderer:
-    """A fresh renderer for the transcript of a SUCCEEDED job.
+def open_renderer(
+    form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None, extras: JsonV2Extras | None = None
+) -> Renderer:
+    """A fresh renderer for the transcript of a SUCCEEDED job. `shape` is of srt and vtt, `extras` of json-v2.
 
-    Raises UnsupportedFeature for a format that is not built, JobNotFinished for a job without a transcript.
+    Raises JobNotFinished for a job without a transcript.
     """
     if job.info is None:
         message = f"job {job.job_id} is {job.state}: it has no transcript"
@@ -57,7 +60,7 @@ def open_renderer(form: TranscriptFormat, job: Job, shape: SubtitleShape | None 
         case TranscriptFormat.VTT:
             return VttRenderer(shape or SubtitleShape())
         case TranscriptFormat.JSON_V2:
-            raise UnsupportedFeature("format", "json-v2")
+            return JsonV2Renderer(job, job.info, extras)
 
 
 def render(renderer: Renderer, segments: Iterable[Segment]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_server.domain.transcript import Segment
-from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.errors import InvalidField
 from stenod_server.text.cue_layout import MAX_CUE_MS, SubtitleShape
 from stenod_server.text.render import TranscriptFormat, open_renderer, render
 from tests.unit.text.transcripts import JOB, make_segment, segments, word_texts
@@ -139,8 +139,3 @@ def test_silence_gives_no_cues() -> None:
 def test_limits_out_of_range_are_refused_by_name(limits: tuple[int, int]) -> None:
     with pytest.raises(InvalidField, match=r"subtitles\.max_line"):
         SubtitleShape(*limits)
-
-
-def test_json_v2_is_refused_rather_than_replaced() -> None:
-    with pytest.raises(UnsupportedFeature, match="json-v2"):
-        open_renderer(TranscriptFormat.JSON_V2, JOB)

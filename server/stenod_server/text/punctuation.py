@@ -27,3 +27,18 @@ def without_marks(text: str) -> str:
     if len(bare) > 2 and bare[0] == bare[-1] == "'":
         bare = bare[1:-1]
     return bare if any(character.isalnum() for character in bare) else ""
+
+
+def split_marks(text: str) -> tuple[str, str]:
+    """The word, and the marks behind it that are no part of it: the point of an abbreviation or an initial is. Marks
+    before a word stay with it. What is nothing but marks has no word.
+    """
+    word = text.rstrip(_MARKS)
+    marks = text[len(word) :]
+    if word and marks.startswith(".") and not ends_sentence(word + "."):
+        return word + ".", marks[1:]
+    return word, marks
+
+
+def is_sentence_end(mark: str) -> bool:
+    return mark in _SENTENCE_ENDS

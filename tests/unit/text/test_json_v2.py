@@ -1,0 +1,170 @@
+"""The transcript of the Speechmatics batch API."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+
+from stenod_server.domain.job import Job, JobConfig, Media, RemoteMedia
+from stenod_server.domain.transcript import Segment
+from stenod_server.text.json_v2 import JsonV2Extras
+from stenod_server.text.render import TranscriptFormat, open_renderer, render
+from tests.unit.text.transcripts import INFO, JOB, make_segment, make_word, segments
+
+
+def rendered(given_segments: Iterable[Segment], job: Job = JOB, extras: JsonV2Extras | None = None) -> dict[str, Any]:
+    renderer = open_renderer(TranscriptFormat.JSON_V2, job, extras=extras)
+    whole: dict[str, Any] = json.loads("".join(render(renderer, given_segments)))
+    return whole
+
+
+def of_words(*texts: str, **changes: Any) -> list[tuple[str, str]]:
+    """(type, content) of the results of these words."""
+    results = rendered([make_segment(" ".join(texts), **changes)])["results"]
+    return [(result["type"], result["alternatives"][0]["content"]) for result in results]
+
+
+def test_a_mark_is_a_result_of_its_own_at_the_end_of_its_word() -> None:
+    word, mark = rendered([make_segment("Hello.")])["results"]
+    assert word == {
+        "type": "word",
+        "start_time": 0.0,
+        "end_time": 0.3,
+        "alternatives": [{"content": "Hello", "confidence": 0.9, "language": "en", "speaker": "UU"}],
+    }
+    assert mark == {
+        "type": "punctuation",
+        "is_eos": True,
+        "attaches_to": "previous",
+        "start_time": 0.3,
+        "end_time": 0.3,
+        "alternatives": [{"content": ".", "confidence": 0.9, "language": "en", "speaker": "UU"}],
+    }
+
+
+def test_a_comma_ends_no_sentence_and_the_last_of_several_marks_does() -> None:
+    results = rendered([make_segment("well, really?!")])["results"]
+    assert [result.get("is_eos") for result in results] == [None, False, None, False, True]
+
+
+def test_the_point_of_an_abbreviation_and_marks_inside_of_words_stay_where_they_are() -> None:
+    assert of_words("Dr.", "O'Hara's", "3.14", "¿Qué?") == [
+        ("word", "Dr."),
+        ("word", "O'Hara's"),
+        ("word", "3.14"),
+        ("word", "¿Qué"),
+        ("punctuation", "?"),
+    ]
+
+
+def test_a_mark_that_stands_alone_attaches_to_nothing() -> None:
+    [_, mark, _] = rendered([make_segment("so — it")])["results"]
+    assert (mark["type"], mark["attaches_to"], mark["start_time"]) == ("punctuation", "none", mark["end_time"])
+
+
+def test_a_word_that_begins_where_a_mark_stands_comes_after_it() -> None:
+    touching = Segment(0, (make_word("one.", 0.0, 0.5), make_word("Two", 0.5, 0.9)))
+    results = rendered([touching])["results"]
+    assert [(r["alternatives"][0]["content"], r["start_time"]) for r in results] == [
+        ("one", 0.0),
+        (".", 0.5),
+        ("Two", 0.501),
+    ]
+
+
+def test_speakers_and_channels_are_told() -> None:
+    [word] = rendered([make_segment("yes", speaker="S2", channel="agent")])["results"]
+    assert (word["channel"], word["alternatives"][0]["speaker"]) == ("agent", "S2")
+
+
+def test_what_overlaps_is_in_the_order_of_time() -> None:
+    slow = make_segment("a b c d", channel="1")
+    quick = make_segment("x", index=1, start_s=0.5, channel="2")
+    contents = [result["alternatives"][0]["content"] for result in rendered([slow, quick])["results"]]
+    assert contents == ["a", "b", "x", "c", "d"]
+
+
+def test_the_head_has_what_clients_need() -> None:
+    job = replace(
+        JOB,
+        config=JobConfig(language="en", title="t", tags=("a",), details_json='{"k": 1}'),
+        media=Media(key="k", file_name="a.wav"),
+    )
+    whole = rendered([], job)
+    assert whole["format"] == "2.9"
+    assert whole["job"] == {
+        "id": "job-1",
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "data_name": "a.wav",
+        "duration": 12,
+        "tracking": {"title": "t", "tags": ["a"], "details": {"k": 1}},
+    }
+    assert whole["metadata"]["type"] == "transcription"
+    assert whole["metadata"]["transcription_config"] == {"language": "en"}
+    assert whole["metadata"]["language_pack_info"] == {
+        "language_description": "English",
+        "word_delimiter": " ",
+        "writing_direction": "left-to-right",
+        "itn": False,
+        "adapted": False,
+    }
+    assert "language_identification" not in whole["metadata"]
+    assert whole["results"] == []
+
+
+def test_a_recording_without_a_name_goes_by_its_address_without_secrets() -> None:
+    media = Media(key="", remote=RemoteMedia(uri="https://u:p@host/a.wav?signature=x"))
+    assert rendered([], replace(JOB, media=media))["job"]["data_name"] == "https://host/a.wav"
+
+
+def test_the_language_that_was_found_is_told_where_it_was_asked_for() -> None:
+    heard = rendered([])["metadata"]["language_identification"]
+    assert heard == {
+        "results": [
+            {"alternatives": [{"language": "en", "confidence": 0.98}], "start_time": 0, "end_time": 12.5},
+        ],
+        "error": None,
+        "message": "",
+    }
+    silent = replace(JOB, info=replace(INFO, language="", language_confidence=0.0))
+    assert rendered([], silent)["metadata"]["language_identification"]["error"] == "NO_SPEECH"
+
+
+def test_a_language_without_blanks_says_so() -> None:
+    job = replace(JOB, info=replace(INFO, language="ja"))
+    assert rendered([], job)["metadata"]["language_pack_info"]["word_delimiter"] == ""
+    job = replace(JOB, info=replace(INFO, language="he-IL"))
+    assert rendered([], job)["metadata"]["language_pack_info"]["writing_direction"] == "right-to-left"
+
+
+def test_a_dialect_adds_its_configuration_and_what_is_not_there() -> None:
+    extras = JsonV2Extras({"language": "en", "domain": "x"}, {"srt_overrides": {}}, {"translation": ("not built",)})
+    metadata = rendered([], extras=extras)["metadata"]
+    assert metadata["transcription_config"] == {"language": "en", "domain": "x"}
+    assert metadata["output_config"] == {"srt_overrides": {}}
+    assert metadata["translation_errors"] == [{"type": "unsupported", "message": "not built"}]
+
+
+@given(segments())
+def test_results_are_in_order_and_none_is_lost(given_segments: list[Segment]) -> None:
+    results = rendered(given_segments)["results"]
+    keys = [(result["start_time"], -result["end_time"]) for result in results]
+    assert keys == sorted(keys)
+    said = sorted("".join(result["alternatives"][0]["content"] for result in results))
+    assert said == sorted("".join(word.text for segment in given_segments for word in segment.words))
+    for result in results:
+        [alternative] = result["alternatives"]
+        assert alternative["speaker"]
+        assert alternative["language"]
+        assert isinstance(alternative["confidence"], float)
+        assert result["start_time"] <= result["end_time"]
+
+
+@given(segments())
+def test_one_speaker_is_read_in_the_order_that_was_said(given_segments: list[Segment]) -> None:
+    alone = [replace(segment, speaker="S1") for segment in given_segments[:1]]
+    results = rendered(alone)["results"]
+    read = "".join(result["alternatives"][0]["content"] for result in results)
+    assert read == "".join(word.text for segment in alone for word in segment.words)

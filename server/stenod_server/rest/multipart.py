@@ -5,13 +5,16 @@ Clients send the parts in any order, and any content type with them; only the na
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from stenod_server.errors import InvalidField, LimitExceeded
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks  # which is there for type checkers alone
 
 MAX_FIELDS_BYTES: Final = 1024 * 1024  # a configuration with a thousand words to expect has some hundred kilobytes
 MAX_PARTS: Final = 1000
@@ -119,7 +122,7 @@ class _Sink:
         pieces, self._pieces = self._pieces, []
         return pieces
 
-    def callbacks(self) -> MultipartCallbacks:
+    def callbacks(self) -> "MultipartCallbacks":
         return {
             "on_part_begin": self._headers.clear,
             "on_part_data": lambda data, start, end: self._pieces.append(_Piece(data=data[start:end])),

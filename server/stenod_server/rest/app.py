@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
 from stenod_server.access.doorkeeper import Doorkeeper
+from stenod_server.rest.assemblyai import assemblyai
 from stenod_server.rest.call import CallMiddleware, refuse_malformed
+from stenod_server.rest.guide import guide
 from stenod_server.rest.probes import probes
 from stenod_server.rest.services import Services
 from stenod_server.telemetry.metrics import Metrics
@@ -19,7 +23,7 @@ The API of stenod itself is gRPC (`stenod.v1.TranscriptionService`); jobs are th
 
 def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
     """What an ASGI server runs."""
-    routes = FastAPI(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    routes = _Application(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
     routers = _routers(services)
     for router in routers:
         routes.include_router(router)
@@ -32,5 +36,12 @@ def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version
     return app
 
 
+class _Application(FastAPI):
+    """Without the layers that answer errors in their own words, or limit bodies: what is raised goes up to the call."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
+
+
 def _routers(services: Services) -> Sequence[APIRouter]:
-    return [probes(services)]
+    return [assemblyai(services), guide(services), probes(services)]

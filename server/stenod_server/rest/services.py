@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stenod_server.domain.health import NodeHealth
+from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.scheduler import Scheduler
 
@@ -13,11 +14,14 @@ class DialectOptions:
     """`model_aliases`: the recogniser for a name that clients use (`*`: for any other; empty: the node's default).
 
     `…_fails_fast`: a job is refused unless its engines are free now, as those systems do.
+    `assemblyai_punctuation`: False writes none, whatever a call says. `assemblyai_warnings`: for every job of it.
     """
 
     model_aliases: Mapping[str, str] = field(default_factory=lambda: {"*": ""})
     speechmatics_fails_fast: bool = True
     assemblyai_fails_fast: bool = True
+    assemblyai_punctuation: bool = True
+    assemblyai_warnings: tuple[Warning, ...] = ()
     guide_max_media_bytes: int = 100 * 1024 * 1024
     disconnect_grace_s: float = 30.0
     cors_origins: tuple[str, ...] = ()

@@ -225,11 +225,10 @@ async def under_traffic(server: RestartableServer, traffic: Traffic, length_s: f
 
 async def at_rest(server: RestartableServer, began_s: float) -> Sample:
     """Once nothing runs any more: what the server holds of itself, and not of its callers."""
-    async with stenod.Client(server.address) as client:
-        async with aclosing(client.watch_capacity()) as capacities:
-            async for capacity in capacities:
-                if not capacity.queued_job_count and not capacity.active_job_ids:
-                    break
+    async with stenod.Client(server.address) as client, aclosing(client.watch_capacity()) as capacities:
+        async for capacity in capacities:
+            if not capacity.queued_job_count and not capacity.active_job_ids:
+                break
     await asyncio.sleep(REST_S)
     sample = await asyncio.to_thread(measure, server, began_s)
     print(f"{sample}  at rest", flush=True)

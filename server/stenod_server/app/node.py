@@ -40,6 +40,7 @@ from stenod_server.rpc.health import HealthReporter
 from stenod_server.rpc.interceptors import CallInterceptor
 from stenod_server.rpc.server import ApiOptions, build_api, build_probes
 from stenod_server.rpc.servicer import TranscriptionServicer
+from stenod_server.scheduler.attendance import Attendance
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.options import Adapters
@@ -139,12 +140,15 @@ async def open_node(
         stack.push_async_callback(scheduler.stop)
         janitor = make_janitor(settings, stores, clock)
         intake = make_intake(settings, scheduler, stores, adapters)
+        attendance = Attendance(scheduler, intake, grace_s=settings.disconnect_grace_s)
+        stack.push_async_callback(attendance.close)
         health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = _serve_metrics(stack, settings, metrics)
         services = Services(
             scheduler=scheduler,
             intake=intake,
+            attendance=attendance,
             health=lambda: health.now,
             options=dialect_options(settings),
             default_model=settings.model,

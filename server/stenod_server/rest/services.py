@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stenod_server.domain.health import NodeHealth
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
+from stenod_server.scheduler.attendance import Attendance
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.scheduler import Scheduler
 
@@ -33,6 +34,7 @@ class Services:
 
     scheduler: Scheduler
     intake: Intake
+    attendance: Attendance
     health: Callable[[], NodeHealth]
     options: DialectOptions
     default_model: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from stenod_server.domain.uri import shown
 
@@ -40,6 +41,11 @@ class Notification:
     contents: tuple[Content, ...] = ()
     method: Method = Method.POST
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def host(self) -> str:
+        """Who is called: the name or number in the address."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def without_secrets(self) -> "Notification":

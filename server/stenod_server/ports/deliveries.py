@@ -23,6 +23,11 @@ class Delivery:
     notification: Notification | None
 
     @property
+    def host(self) -> str:
+        """Whom it goes to; empty for files."""
+        return self.notification.host if self.notification else ""
+
+    @property
     def delivery_id(self) -> str:
         """The same at every attempt, so that a receiver can tell a repeat."""
         return f"{self.job.job_id}-{self.index}"

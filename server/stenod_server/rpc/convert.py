@@ -13,7 +13,7 @@ from stenod_server.domain.job import Job, JobState, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.domain.uri import shown
 from stenod_server.ports import ModelProfile, Upload
-from stenod_server.rpc import job_config
+from stenod_server.rpc import job_config, notifications
 from stenod_server.rpc.status import failure_status
 
 _NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: exact
@@ -82,6 +82,7 @@ def job(value: Job) -> job_pb2.Job:
         progress=progress(value.progress),
         node=value.node,
         cancelling=value.cancel_requested and not value.state.is_terminal,
+        notifications=map(notifications.status, value.notices),
     )
     if value.failure and value.state is JobState.FAILED:
         message.error.CopyFrom(failure_status(value.failure.reason, value.failure.message))

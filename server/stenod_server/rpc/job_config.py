@@ -13,6 +13,7 @@ from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
 from stenod_server.domain.job import JobConfig
 from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.rpc import notifications
 
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
@@ -51,7 +52,6 @@ UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
     Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
     Unbuilt("additional_vocabulary", lambda c: bool(c.additional_vocabulary)),
-    Unbuilt("notifications", lambda c: bool(c.notifications)),
     Unbuilt("rendering", lambda c: c.HasField("rendering")),
 )
 
@@ -80,6 +80,7 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         details_json=_details_json(tracking),
         ttl=_ttl(message),
         deadline=_deadline(message.scheduling),
+        notifications=notifications.from_proto(message.notifications),
     )
 
 
@@ -91,6 +92,7 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
         formatting=job_pb2.FormattingConfig(punctuation=config.punctuation),
         scheduling=job_pb2.SchedulingConfig(parallel_engines=config.parallel_engines, priority=config.priority),
         tracking=job_pb2.Tracking(title=config.title, reference=config.reference, tags=config.tags),
+        notifications=map(notifications.to_proto, config.notifications),
     )
     if config.max_parallel_engines:
         message.scheduling.max_parallel_engines = config.max_parallel_engines

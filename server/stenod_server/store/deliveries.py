@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -54,7 +53,7 @@ class SqlDeliveryStore:
 def store(connection: sa.Connection, job: Job, *, with_files: bool) -> None:
     """Of a job that is accepted. Nothing of it is due before the job has ended."""
     rows: list[dict[str, Any]] = [
-        {"delivery_index": index, "host": _host(given.url), "notification": notification_json(given)}
+        {"delivery_index": index, "host": given.host, "notification": notification_json(given)}
         for index, given in enumerate(job.config.notifications)
     ]
     if with_files:
@@ -62,10 +61,6 @@ def store(connection: sa.Connection, job: Job, *, with_files: bool) -> None:
     if rows:
         plain = {"job_id": job.job_id, "next_time": None, "node": "", "attempt": 0}
         connection.execute(sa.insert(deliveries), [plain | row for row in rows])
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
 
 
 def _due(

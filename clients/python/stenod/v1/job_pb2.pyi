@@ -45,6 +45,25 @@ class DiarizationMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DIARIZATION_MODE_NONE: _ClassVar[DiarizationMode]
     DIARIZATION_MODE_CHANNEL: _ClassVar[DiarizationMode]
     DIARIZATION_MODE_SPEAKER: _ClassVar[DiarizationMode]
+
+class NotificationContent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NOTIFICATION_CONTENT_UNSPECIFIED: _ClassVar[NotificationContent]
+    NOTIFICATION_CONTENT_JOB: _ClassVar[NotificationContent]
+    NOTIFICATION_CONTENT_MEDIA: _ClassVar[NotificationContent]
+
+class NotificationMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NOTIFICATION_METHOD_UNSPECIFIED: _ClassVar[NotificationMethod]
+    NOTIFICATION_METHOD_POST: _ClassVar[NotificationMethod]
+    NOTIFICATION_METHOD_PUT: _ClassVar[NotificationMethod]
+
+class NotificationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NOTIFICATION_STATE_UNSPECIFIED: _ClassVar[NotificationState]
+    NOTIFICATION_STATE_PENDING: _ClassVar[NotificationState]
+    NOTIFICATION_STATE_DELIVERED: _ClassVar[NotificationState]
+    NOTIFICATION_STATE_GIVEN_UP: _ClassVar[NotificationState]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_RUNNING: JobState
@@ -62,9 +81,19 @@ DIARIZATION_MODE_UNSPECIFIED: DiarizationMode
 DIARIZATION_MODE_NONE: DiarizationMode
 DIARIZATION_MODE_CHANNEL: DiarizationMode
 DIARIZATION_MODE_SPEAKER: DiarizationMode
+NOTIFICATION_CONTENT_UNSPECIFIED: NotificationContent
+NOTIFICATION_CONTENT_JOB: NotificationContent
+NOTIFICATION_CONTENT_MEDIA: NotificationContent
+NOTIFICATION_METHOD_UNSPECIFIED: NotificationMethod
+NOTIFICATION_METHOD_POST: NotificationMethod
+NOTIFICATION_METHOD_PUT: NotificationMethod
+NOTIFICATION_STATE_UNSPECIFIED: NotificationState
+NOTIFICATION_STATE_PENDING: NotificationState
+NOTIFICATION_STATE_DELIVERED: NotificationState
+NOTIFICATION_STATE_GIVEN_UP: NotificationState
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "state", "config", "media", "request_id", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt_count", "progress", "error", "transcript_info", "node", "cancelling")
+    __slots__ = ("job_id", "state", "config", "media", "request_id", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt_count", "progress", "error", "transcript_info", "node", "cancelling", "notifications")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +110,7 @@ class Job(_message.Message):
     TRANSCRIPT_INFO_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     CANCELLING_FIELD_NUMBER: _ClassVar[int]
+    NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: JobState
     config: JobConfig
@@ -97,7 +127,8 @@ class Job(_message.Message):
     transcript_info: _transcript_pb2.TranscriptInfo
     node: str
     cancelling: bool
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., config: _Optional[_Union[JobConfig, _Mapping]] = ..., media: _Optional[_Union[_media_pb2.MediaInfo, _Mapping]] = ..., request_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt_count: _Optional[int] = ..., progress: _Optional[_Union[JobProgress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., transcript_info: _Optional[_Union[_transcript_pb2.TranscriptInfo, _Mapping]] = ..., node: _Optional[str] = ..., cancelling: _Optional[bool] = ...) -> None: ...
+    notifications: _containers.RepeatedCompositeFieldContainer[NotificationStatus]
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., config: _Optional[_Union[JobConfig, _Mapping]] = ..., media: _Optional[_Union[_media_pb2.MediaInfo, _Mapping]] = ..., request_id: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt_count: _Optional[int] = ..., progress: _Optional[_Union[JobProgress, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., transcript_info: _Optional[_Union[_transcript_pb2.TranscriptInfo, _Mapping]] = ..., node: _Optional[str] = ..., cancelling: _Optional[bool] = ..., notifications: _Optional[_Iterable[_Union[NotificationStatus, _Mapping]]] = ...) -> None: ...
 
 class JobProgress(_message.Message):
     __slots__ = ("done_duration", "total_duration", "segment_count", "ratio")
@@ -228,14 +259,30 @@ class Tracking(_message.Message):
     def __init__(self, title: _Optional[str] = ..., reference: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., details: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class Notification(_message.Message):
-    __slots__ = ("url", "headers", "formats")
+    __slots__ = ("url", "headers", "formats", "contents", "method")
     URL_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     FORMATS_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
     url: str
     headers: _containers.RepeatedCompositeFieldContainer[_media_pb2.HttpHeader]
     formats: _containers.RepeatedScalarFieldContainer[_transcript_pb2.TranscriptFormat]
-    def __init__(self, url: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[_media_pb2.HttpHeader, _Mapping]]] = ..., formats: _Optional[_Iterable[_Union[_transcript_pb2.TranscriptFormat, str]]] = ...) -> None: ...
+    contents: _containers.RepeatedScalarFieldContainer[NotificationContent]
+    method: NotificationMethod
+    def __init__(self, url: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[_media_pb2.HttpHeader, _Mapping]]] = ..., formats: _Optional[_Iterable[_Union[_transcript_pb2.TranscriptFormat, str]]] = ..., contents: _Optional[_Iterable[_Union[NotificationContent, str]]] = ..., method: _Optional[_Union[NotificationMethod, str]] = ...) -> None: ...
+
+class NotificationStatus(_message.Message):
+    __slots__ = ("url", "state", "attempt_count", "error")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    state: NotificationState
+    attempt_count: int
+    error: str
+    def __init__(self, url: _Optional[str] = ..., state: _Optional[_Union[NotificationState, str]] = ..., attempt_count: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class RenderingConfig(_message.Message):
     __slots__ = ("formats", "subtitles")

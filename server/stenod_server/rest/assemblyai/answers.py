@@ -9,13 +9,17 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from stenod_server import errors
-from stenod_server.domain.job import Failure, Job
+from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.rest.status import http_status, retry_after
 
 ERROR_CODE: Final = 1  # the only one that is documented
 _DOWNLOAD: Final = frozenset({errors.FetchRefused.reason, errors.FetchFailed.reason, errors.MediaNotFound.reason})
-_INTERNAL: Final = frozenset({errors.Broken.reason, *(kind.reason for kind in errors.Broken.__subclasses__())})
+_STATUSES: Final = (
+    (errors.EnginesExhausted, HTTPStatus.LOCKED),
+    (errors.LimitExceeded, HTTPStatus.BAD_REQUEST),
+    (errors.ModelNotFound, HTTPStatus.BAD_REQUEST),
+)
 
 
 class AssemblyAiWord(BaseModel):
@@ -50,24 +54,21 @@ class AssemblyAiDialect:
     """How it says that something went wrong."""
 
     def refusal(self, error: errors.StenodError) -> Response:
-        """`uid` is that of the job where the call had made one."""
-        job_id = error.metadata.get("job_id", "")
-        return problem(_status(error), _words(error), uid_of(job_id), retry_after(error))
+        """The answer to a call that made no job: its `uid` is of nothing."""
+        return _problem(error, _named(error.message), f"t_{uuid.uuid4()}")
 
 
-def problem(status: int, description: str, uid: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"code": ERROR_CODE, "description": description, "uid": uid}, status, headers)
+def failure(error: errors.StenodError, job_id: str, address: str) -> Response:
+    """The answer when a job has failed of `error`, whose metadata may name the leaf it was."""
+    description = _named(error.message)
+    if error.metadata.get("reason") in _DOWNLOAD:
+        description = f"Download error to {address}, {description}"
+    return _problem(error, description, uid_of(job_id))
 
 
-def failure(job: Job, failed: Failure, address: str) -> Response:
-    """The answer for a job that failed."""
-    description = _named(failed.message)
-    if failed.reason in _DOWNLOAD:
-        return problem(HTTPStatus.BAD_REQUEST, f"Download error to {address}, {description}", uid_of(job.job_id))
-    if failed.reason in _INTERNAL:
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, description, uid_of(job.job_id))
-    status = HTTPStatus.SERVICE_UNAVAILABLE if failed.retryable else HTTPStatus.BAD_REQUEST
-    return problem(status, description, uid_of(job.job_id))
+def _problem(error: errors.StenodError, description: str, uid: str) -> Response:
+    content = {"code": ERROR_CODE, "description": description, "uid": uid}
+    return JSONResponse(content, _status(error), retry_after(error))
 
 
 def transcript(job: Job, segments: Iterable[Segment], *, format_text: bool) -> dict[str, Any]:
@@ -85,8 +86,8 @@ def transcript(job: Job, segments: Iterable[Segment], *, format_text: bool) -> d
 
 
 def uid_of(job_id: str) -> str:
-    """As that system writes them. A call that made no job gets one of its own."""
-    return f"t_{uuid.UUID(job_id) if job_id else uuid.uuid4()}"
+    """As that system writes them; the job can be found by it."""
+    return f"t_{uuid.UUID(job_id)}"
 
 
 def _word(word: Word, *, format_text: bool) -> dict[str, Any]:
@@ -99,16 +100,9 @@ def _word(word: Word, *, format_text: bool) -> dict[str, Any]:
 
 
 def _status(error: errors.StenodError) -> int:
-    if isinstance(error, errors.EnginesExhausted):
-        return HTTPStatus.LOCKED
-    if isinstance(error, errors.LimitExceeded | errors.FetchRefused):
+    if error.metadata.get("reason") in _DOWNLOAD:
         return HTTPStatus.BAD_REQUEST
-    return http_status(error)
-
-
-def _words(error: errors.StenodError) -> str:
-    said = _named(error.message)
-    return f"Download error, {said}" if error.reason in _DOWNLOAD else said
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), http_status(error))
 
 
 def _named(message: str) -> str:

@@ -1,5 +1,6 @@
 """The endpoints of the dialect."""
 
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -7,13 +8,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from stenod_server.domain.access import Scope
-from stenod_server.domain.job import JobState, RemoteMedia
+from stenod_server.domain.job import RemoteMedia
+from stenod_server.errors import StenodError
 from stenod_server.rest.assemblyai import answers
 from stenod_server.rest.assemblyai.answers import AssemblyAiDialect, AssemblyAiProblem, AssemblyAiTranscript
 from stenod_server.rest.assemblyai.parameters import read_parameters
 from stenod_server.rest.body import read_json
 from stenod_server.rest.call import call_of
 from stenod_server.rest.caller import caller
+from stenod_server.rest.long_answer import LongAnswer
 from stenod_server.rest.operation import operation
 from stenod_server.rest.services import Services
 from stenod_server.scheduler.intake import RemoteOrigin
@@ -92,13 +95,19 @@ def assemblyai(services: Services) -> APIRouter:
             fail_fast=options.assemblyai_fails_fast,
             interactive=True,
         )
-        job = await services.intake.submit(tenant, submission, RemoteOrigin(RemoteMedia(uri=parameters.audio_url)))
-        call_of(request).name_job(job.job_id)
-        job = await services.scheduler.wait(tenant, job.job_id)
-        if job.state is JobState.FAILED and job.failure:
-            return answers.failure(job, job.failure, parameters.audio_url)
-        services.scheduler.check_succeeded(job)
-        segments = [segment async for segment in services.scheduler.segments(tenant, job.job_id)]
-        return JSONResponse(answers.transcript(job, segments, format_text=parameters.format_text))
+        media = RemoteOrigin(RemoteMedia(uri=parameters.audio_url))
+        attending = AsyncExitStack()
+        attended = await attending.enter_async_context(services.attendance.attend(tenant, submission, media))
+        call_of(request).name_job(attended.job.job_id)
+
+        async def answer() -> Response:
+            try:
+                job = await attended.wait()
+            except StenodError as error:
+                return answers.failure(error, attended.job.job_id, parameters.audio_url)
+            segments = [segment async for segment in services.scheduler.segments(tenant, job.job_id)]
+            return JSONResponse(answers.transcript(job, segments, format_text=parameters.format_text))
+
+        return LongAnswer(attending, answer, filler=b" ")
 
     return router

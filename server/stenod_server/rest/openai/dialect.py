@@ -1,0 +1,67 @@
+"""How the dialect says that something went wrong."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.responses import JSONResponse, Response
+
+from stenod_server import errors
+from stenod_server.errors import StenodError
+from stenod_server.rest.status import http_status, retry_after
+
+# Where the original differs from what most systems answer.
+_STATUSES: Final[Mapping[type[StenodError], HTTPStatus]] = {
+    errors.EnginesExhausted: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyCalls: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,  # its clients repeat what is answered 409
+    errors.JobFinished: HTTPStatus.CONFLICT,
+}
+_CODES: Final[Mapping[type[StenodError], str]] = {
+    errors.Unauthenticated: "invalid_api_key",
+    errors.ModelNotFound: "model_not_found",
+    errors.EnginesExhausted: "rate_limit_exceeded",
+    errors.QueueFull: "rate_limit_exceeded",
+    errors.QuotaExceeded: "rate_limit_exceeded",
+    errors.TooManyCalls: "rate_limit_exceeded",
+}
+_REPEATED: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})  # by its clients, as is every 5xx
+
+
+class OpenAiDialect:
+    """`{"error": {"message", "type", "param", "code"}}`, and headers that tell its clients whether to ask again."""
+
+    def refusal(self, error: StenodError) -> Response:
+        status = _status(error)
+        headers = retry_after(error)
+        if isinstance(error, errors.Unavailable):
+            headers["retry-after-ms"] = str(round(error.retry_after_s * 1000))
+        elif status in _REPEATED or _is_ours(status):
+            headers["x-should-retry"] = "false"
+        return JSONResponse(error_body(error), status, headers)
+
+
+def error_body(error: StenodError) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": error.message,
+            "type": _kind(_status(error)),
+            "param": "model" if isinstance(error, errors.ModelNotFound) else getattr(error, "field", None),
+            "code": _CODES.get(type(error), error.metadata.get("reason", error.reason).lower()),
+        }
+    }
+
+
+def _status(error: StenodError) -> HTTPStatus:
+    return _STATUSES.get(type(error)) or http_status(error)
+
+
+def _kind(status: HTTPStatus) -> str:
+    if _is_ours(status):
+        return "server_error"
+    return "rate_limit_error" if status is HTTPStatus.TOO_MANY_REQUESTS else "invalid_request_error"
+
+
+def _is_ours(status: HTTPStatus) -> bool:
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,0 +1,115 @@
+"""What becomes of each field of the form, in one table: nothing is ignored. docs/dialects/openai.md shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.rest.received import ReceivedForm
+
+MEDIA: Final = "file"
+
+
+class Outcome(StrEnum):
+    """What a field does."""
+
+    DONE = "done"  # all that may be said in it has its effect
+    HINT = "accepted without effect"  # clients send it as a matter of course; the job carries a warning
+    REFUSED = "refused"  # 400, naming it
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`is_list`: may be repeated, and is known with brackets behind its name and without. `harmless` values of a hint
+    say what happens anyway, so that there is nothing to warn of.
+    """
+
+    name: str
+    outcome: Outcome
+    says: str
+    is_list: bool = False
+    harmless: frozenset[str] = frozenset({""})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, f"{self.name}[]") if self.is_list else (self.name,)
+
+
+_FALSE: Final = frozenset({"", "false", "False", "0"})
+_TRUE: Final = frozenset({"", "true", "True", "1"})
+
+FIELDS: Final[Sequence[Field]] = (
+    Field(MEDIA, Outcome.DONE, "The recording, in any container and codec that FFmpeg reads."),
+    Field("model", Outcome.DONE, "A loaded recogniser, or a name of `model_aliases`; 404 for what nothing stands for."),
+    Field("language", Outcome.DONE, "BCP-47, as `en` or `pt-BR`; found out where it is not given."),
+    Field(
+        "response_format",
+        Outcome.DONE,
+        "`json`, `text`, `srt`, `vtt`, `verbose_json`. `diarized_json` is refused: voices are not told apart yet.",
+    ),
+    Field(
+        "timestamp_granularities",
+        Outcome.DONE,
+        "`segment`, `word` or both; what `verbose_json` has in it. 400 with another format, which has no place for it.",
+        is_list=True,
+    ),
+    Field("stream", Outcome.DONE, "Server-sent events while the job runs; with `json` or `text`, 400 with others."),
+    Field("prompt", Outcome.HINT, "No recogniser is given a text to go by yet."),
+    Field(
+        "temperature",
+        Outcome.HINT,
+        "Decoding is greedy, as with `0`; 400 outside 0 to 1.",
+        harmless=frozenset({"", "0", "0.0"}),
+    ),
+    Field("languages", Outcome.HINT, "The language is found out among all that the recogniser knows.", is_list=True),
+    Field("keywords", Outcome.HINT, "Recognition is not biased towards words yet.", is_list=True),
+    Field("hotwords", Outcome.HINT, "As `keywords` (of speaches)."),
+    Field(
+        "chunking_strategy",
+        Outcome.HINT,
+        "Recordings are cut at pauses, as with `auto`; `server_vad` is accepted, its numbers have no effect.",
+        harmless=frozenset({"", "auto"}),
+    ),
+    Field("chunking_strategy[type]", Outcome.HINT, "As `chunking_strategy`.", harmless=frozenset({"", "auto"})),
+    Field("chunking_strategy[threshold]", Outcome.HINT, "As `chunking_strategy`."),
+    Field("chunking_strategy[prefix_padding_ms]", Outcome.HINT, "As `chunking_strategy`."),
+    Field("chunking_strategy[silence_duration_ms]", Outcome.HINT, "As `chunking_strategy`."),
+    Field(
+        "vad_filter",
+        Outcome.HINT,
+        "Only speech is recognised, as with `true` (of speaches); that cannot be turned off.",
+        harmless=_TRUE,
+    ),
+    Field(
+        "without_timestamps",
+        Outcome.HINT,
+        "Times are always known, as with `false` (of speaches).",
+        harmless=_FALSE,
+    ),
+    Field(
+        "include",
+        Outcome.REFUSED,
+        "`logprobs`: probabilities are kept of words, not of tokens.",
+        is_list=True,
+    ),
+    Field("known_speaker_names", Outcome.REFUSED, "Voices are not told apart yet.", is_list=True),
+    Field("known_speaker_references", Outcome.REFUSED, "Voices are not told apart yet.", is_list=True),
+)
+_BY_NAME: Final = {name: field for field in FIELDS for name in field.names}
+
+
+def check_known(form: ReceivedForm) -> None:
+    """Raises InvalidField for a field that is in no row, UnsupportedFeature for one that is refused."""
+    for name, _ in form.fields:
+        field = _BY_NAME.get(name)
+        if field is None:
+            raise InvalidField(name, "is no field of this call")
+        if field.outcome is Outcome.REFUSED:
+            raise UnsupportedFeature(name, field.says)
+
+
+def hints(form: ReceivedForm) -> list[Field]:
+    """The fields given that would change something and do not."""
+    given = {name: value for name, value in form.fields if value not in _BY_NAME[name].harmless}
+    return [field for field in FIELDS if field.outcome is Outcome.HINT and given.keys() & set(field.names)]

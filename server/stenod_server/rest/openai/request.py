@@ -1,0 +1,119 @@
+"""What a form asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from stenod_server.domain import job_rules
+from stenod_server.domain.job import JobConfig, Media, Origin
+from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
+from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.rest.model_names import recogniser
+from stenod_server.rest.openai.fields import MEDIA, check_known, hints
+from stenod_server.rest.received import ReceivedForm
+
+DIALECT: Final = "openai"
+WITHOUT_EFFECT: Final = "FIELD_WITHOUT_EFFECT"
+_WORDS_OF_TRUTH: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
+
+
+class ResponseFormat(StrEnum):
+    """How the transcript is to be given."""
+
+    JSON = "json"
+    TEXT = "text"
+    SRT = "srt"
+    VTT = "vtt"
+    VERBOSE_JSON = "verbose_json"
+
+
+class Granularity(StrEnum):
+    """What `verbose_json` has the times of."""
+
+    SEGMENT = "segment"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionRequest:
+    """A job, and how its caller wants to hear of it."""
+
+    media: Media
+    config: JobConfig
+    response_format: ResponseFormat
+    granularities: frozenset[Granularity]
+    stream: bool
+
+
+def read_request(
+    form: ReceivedForm, *, request_id: str, aliases: Mapping[str, str], loaded: Mapping[str, object]
+) -> TranscriptionRequest:
+    """Raises InvalidField, LimitExceeded, UnsupportedFeature."""
+    check_known(form)
+    if form.media is None:
+        raise InvalidField(MEDIA, "is missing: no recording was sent")
+    response_format = _response_format(form)
+    stream = _truth(form, "stream")
+    if stream and response_format not in {ResponseFormat.JSON, ResponseFormat.TEXT}:
+        raise InvalidField("stream", f"goes with response_format json or text, not with {response_format}")
+    _check_hints(form)
+    config = JobConfig(
+        language=job_rules.language("language", form.one("language") or ""),
+        model=recogniser(aliases, _model(form), loaded),
+        warnings=tuple(Warning(WITHOUT_EFFECT, f"{field.name}: {field.says}") for field in hints(form)),
+        origin=Origin(dialect=DIALECT, request_id=request_id),
+    )
+    return TranscriptionRequest(form.media, config, response_format, _granularities(form, response_format), stream)
+
+
+def _model(form: ReceivedForm) -> str:
+    name = form.one("model")
+    if not name:
+        raise InvalidField("model", "is missing: name a model, as of GET /v1/models")
+    return job_rules.label("model", name)
+
+
+def _response_format(form: ReceivedForm) -> ResponseFormat:
+    given = form.one("response_format") or ResponseFormat.JSON
+    if given == "diarized_json":
+        raise UnsupportedFeature("response_format", "diarized_json: voices are not told apart")
+    try:
+        return ResponseFormat(given)
+    except ValueError as error:
+        raise InvalidField("response_format", f"{given!r} is none of {', '.join(ResponseFormat)}") from error
+
+
+def _granularities(form: ReceivedForm, response_format: ResponseFormat) -> frozenset[Granularity]:
+    name = "timestamp_granularities"
+    given = form.all(name, f"{name}[]")
+    if given and response_format is not ResponseFormat.VERBOSE_JSON:
+        raise InvalidField(name, "goes with response_format verbose_json")
+    try:
+        return frozenset(map(Granularity, given)) or frozenset({Granularity.SEGMENT})
+    except ValueError as error:
+        raise InvalidField(name, f"{', '.join(given)}: there are {' and '.join(Granularity)}") from error
+
+
+def _truth(form: ReceivedForm, name: str) -> bool:
+    given = form.one(name) or ""
+    try:
+        return _WORDS_OF_TRUTH[given.lower()]
+    except KeyError as error:
+        raise InvalidField(name, f"{given!r} is neither true nor false") from error
+
+
+def _check_hints(form: ReceivedForm) -> None:
+    """A hint has no effect, and must make sense all the same."""
+    for name in ("vad_filter", "without_timestamps"):
+        _truth(form, name)
+    if temperature := form.one("temperature"):
+        try:
+            is_sane = 0 <= float(temperature) <= 1
+        except ValueError:
+            is_sane = False
+        if not is_sane:
+            raise InvalidField("temperature", f"must be a number from 0 to 1, got {temperature!r}")
+    kind = form.one("chunking_strategy[type]") or "server_vad"
+    if kind not in {"auto", "server_vad"}:
+        raise InvalidField("chunking_strategy", f"{kind!r} is neither auto nor server_vad")

@@ -1,0 +1,105 @@
+"""The endpoints of the dialect."""
+
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from stenod_server.domain.access import Scope
+from stenod_server.errors import ModelNotFound, UnsupportedFeature
+from stenod_server.rest.call import call_of
+from stenod_server.rest.caller import caller
+from stenod_server.rest.long_answer import EventStream, LongAnswer
+from stenod_server.rest.model_names import recogniser
+from stenod_server.rest.openai import document
+from stenod_server.rest.openai.dialect import OpenAiDialect
+from stenod_server.rest.openai.events import transcript_events
+from stenod_server.rest.openai.fields import MEDIA
+from stenod_server.rest.openai.request import TranscriptionRequest, read_request
+from stenod_server.rest.openai.responses import CONTENT_TYPES, JSON, answer
+from stenod_server.rest.operation import operation
+from stenod_server.rest.received import ReceivedForm, receive_form
+from stenod_server.rest.services import Services
+from stenod_server.scheduler.attendance import Attended
+from stenod_server.scheduler.intake import StoredMedia
+from stenod_server.scheduler.scheduler import Submission
+
+_ANY_NAME: Final = "*"
+
+
+def openai(services: Services) -> APIRouter:
+    router, dialect = APIRouter(prefix="/v1", tags=["OpenAI audio"]), OpenAiDialect()
+
+    @router.post(
+        "/audio/transcriptions",
+        summary="Transcribe a recording, and wait for it",
+        responses=document.TRANSCRIBE,
+        openapi_extra=document.form(),
+    )
+    @operation("OpenAiTranscribe", dialect, Scope.SUBMIT, changes=True)
+    async def transcribe(request: Request) -> Response:
+        async with receive_form(request, services.intake, media_field=MEDIA) as form:
+            return await _transcribe(services, request, form)
+
+    @router.post(
+        "/audio/translations",
+        summary="Not built: refused",
+        responses=document.TRANSLATE,
+        status_code=HTTPStatus.BAD_REQUEST,
+        openapi_extra=document.form(),
+    )
+    @operation("OpenAiTranslate", dialect, Scope.SUBMIT, changes=True)
+    async def translate() -> Response:
+        raise UnsupportedFeature("task", "translations into English")
+
+    @router.get("/models", summary="The names that `model` may have", responses=document.MODELS)
+    @operation("OpenAiListModels", dialect, Scope.READ)
+    async def list_models() -> document.ModelList:
+        names = {**await services.scheduler.models(), **services.options.model_aliases}
+        return document.ModelList(object="list", data=[_model(name) for name in sorted(names) if name != _ANY_NAME])
+
+    @router.get("/models/{model:path}", summary="Whether a recogniser stands for a name", responses=document.MODEL)
+    @operation("OpenAiGetModel", dialect, Scope.READ)
+    async def get_model(model: str) -> document.Model:
+        loaded = await services.scheduler.models()
+        name = recogniser(services.options.model_aliases, model, loaded) or services.default_model
+        if name not in loaded:
+            raise ModelNotFound(model)
+        return _model(model)
+
+    return router
+
+
+async def _transcribe(services: Services, request: Request, form: ReceivedForm) -> Response:
+    asked = read_request(
+        form,
+        request_id=call_of(request).request_id,
+        aliases=services.options.model_aliases,
+        loaded=await services.scheduler.models(),
+    )
+    tenant, submission = caller(request).tenant, Submission(config=asked.config, interactive=True)
+    async with AsyncExitStack() as attending:
+        form.is_submitted = True
+        attended = await attending.enter_async_context(
+            services.attendance.attend(tenant, submission, StoredMedia(asked.media))
+        )
+        call_of(request).name_job(attended.job.job_id)
+        return _answer(services, asked, attended, attending.pop_all())
+
+
+def _answer(services: Services, asked: TranscriptionRequest, attended: Attended, attending: AsyncExitStack) -> Response:
+    if asked.stream:
+        return EventStream(attending, transcript_events(services.scheduler, attended))
+
+    async def transcript() -> Response:
+        job = await attended.wait()
+        return await answer(asked, job, services.scheduler.segments(job.tenant, job.job_id))
+
+    is_json = CONTENT_TYPES[asked.response_format] == JSON
+    return LongAnswer(attending, transcript, filler=b" " if is_json else b"")
+
+
+def _model(name: str) -> document.Model:
+    return document.Model(id=name, object="model", created=0, owned_by="stenod")

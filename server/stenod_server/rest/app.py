@@ -13,6 +13,7 @@ from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.rest.assemblyai import assemblyai
 from stenod_server.rest.call import CallMiddleware, refuse_malformed
 from stenod_server.rest.guide import guide
+from stenod_server.rest.openai import openai
 from stenod_server.rest.probes import probes
 from stenod_server.rest.services import Services
 from stenod_server.telemetry.metrics import Metrics
@@ -44,4 +45,4 @@ class _Application(FastAPI):
 
 
 def _routers(services: Services) -> Sequence[APIRouter]:
-    return [assemblyai(services), guide(services), probes(services)]
+    return [assemblyai(services), guide(services), openai(services), probes(services)]

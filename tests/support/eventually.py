@@ -16,7 +16,7 @@ async def eventually(holds: Callable[[], bool], *, timeout_s: float = TIMEOUT_S)
 async def eventually_so(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = TIMEOUT_S) -> None:
     """As `eventually`, for what can only be asked over a wire."""
     async with asyncio.timeout(timeout_s):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110  as above
             await asyncio.sleep(0.01)
 
 

@@ -42,7 +42,6 @@ ASKED: dict[str, job_pb2.JobConfig] = {
         diarization=job_pb2.DiarizationConfig(prefer_current_speaker=True)
     ),
     "additional_vocabulary": job_pb2.JobConfig(additional_vocabulary=[job_pb2.VocabularyEntry(content="stenod")]),
-    "notifications": job_pb2.JobConfig(notifications=[job_pb2.Notification(url="https://example.org")]),
     "rendering": job_pb2.JobConfig(rendering=job_pb2.RenderingConfig()),
 }
 

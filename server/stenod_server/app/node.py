@@ -17,17 +17,18 @@ from stenod_server.app.clock import SystemClock
 from stenod_server.app.data_dir import sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
+from stenod_server.app.telling import WakingObserver, make_notifier
 from stenod_server.app.wiring import (
     Progress,
     api_options,
     count_engines,
     dialect_options,
     make_door,
-    make_fetcher,
     make_intake,
     make_janitor,
     open_front_end,
     open_triton,
+    open_web,
     scheduler_options,
 )
 from stenod_server.errors import InvalidField
@@ -50,7 +51,6 @@ from stenod_server.store.open import open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics, serve_metrics
-from stenod_server.telemetry.observer import MetricsObserver
 
 STOP_GRACE_S: Final = 5.0
 VERSION: Final = importlib.metadata.version("stenod")
@@ -115,7 +115,11 @@ async def open_node(
         health = HealthReporter()
         health_address = await _serve_probes(stack, health, settings)  # first: models may take minutes to load
         progress("opening the store", 0.0)
-        stores = await open_store(settings.data_path, min_free_bytes=settings.min_free_bytes)
+        stores = await open_store(
+            settings.data_path,
+            min_free_bytes=settings.min_free_bytes,
+            with_files=settings.all_formats is not None,
+        )
         stack.push_async_callback(stores.close)
         engine = parts.engine
         if engine is None:
@@ -125,8 +129,11 @@ async def open_node(
         max_engines = await count_engines(settings, metered)
         front_end = parts.front_end or await open_front_end(settings, max_engines)
         stack.push_async_callback(front_end.close)
-        fetcher = parts.fetcher or make_fetcher(settings)
+        web_fetcher, courier = open_web(settings)
+        stack.push_async_callback(courier.close)
+        fetcher = parts.fetcher or web_fetcher
         stack.push_async_callback(fetcher.close)
+        notifier = make_notifier(settings, stores, courier, clock, metrics)
         adapters = Adapters(
             store=stores.jobs,
             blobs=stores.blobs,
@@ -135,7 +142,9 @@ async def open_node(
             fetcher=fetcher,
             clock=clock,
         )
-        scheduler = Scheduler(adapters, scheduler_options(settings, max_engines), MetricsObserver(metrics))
+        scheduler = Scheduler(
+            adapters, scheduler_options(settings, max_engines), WakingObserver(metrics, notifier.wake)
+        )
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         janitor = make_janitor(settings, stores, clock)
@@ -149,6 +158,7 @@ async def open_node(
             scheduler=scheduler,
             intake=intake,
             attendance=attendance,
+            notifier=notifier,
             health=lambda: health.now,
             options=dialect_options(settings),
             default_model=settings.model,
@@ -156,7 +166,7 @@ async def open_node(
         address = await _serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
         app = build_app(services, door, metrics, version=VERSION)
         http_address = await _serve_dialects(stack, app, options, settings)
-        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor))
+        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor), notifier.run())
         yield Node(
             scheduler,
             intake,
@@ -200,7 +210,11 @@ async def _serve_api(
     settings: Settings,
 ) -> str:
     servicer = TranscriptionServicer(
-        services.scheduler, services.intake, default_model=settings.model, max_page_size=settings.max_page_size
+        services.scheduler,
+        services.intake,
+        services.notifier,
+        default_model=settings.model,
+        max_page_size=settings.max_page_size,
     )
     api, address = build_api(servicer, health, interceptor, options)
     await _serve(stack, api)

@@ -19,6 +19,7 @@ from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.errors import InvalidField, StenodError
+from stenod_server.fetch.courier import WebCourier
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import Clock, Engine
@@ -93,7 +94,8 @@ async def open_front_end(settings: Settings, max_engines: int) -> AudioWorkerPoo
     return pool
 
 
-def make_fetcher(settings: Settings) -> UriFetcher:
+def open_web(settings: Settings) -> tuple[UriFetcher, WebCourier]:
+    """What fetches, and what sends, through one guard's rules. Raises InvalidField."""
     options = FetchOptions(
         allow=settings.fetch_allow,
         file_roots=settings.fetch_file_roots,
@@ -102,7 +104,7 @@ def make_fetcher(settings: Settings) -> UriFetcher:
         stall_s=settings.fetch_stall_s,
     )
     try:
-        return open_fetcher(options)
+        return open_fetcher(options), WebCourier(options)
     except ValueError as error:
         raise InvalidField("fetch_allow, fetch_file_roots, fetch_buckets", str(error)) from error
 

@@ -7,6 +7,7 @@ from stenod_server.domain.health import NodeHealth
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.scheduler.attendance import Attendance
 from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.notifier import Notifier
 from stenod_server.scheduler.scheduler import Scheduler
 
 
@@ -35,6 +36,7 @@ class Services:
     scheduler: Scheduler
     intake: Intake
     attendance: Attendance
+    notifier: Notifier
     health: Callable[[], NodeHealth]
     options: DialectOptions
     default_model: str

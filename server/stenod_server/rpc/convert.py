@@ -1,8 +1,9 @@
 """Domain → API messages."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -89,6 +90,11 @@ def job(value: Job) -> job_pb2.Job:
     if value.info:
         message.transcript_info.CopyFrom(info(value.info))
     return message
+
+
+def job_as_json(value: Job) -> dict[str, Any]:
+    """The message, in the JSON that protobuf defines for it."""
+    return json_format.MessageToDict(job(value))
 
 
 def media_info(value: Media) -> media_pb2.MediaInfo:

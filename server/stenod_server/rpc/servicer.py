@@ -11,7 +11,7 @@ from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceServicer
 from stenod_server.domain.access import Scope
 from stenod_server.domain.capacity import Capacity
-from stenod_server.domain.job import Job
+from stenod_server.domain.job import Job, JobConfig
 from stenod_server.errors import Draining, InvalidField
 from stenod_server.ports import JobFilter
 from stenod_server.rpc import convert, fields, job_config
@@ -19,6 +19,7 @@ from stenod_server.rpc.caller import caller
 from stenod_server.rpc.rendering import format_of, subtitle_shape
 from stenod_server.rpc.uploads import receive
 from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.notifier import Notifier
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.text.render import Renderer, open_renderer
 
@@ -28,9 +29,12 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class TranscriptionServicer(TranscriptionServiceServicer):
     """Holds no state of its own. The names of the methods are the API's."""
 
-    def __init__(self, scheduler: Scheduler, intake: Intake, *, default_model: str, max_page_size: int) -> None:
+    def __init__(
+        self, scheduler: Scheduler, intake: Intake, notifier: Notifier, *, default_model: str, max_page_size: int
+    ) -> None:
         self._scheduler = scheduler
         self._intake = intake
+        self._notifier = notifier
         self._default_model = default_model
         self._max_page_size = max_page_size
 
@@ -38,7 +42,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, _context: Context) -> pb.SubmitJobResponse:
         if request.validate_only:
-            config = job_config.from_proto(request.config)
+            config = self._config(request.config)
             self._intake.check(fields.media_origin(request.media))
             await self._scheduler.check(config, fail_fast=request.config.scheduling.fail_fast)
             return pb.SubmitJobResponse(job=job_pb2.Job(config=job_config.to_proto(config)))
@@ -158,9 +162,14 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     async def _job(self, job_id: str) -> Job:
         return await self._scheduler.get(caller().tenant, fields.required("job_id", job_id))
 
+    def _config(self, message: job_pb2.JobConfig) -> JobConfig:
+        config = job_config.from_proto(message)
+        self._notifier.check("config.notifications[{}]", config.notifications)
+        return config
+
     async def _submit(self, request: pb.SubmitJobRequest | pb.TranscribeRequest, *, interactive: bool = False) -> Job:
         submission = Submission(
-            config=job_config.from_proto(request.config),
+            config=self._config(request.config),
             request_id=fields.request_id(request.request_id),
             fail_fast=request.config.scheduling.fail_fast,
             interactive=interactive,

@@ -74,13 +74,18 @@ class Notifier:
         self._carried: dict[asyncio.Task[None], str] = {}  # the host of each
 
     def check(self, field: str, notifications: Sequence[Notification]) -> None:
-        """What a caller asks for; `field` is its name for it. Raises LimitExceeded, InvalidField, FetchRefused."""
+        """What a caller asks for; `field` is its name for one of them, with `{}` for its place. Raises LimitExceeded,
+        InvalidField, FetchRefused.
+        """
         if len(notifications) > MAX_NOTIFICATIONS:
             raise LimitExceeded(
-                field, limit="notifications of a job", allowed=MAX_NOTIFICATIONS, actual=len(notifications)
+                field.partition("{")[0].rstrip("[."),
+                limit="notifications of a job",
+                allowed=MAX_NOTIFICATIONS,
+                actual=len(notifications),
             )
         for place, notification in enumerate(notifications):
-            self._courier.check(f"{field}[{place}]", notification)
+            self._courier.check(field.format(place), notification)
 
     def wake(self) -> None:
         """A job has ended."""

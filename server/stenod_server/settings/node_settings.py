@@ -92,6 +92,15 @@ class Settings(BaseSettings):
     fetch_timeout_s: float = Field(900.0, gt=0, description="the longest a fetch may take")
     fetch_stall_s: float = Field(30.0, gt=0, description="the longest it may wait for the next byte")
 
+    # Telling whoever asked for it that a job has ended.
+    notification_timeout_s: float = Field(30.0, gt=0, description="the longest an attempt may take, its media aside")
+    notification_max_age_s: float = Field(
+        86_400.0, ge=0, description="how long after a job's end it is tried to tell of it"
+    )
+    notification_secret_file: Path | None = Field(
+        None, description="secrets that notifications are signed with (whsec_… a line); reloaded"
+    )
+
     # Recognition.
     model: str = Field("moonshine-tiny-en", description="the recogniser for jobs that name none")
     triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")

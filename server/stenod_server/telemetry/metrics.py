@@ -34,6 +34,7 @@ class Metrics:
         self.languages: Final = self._counter("job_languages", "Succeeded jobs by language", "language")
         self.empty: Final = self._counter("empty_transcripts", "Succeeded jobs without a word")
         self.cache_hits: Final = self._counter("cache_hits", "Jobs that got the transcript of an earlier one")
+        self.notifications: Final = self._counter("notifications", "Attempts to tell of a job's end", "outcome")
         self.quota_refusals: Final = self._counter("quota_refusals", "Jobs refused by their tenant's quota", "quota")
         self.rpc: Final = self._histogram("rpc_seconds", "Calls of the API", _RPC_BUCKETS_S, "method", "code")
         self.errors: Final = self._counter("rpc_errors", "Calls that ended in an error, by reason", "reason")

@@ -1,0 +1,63 @@
+"""Puts the notifier together, and has it woken when a job ends."""
+
+import importlib.metadata
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from stenod_server.access.webhook_secrets import watch_secrets
+from stenod_server.domain.job import Job
+from stenod_server.fetch.courier import WebCourier
+from stenod_server.ports import Clock
+from stenod_server.rest.speechmatics.job_view import job_info
+from stenod_server.rpc.convert import job_as_json
+from stenod_server.scheduler.messenger import Manner, Sources, WebMessenger
+from stenod_server.scheduler.notifier import HOLD_SLACK, Notifier, NotifierOptions
+from stenod_server.scheduler.transcript_files import TranscriptFiles
+from stenod_server.settings import Settings
+from stenod_server.store.open import Stores
+from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.observer import MetricsObserver
+
+MANNERS: Final = {
+    "": Manner(view=job_as_json, user_agent=f"stenod/{importlib.metadata.version('stenod')}"),
+    "speechmatics": Manner(view=job_info, user_agent="Speechmatics-API/2.0", attachment="data_file"),
+}
+
+
+def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock: Clock, metrics: Metrics) -> Notifier:
+    """Raises InvalidField for a file of secrets that is no good."""
+    path = settings.notification_secret_file
+    sources = Sources(
+        store=stores.jobs,
+        blobs=stores.blobs,
+        manners=MANNERS,
+        secrets=watch_secrets(path, clock.monotonic_s).current if path else tuple,
+    )
+    files = TranscriptFiles(settings.all_formats.expanduser(), stores.jobs) if settings.all_formats else None
+    messenger = WebMessenger(courier, sources, clock, timeout_s=settings.notification_timeout_s, files=files)
+    options = NotifierOptions(
+        node=settings.node,
+        give_up_after=timedelta(seconds=settings.notification_max_age_s),
+        hold=timedelta(seconds=settings.notification_timeout_s) + HOLD_SLACK,
+    )
+    return Notifier(
+        stores.deliveries,
+        messenger,
+        courier,
+        clock,
+        options=options,
+        count=lambda outcome: metrics.notifications.labels(outcome).inc(),
+    )
+
+
+class WakingObserver(MetricsObserver):
+    """Counts, and wakes whoever waits for jobs to end."""
+
+    def __init__(self, metrics: Metrics, wake: Callable[[], None]) -> None:
+        super().__init__(metrics)
+        self._wake = wake
+
+    def ended(self, job: Job, *, run_s: float) -> None:
+        super().ended(job, run_s=run_s)
+        self._wake()

@@ -30,6 +30,7 @@ from stenod_server.app.wiring import (
     open_triton,
     open_web,
     scheduler_options,
+    tell_of_containers,
 )
 from stenod_server.errors import InvalidField
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
@@ -110,6 +111,7 @@ async def open_node(
     clock = parts.clock or SystemClock()
     # First, because a file that is no good is told at once.
     door, options = make_door(settings, clock), api_options(settings, clock)
+    tell_of_containers(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_user(settings.data_path))
         health = HealthReporter()

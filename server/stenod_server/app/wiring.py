@@ -160,11 +160,21 @@ def make_door(settings: Settings, clock: Clock) -> Doorkeeper:
     return Doorkeeper(open_authenticator(settings.access, clock), limits, clock)
 
 
+def tell_of_containers(settings: Settings) -> None:
+    """Which variables of a container that is replaced were found, and which of them do not do what they did there."""
+    if found := sorted(settings.containers.meanings):
+        _log.info("container_environment_read", variables=found)
+    for variable, warning in settings.containers.warnings.items():
+        _log.warning("container_environment_differs", variable=variable, warning=warning)
+
+
 def dialect_options(settings: Settings) -> DialectOptions:
     return DialectOptions(
         model_aliases=settings.model_aliases,
         speechmatics_fails_fast=settings.speechmatics_admission == "reject",
         assemblyai_fails_fast=settings.assemblyai_admission == "reject",
+        assemblyai_punctuation=settings.assemblyai_punctuation,
+        assemblyai_warnings=settings.containers.job_warnings,
         guide_max_media_bytes=settings.guide_max_media_bytes,
         disconnect_grace_s=settings.disconnect_grace_s,
         cors_origins=settings.http_cors_origins,

@@ -111,6 +111,9 @@ def serve(
     assemblyai_admission: Annotated[
         Admission | None, _dialects("As --admission, for that one.", None, "reject")
     ] = None,
+    assemblyai_punctuation: Annotated[
+        OnOff | None, _dialects("Off: none in that one, whoever asks.", None, "on")
+    ] = None,
     guide_max_media_bytes: Annotated[
         _Count, _dialects("Size of a recording in the guide's.", "BYTES", "104857600")
     ] = None,

@@ -1,4 +1,7 @@
-"""Every setting of a node, read once at start: command line over environment (`STENOD_…`) over file over default."""
+"""Every setting of a node, read once at start: command line over environment (`STENOD_…`) over file over default.
+
+Between file and default stands the environment of the containers that stenod replaces (`containers`).
+"""
 
 import ipaddress
 import os
@@ -7,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from stenod_server.access.options import AccessOptions, OidcOptions, TlsFiles
 from stenod_server.domain.quota import TenantLimits
+from stenod_server.settings.containers import ContainerEnvironment, read_environment
 
 GIB = 1024**3
 MIB = 1024**2
@@ -72,6 +76,7 @@ class Settings(BaseSettings):
     )
     speechmatics_admission: Literal["queue", "reject"] = Field("reject", description="as admission, for that dialect")
     assemblyai_admission: Literal["queue", "reject"] = Field("reject", description="as admission, for that dialect")
+    assemblyai_punctuation: bool = Field(default=True, description="off: none in that dialect, whatever a call says")
     guide_max_media_bytes: int = Field(100 * MIB, gt=0, description="size of a recording in the guide's dialect")
     disconnect_grace_s: float = Field(
         30.0, ge=0, description="how long a job goes on whose caller hung up, for the call to be repeated"
@@ -140,6 +145,8 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     node: str = Field(default_factory=socket.gethostname, description="this node's name; unique and stable")
 
+    _containers: ContainerEnvironment = PrivateAttr(default_factory=lambda: read_environment(os.environ))
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -154,6 +161,12 @@ class Settings(BaseSettings):
         if settings_cls.model_config.get("toml_file"):
             sources.append(TomlConfigSettingsSource(settings_cls))
         return tuple(sources)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_containers(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Of what no better source says anything, what the environment of a container that is replaced says."""
+        return read_environment(os.environ).under(given)
 
     @model_validator(mode="after")
     def _guard_the_door(self) -> Self:
@@ -204,6 +217,11 @@ class Settings(BaseSettings):
             )
             raise ValueError(message)
         return self
+
+    @property
+    def containers(self) -> ContainerEnvironment:
+        """The variables that were found, for the log and the warnings of jobs."""
+        return self._containers
 
     @property
     def authenticates(self) -> bool:

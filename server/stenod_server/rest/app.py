@@ -12,10 +12,12 @@ from starlette.types import ASGIApp
 from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.rest.assemblyai import assemblyai
 from stenod_server.rest.call import CallMiddleware, refuse_malformed
+from stenod_server.rest.documents import documents
 from stenod_server.rest.guide import guide
 from stenod_server.rest.openai import openai
 from stenod_server.rest.probes import probes
 from stenod_server.rest.services import Services
+from stenod_server.rest.speechmatics import speechmatics
 from stenod_server.telemetry.metrics import Metrics
 
 _DESCRIPTION = """Batch speech-to-text in the dialects of systems that people have clients for.
@@ -24,17 +26,21 @@ The API of stenod itself is gRPC (`stenod.v1.TranscriptionService`); jobs are th
 
 def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
     """What an ASGI server runs."""
-    routes = _Application(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
-    routers = _routers(services)
-    for router in routers:
-        routes.include_router(router)
-    routes.add_exception_handler(RequestValidationError, refuse_malformed)
-    app: ASGIApp = CallMiddleware(
-        routes, routes=[route for router in routers for route in router.routes], door=door, metrics=metrics
-    )
+    app = guarded(_routers(services), door, metrics, version=version)
     if services.options.cors_origins:
         app = CORSMiddleware(app, allow_origins=services.options.cors_origins, allow_methods=["*"], allow_headers=["*"])
     return app
+
+
+def guarded(routers: Sequence[APIRouter], door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
+    """Routes with a call around each request, and their document."""
+    routes = _Application(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    routes.add_exception_handler(RequestValidationError, refuse_malformed)
+    routers = [*routers, documents(routes.openapi)]
+    for router in routers:
+        routes.include_router(router)
+    known = [route for router in routers for route in router.routes]
+    return CallMiddleware(routes, routes=known, door=door, metrics=metrics)
 
 
 class _Application(FastAPI):
@@ -45,4 +51,4 @@ class _Application(FastAPI):
 
 
 def _routers(services: Services) -> Sequence[APIRouter]:
-    return [assemblyai(services), guide(services), openai(services), probes(services)]
+    return [assemblyai(services), guide(services), openai(services), probes(services), speechmatics(services)]

@@ -1,11 +1,9 @@
 """A node's door over real gRPC: who must show something, how often they may come, and what is recorded of them."""
 
 import asyncio
-import io
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from stenod_server.settings import load
 from stenod_server.telemetry import logs
 from tests.support.builders import FakeClock
 from tests.support.credentials import make_key, running_issuer
+from tests.support.logged import logged
 from tests.support.node import fake_node
 from tests.support.tenants import HurryingClock, Metadata
 
@@ -209,24 +208,6 @@ async def test_who_guesses_keys_is_told_to_come_again_later_and_the_client_of_a_
 # --- what is recorded -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _logged() -> Iterator[list[dict[str, Any]]]:
-    """All that a node at its most talkative writes to its log, as JSON, once it has ended."""
-    written, lines = io.StringIO(), list[dict[str, Any]]()
-    handlers, level = logging.getLogger().handlers, logging.getLogger().level
-    config = structlog.get_config()
-    try:
-        with redirect_stderr(written):
-            logs.configure("debug", "json")
-            structlog.configure(cache_logger_on_first_use=False)
-            yield lines
-    finally:
-        logging.getLogger().handlers = handlers
-        logging.getLogger().setLevel(level)
-        structlog.configure(**config)
-    lines.extend(json.loads(line) for line in written.getvalue().splitlines())
-
-
 async def test_who_did_what_is_recorded_and_no_secret_is(tmp_path: Path) -> None:
     access_file = tmp_path / "access.toml"
     writer, reader = make_key(access_file), make_key(access_file, "archive", ["read"])
@@ -238,7 +219,7 @@ async def test_who_did_what_is_recorded_and_no_secret_is(tmp_path: Path) -> None
         "q-secret",
         "p-secret",
     ]
-    with _logged() as lines:
+    with logged() as lines:
         settings: dict[str, Any] = {"access_file": access_file, "fetch_allow": ("127.0.0.0/8",)}
         async with running_issuer() as issuer, fake_node(tmp_path, **settings, **issuer.settings) as node:
             token, forged = issuer.token(sub="alice"), issuer.forged()

@@ -38,20 +38,18 @@ class WebCourier:
         self._transport.judge_literal(web_address.host_of(url), url_field)
 
     async def send(self, letter: Letter) -> None:
-        address = shown(letter.url)
         try:
             async with asyncio.timeout(letter.timeout_s):
-                response = await self._answer(letter, address)
+                response = await self._answer(letter, shown(letter.url))
         except TimeoutError as error:
-            message = f"{address} did not take it within {letter.timeout_s:g} s (setting notification_timeout_s)"
-            raise FetchFailed(message) from error
-        if response.is_success:
-            return
-        failure = FetchFailed(f"{address} answered with HTTP status {response.status_code}")
-        if response.status_code in answers.PASSING:
+            problem = f"did not take it within {letter.timeout_s:g} s (setting notification_timeout_s)"
+            raise _failed(letter, problem) from error
+        except FetchFailed as failure:
+            failure.retry_after_s = 0.0  # it asked for nothing
+            raise
+        if not response.is_success:
             asked = response.headers.get("retry-after", "")
-            failure.retry_after_s = answers.retry_after_s(asked, default_s=failure.retry_after_s)
-        raise failure
+            raise _failed(letter, f"answered with HTTP status {response.status_code}", retry_after=asked)
 
     async def close(self) -> None:
         await self._transport.aclose()
@@ -71,3 +69,9 @@ class WebCourier:
             response = await self._transport.handle_async_request(request)
             await response.aclose()
         return response
+
+
+def _failed(letter: Letter, problem: str, *, retry_after: str = "") -> FetchFailed:
+    failure = FetchFailed(f"{shown(letter.url)} {problem}")
+    failure.retry_after_s = answers.retry_after_s(retry_after, default_s=0.0)
+    return failure

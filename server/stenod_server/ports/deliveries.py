@@ -91,8 +91,8 @@ class Courier(Protocol):
         ...
 
     async def send(self, letter: Letter) -> None:
-        """Returns when the receiver has answered 2xx. Redirects are not followed. Raises FetchFailed (try again),
-        FetchRefused (an address that must not be connected to).
+        """Returns when the receiver has answered 2xx. Redirects are not followed. Raises FetchFailed (try again; its
+        `retry_after_s` is what the receiver asked for, 0: nothing), FetchRefused (an address not to be connected to).
         """
         ...
 

@@ -159,7 +159,7 @@ class Notifier:
             async with asyncio.timeout(limit_s):
                 await self._messenger.deliver(delivery)
         except TimeoutError:
-            return FetchFailed(f"it took more than {limit_s:g} s (setting notification_timeout_s)")
+            return FetchFailed(f"it took more than {limit_s:g} s to write and send (setting notification_timeout_s)")
         except StenodError as error:
             return error
         except Exception:  # noqa: BLE001  a supervisor: one delivery that breaks takes no other along

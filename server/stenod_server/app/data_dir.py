@@ -1,7 +1,8 @@
-"""Who may use a data directory."""
+"""Directories that a node needs from its start: its own, and those it writes to."""
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,15 @@ def sole_user(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def make_writable(setting: str, directory: Path | None) -> None:
+    """Create the directory of a setting, if it names one. Raises InvalidField where nothing can be written to it."""
+    if directory is None:
+        return
+    try:
+        directory.expanduser().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory.expanduser()):
+            pass
+    except OSError as error:
+        raise InvalidField(setting, f"{directory} cannot be written to: {error.strerror}") from error

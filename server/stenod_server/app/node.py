@@ -14,7 +14,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from stenod_server.app.clock import SystemClock
-from stenod_server.app.data_dir import sole_user
+from stenod_server.app.data_dir import make_writable, sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.telling import WakingObserver, make_notifier
@@ -112,6 +112,7 @@ async def open_node(
     # First, because a file that is no good is told at once.
     door, options = make_door(settings, clock), api_options(settings, clock)
     tell_of_containers(settings)
+    make_writable("all_formats", settings.all_formats)
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_user(settings.data_path))
         health = HealthReporter()

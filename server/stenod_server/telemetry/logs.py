@@ -22,7 +22,10 @@ def configure(level: str = "info", form: Literal["console", "json"] = "console")
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)
+        # Plain, for the renderer's own choice shows the values of variables: keys, headers, what somebody said.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -41,5 +44,5 @@ def configure(level: str = "info", form: Literal["console", "json"] = "console")
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.getLogger(AUDIT).setLevel(logging.INFO)  # recorded whatever else is left out
-    for chatty in ("alembic", "asyncio", "sqlalchemy.engine"):
+    for chatty in ("alembic", "asyncio", "httpcore", "httpx", "python_multipart", "sqlalchemy.engine", "uvicorn"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import secrets
 from contextlib import redirect_stderr
 from typing import Literal
 
@@ -10,7 +11,7 @@ import structlog
 
 from stenod_server.telemetry import logs
 
-SECRET = "-".join(["something", "secret"])  # the source lines of a traceback do not have it in one piece
+SECRET = secrets.token_hex()
 
 
 @pytest.mark.parametrize("form", ["console", "json"])

@@ -221,11 +221,10 @@ async def test_a_passing_failure_is_tried_again_by_who_comes_back(tmp_path: Path
 
 
 async def test_a_job_that_its_owner_cancels_has_no_transcript(tmp_path: Path) -> None:
-    async with open_hall(tmp_path) as hall:
-        async with hall.attend() as attended:
-            await hall.rig.scheduler.cancel(TENANT, attended.job.job_id)
-            with pytest.raises(JobFinished, match="CANCELLED"):
-                await attended.wait()
+    async with open_hall(tmp_path) as hall, hall.attend() as attended:
+        await hall.rig.scheduler.cancel(TENANT, attended.job.job_id)
+        with pytest.raises(JobFinished, match="CANCELLED"):
+            await attended.wait()
 
 
 async def test_a_refused_submission_leaves_nothing(tmp_path: Path) -> None:

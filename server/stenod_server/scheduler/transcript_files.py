@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from stenod_server.domain.job import Job
-from stenod_server.errors import StorageFull
+from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import JobStore
 from stenod_server.scheduler.letter_parts import has_transcript, rendered
 from stenod_server.text.render import TranscriptFormat
@@ -34,7 +34,7 @@ class TranscriptFiles:
         self._store = store
 
     async def write(self, job: Job) -> None:
-        """Each file is there whole or not at all. May be repeated. Raises StorageFull where it cannot be written."""
+        """Each file is there whole or not at all. May be repeated. Raises StoreUnavailable where it cannot be written."""
         if not has_transcript(job):
             return
         directory = self._directory if job.tenant == _DEFAULT_TENANT else self._directory / _name(job.tenant)
@@ -43,7 +43,7 @@ class TranscriptFiles:
             for ending, form in FORMS.items():
                 await self._write(directory / f"{job.job_id}.{ending}", job, form)
         except OSError as error:
-            raise StorageFull(f"{directory} cannot be written (setting all_formats): {error.strerror}") from error
+            raise StoreUnavailable(f"{directory} cannot be written (setting all_formats): {error.strerror}") from error
 
     async def _write(self, path: Path, job: Job, form: TranscriptFormat) -> None:
         descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=path.parent, prefix=".stenod-")

@@ -34,7 +34,7 @@ class TranscriptFiles:
         self._store = store
 
     async def write(self, job: Job) -> None:
-        """Each file is there whole or not at all. May be repeated. Raises StoreUnavailable where it cannot be written."""
+        """Each file is there whole or not at all. May be repeated. Raises StoreUnavailable."""
         if not has_transcript(job):
             return
         directory = self._directory if job.tenant == _DEFAULT_TENANT else self._directory / _name(job.tenant)

@@ -335,8 +335,8 @@ class UploadStalled(Unavailable):
 
     def __init__(self, least_bytes: int, waited_s: float) -> None:
         super().__init__(
-            f"the stream brought less than {least_bytes} bytes in {waited_s:g} s; what arrived is kept, and GetUpload "
-            "tells the offset to go on at"
+            f"the stream brought less than {least_bytes} bytes in {waited_s:g} s; of an UploadMedia, what arrived "
+            "is kept, and GetUpload tells the offset to go on at"
         )
 
 

@@ -23,6 +23,7 @@ from stenod_server.app.wiring import (
     api_options,
     count_engines,
     dialect_options,
+    http_options,
     make_door,
     make_intake,
     make_janitor,
@@ -229,7 +230,7 @@ async def _serve_dialects(stack: AsyncExitStack, app: ASGIApp, options: ApiOptio
     bound = []
     for setting in ("http_listen", "assemblyai_listen"):
         if (address := getattr(settings, setting)) != "off":
-            server = serving(app, setting=setting, address=address, grace_s=STOP_GRACE_S, tls=options.tls)
+            server = serving(app, http_options(settings, setting, address, options.tls))
             bound.append(await stack.enter_async_context(server))
     return bound[0] if bound else "off"
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,7 +12,8 @@ import structlog
 
 from stenod_server.access.chain import open_authenticator
 from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
-from stenod_server.access.tls_files import watch_identity
+from stenod_server.access.tls_files import Identity, watch_identity
+from stenod_server.access.watched import WatchedFiles
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.retry import RetryPolicy
@@ -23,6 +25,7 @@ from stenod_server.fetch.courier import WebCourier
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.ports import Clock, Engine
+from stenod_server.rest.server import HttpOptions
 from stenod_server.rest.services import DialectOptions
 from stenod_server.rpc.server import ApiOptions
 from stenod_server.scheduler.intake import Intake
@@ -166,6 +169,12 @@ def tell_of_containers(settings: Settings) -> None:
         _log.info("container_environment_read", variables=found)
     for variable, warning in settings.containers.warnings.items():
         _log.warning("container_environment_differs", variable=variable, warning=warning)
+
+
+def http_options(settings: Settings, setting: str, address: str, tls: WatchedFiles[Identity] | None) -> HttpOptions:
+    # Whatever is connected, files can still be opened. gRPC may have half of them.
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return HttpOptions(setting=setting, address=address, max_connections=min(settings.max_calls, most // 8), tls=tls)
 
 
 def dialect_options(settings: Settings) -> DialectOptions:

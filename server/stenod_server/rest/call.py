@@ -2,6 +2,7 @@
 the dialect. A supervisor, so the one place of the dialects with a bare `except Exception`.
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -19,12 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stenod_server.access import audit
 from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.domain.access import Principal
-from stenod_server.errors import InvalidField, StenodError, Unforeseen
+from stenod_server.errors import InvalidField, StenodError, Unforeseen, UploadStalled
 from stenod_server.rest.caller import credentials_of, set_caller
 from stenod_server.rest.operation import Operation, operation_of
 from stenod_server.telemetry.metrics import Metrics
 
 MAX_REQUEST_ID_CHARACTERS: Final = 128
+STALL_S: Final = 60.0
 _CALL: Final = "stenod.call"
 _log = structlog.get_logger()
 
@@ -85,7 +87,7 @@ class Call:
             self._door.enter()
             has_place = True
             await self._admit()
-            await app(self._scope, receive, answer)
+            await app(self._scope, _Body(receive), answer)
         except ClientDisconnect:
             self._reason = "DISCONNECTED"
         except StenodError as error:
@@ -136,6 +138,28 @@ class Call:
                 subject=principal.subject if principal else "",
                 **self._ids,
             )
+
+
+class _Body:
+    """Hands on what arrives of a request. A sender that falls silent in the middle is not waited for any longer: it
+    holds a place at the door.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_over = False
+
+    async def __call__(self) -> Message:
+        """Raises UploadStalled."""
+        try:
+            async with asyncio.timeout(None if self._is_over else STALL_S) as patience:
+                message = await self._receive()
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise UploadStalled(1, STALL_S) from None
+        self._is_over = not message.get("more_body", False)
+        return message
 
 
 class _Answer:

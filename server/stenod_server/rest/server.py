@@ -6,6 +6,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
@@ -14,31 +15,43 @@ from starlette.types import ASGIApp
 from stenod_server.access.tls_files import Identity
 from stenod_server.access.watched import WatchedFiles
 from stenod_server.errors import InvalidField
+from stenod_server.rest.connection import limited
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 75  # longer than the 60 s after which load balancers drop idle connections, so that they do it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """`setting` is what `address` was given by; `grace_s` what answers have to end when the server does. `tls` None:
+    plain text.
+    """
+
+    setting: str
+    address: str
+    max_connections: int
+    grace_s: float = 5.0
+    tls: WatchedFiles[Identity] | None = None
+
+
 @asynccontextmanager
-async def serving(
-    app: ASGIApp, *, setting: str, address: str, grace_s: float, tls: WatchedFiles[Identity] | None = None
-) -> AsyncIterator[str]:
-    """Serve while the context is open; gives the `host:port` that is bound. Raises InvalidField naming `setting`."""
-    listener = _bound(setting, address)
+async def serving(app: ASGIApp, options: HttpOptions) -> AsyncIterator[str]:
+    """Serve while the context is open; gives the `host:port` that is bound. Raises InvalidField naming the setting."""
+    listener = _bound(options.setting, options.address)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=limited(max_connections=options.max_connections),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(grace_s)),
+        timeout_graceful_shutdown=max(1, round(options.grace_s)),
         backlog=BACKLOG,
     )
     config.load()
-    config.ssl = _context(tls) if tls else None
+    config.ssl = _context(options.tls) if options.tls else None
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]), name="http")
     try:

@@ -20,6 +20,7 @@ _STATUSES: Final[Mapping[type[errors.StenodError], HTTPStatus]] = {
     errors.IdempotencyMismatch: HTTPStatus.CONFLICT,
     errors.JobDeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     errors.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Broken: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -1,5 +1,6 @@
 """Around every request over HTTP: the door, the record of it, and what breaks inside."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,11 +19,12 @@ from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.domain.access import ANYBODY, Credentials, Principal, Scope
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.errors import StenodError, StoreUnavailable, Unauthenticated
+from stenod_server.rest import call
 from stenod_server.rest.app import guarded
 from stenod_server.rest.call import call_of
 from stenod_server.rest.caller import caller
 from stenod_server.rest.operation import operation
-from stenod_server.rest.server import serving
+from stenod_server.rest.server import HttpOptions, serving
 from stenod_server.rest.status import http_status
 from stenod_server.telemetry.metrics import Metrics
 from tests.support.builders import FakeClock
@@ -30,6 +32,7 @@ from tests.support.credentials import make_key
 from tests.support.http_node import http_node
 from tests.support.logged import logged
 
+LOOPBACK = HttpOptions(setting="http_listen", address="127.0.0.1:0", max_connections=20)
 READER = Principal("newsroom", "key:1", frozenset({Scope.READ}))
 
 
@@ -96,7 +99,7 @@ def _application(metrics: Metrics, max_calls: int = 10) -> ASGIApp:
 async def _open(metrics: Metrics, max_calls: int = 10) -> AsyncIterator[httpx.AsyncClient]:
     app = _application(metrics, max_calls)
     async with (
-        serving(app, setting="http_listen", address="127.0.0.1:0", grace_s=1.0) as address,
+        serving(app, LOOPBACK) as address,
         httpx.AsyncClient(base_url=f"http://{address}") as client,
     ):
         yield client
@@ -142,9 +145,7 @@ async def test_nothing_of_a_body_is_read_before_its_sender_is_known() -> None:
 
 async def test_a_route_that_nobody_said_anything_of_is_not_there() -> None:
     async with _open(Metrics()) as client:
-        answers = [
-            await client.get(path, headers=_bearer("admin")) for path in ("/forgotten", "/nowhere", "/docs/x")
-        ]
+        answers = [await client.get(path, headers=_bearer("admin")) for path in ("/forgotten", "/nowhere", "/docs/x")]
         answers.append(await client.delete("/who", headers=_bearer("admin")))
     assert {answer.status_code for answer in answers} == {404}
 
@@ -179,6 +180,15 @@ async def test_calls_are_counted_while_they_last_and_no_longer() -> None:
             with suppress(httpx.RemoteProtocolError):
                 await client.get(path)
         assert (await client.get("/who", headers=_bearer("reader"))).status_code == HTTPStatus.OK
+
+
+async def test_a_body_that_stops_coming_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "STALL_S", 0.2)
+    async with _open(Metrics()) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(b"POST /change HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nContent-Length: 9\r\n\r\n12345")
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 408")
+        writer.close()
 
 
 async def test_a_full_node_refuses() -> None:

@@ -68,3 +68,9 @@ class Notice:
     state: NoticeState = NoticeState.PENDING
     attempts: int = 0
     error: str = ""
+
+    @property
+    def complaint(self) -> str:
+        """That it was given up, in a sentence."""
+        times = "once" if self.attempts == 1 else f"{self.attempts} times"
+        return f"the notification to {self.url} was given up, having been sent {times}: {self.error}"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.job import Job, JobState
+from stenod_server.domain.notification import NoticeState
 from stenod_server.errors import JobExpired
 from stenod_server.rest.speechmatics.echo import echoed
 from stenod_server.text.json_v2 import data_name, timestamp, whole_seconds
@@ -57,12 +58,13 @@ def deleted_info(job: Job) -> dict[str, Any]:
 
 
 def errors_of(job: Job) -> list[dict[str, str]]:
-    """Why the job was rejected."""
+    """Why the job was rejected, and who could not be told of its end."""
+    messages = [notice.complaint for notice in job.notices if notice.state is NoticeState.GIVEN_UP]
     if job.state is JobState.CANCELLED:
-        return [_error(job.end_time or job.update_time, "the job was cancelled")]
-    if job.state is JobState.FAILED and job.failure:
-        return [_error(job.end_time or job.update_time, job.failure.message)]
-    return []
+        messages.insert(0, "the job was cancelled")
+    elif job.state is JobState.FAILED and job.failure:
+        messages.insert(0, job.failure.message)
+    return [_error(job.end_time or job.update_time, message) for message in messages]
 
 
 def _error(at: datetime, message: str) -> dict[str, str]:

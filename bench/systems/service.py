@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -28,32 +29,43 @@ _START_S: Final = 180.0
 _STOP_S: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server: where it answers, its process, and how long it took from start to READY."""
+
+    grpc: str
+    http: str
+    pid: int
+    start_s: float
+
+
 @asynccontextmanager
-async def running_server(request: Request) -> AsyncIterator[tuple[str, int, float]]:
-    """A server with an empty data directory; its address, its process and the seconds from start to READY."""
+async def running_server(request: Request, *options: str) -> AsyncIterator[Running]:
+    """A server with an empty data directory."""
     with tempfile.TemporaryDirectory(prefix="node-", dir=request.cache_dir) as data_dir:
-        options = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--listen=127.0.0.1:0"]
+        given = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--log-level=warning"]
+        listeners = ["--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--metrics-listen=off"]
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stenod_server", "serve", *options, "--metrics-listen=off", "--log-level=warning"),
+            *(sys.executable, "-m", "stenod_server", "serve", *given, *listeners, *options),
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "NO_COLOR": "1"},
         )
         try:
-            address = await asyncio.wait_for(_address(process), _START_S)
-            yield address, process.pid, time.perf_counter() - begun
+            grpc, http = await asyncio.wait_for(_addresses(process), _START_S)
+            yield Running(grpc, http, process.pid, time.perf_counter() - begun)
         finally:
             if process.returncode is None:
                 process.terminate()
             await asyncio.wait_for(process.wait(), _STOP_S)
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
+async def _addresses(process: asyncio.subprocess.Process) -> tuple[str, str]:
     if process.stdout is None:
         raise RuntimeError("the server's output is not read")
     async for line in process.stdout:
-        if found := re.search(r"^READY.* grpc=(\S+)", line.decode()):
-            return found[1]
+        if found := re.search(r"^READY grpc=(\S+) http=(\S+)", line.decode()):
+            return found[1], found[2]
     raise RuntimeError("the server ended before it was READY")
 
 
@@ -69,11 +81,13 @@ async def transcribe_all(client: stenod.Client, clips: Sequence[Clip]) -> dict[s
 
 
 async def measure_service(request: Request, report: Report) -> None:
-    async with running_server(request) as (address, pid, start_s), stenod.Client(address) as client:
+    async with running_server(request) as server, stenod.Client(server.grpc) as client:
         await transcribe_all(client, [request.single] * AT_ONCE)
-        report.ready({name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=pid)
-        report.figure(COLD_START, start_s)
-        tree = ProcessTree(pid)
+        report.ready(
+            {name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=server.pid
+        )
+        report.figure(COLD_START, server.start_s)
+        tree = ProcessTree(server.pid)
         if SINGLE in request.scenarios:
             for _ in range(_SINGLE_REPEATS):
                 begun = time.perf_counter()

@@ -168,7 +168,7 @@ def serve(
     Each option is also a setting of the environment: --max-channels is STENOD_MAX_CHANNELS. The command line goes over
     the environment, that over the file.
     """
-    given = {name: value for name, value in context.params.items() if name != "config" and value not in (None, [])}
+    given = {name: value for name, value in context.params.items() if name != "config" and value not in (None, [], ())}
     raise typer.Exit(_run(config, given))
 
 

@@ -164,3 +164,10 @@ def test_the_version_is_that_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
 
     assert CliRunner().invoke(app, ["--version"]).stdout == f"stenod {project['version']}\n"
+
+
+async def test_lists_of_the_file_count_where_the_command_line_gives_none(tmp_path: Path) -> None:
+    (tmp_path / "stenod.toml").write_text('fetch_allow = ["10.0.0.0/8"]\nfetch_buckets = [1]\n')
+    said = await run_stenod("serve", "--config", str(tmp_path / "stenod.toml"), "--data-dir", str(tmp_path / "data"))
+    assert said.status != 0
+    assert "fetch_buckets" in said.err

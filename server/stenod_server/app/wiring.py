@@ -186,6 +186,7 @@ def dialect_options(settings: Settings) -> DialectOptions:
         assemblyai_warnings=settings.containers.job_warnings,
         guide_max_media_bytes=settings.guide_max_media_bytes,
         disconnect_grace_s=settings.disconnect_grace_s,
+        keep_alive_s=settings.http_keep_alive_s,
         cors_origins=settings.http_cors_origins,
     )
 

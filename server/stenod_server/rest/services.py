@@ -26,6 +26,7 @@ class DialectOptions:
     assemblyai_warnings: tuple[Warning, ...] = ()
     guide_max_media_bytes: int = 100 * 1024 * 1024
     disconnect_grace_s: float = 30.0
+    keep_alive_s: float = 15.0
     cors_origins: tuple[str, ...] = ()
 
 

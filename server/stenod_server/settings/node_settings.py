@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     disconnect_grace_s: float = Field(
         30.0, ge=0, description="how long a job goes on whose caller hung up, for the call to be repeated"
     )
+    http_keep_alive_s: float = Field(15.0, gt=0, description="a byte to who waits for an answer, after so much silence")
 
     # What it keeps, and where.
     data_dir: Path = Field(Path("~/.local/share/stenod"), description="database, media, models")

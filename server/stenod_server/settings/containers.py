@@ -40,9 +40,6 @@ class ContainerEnvironment:
         port = next((meaning.http_port for meaning in self.meanings.values() if meaning.http_port), 0)
         if is_worker or port:
             found["http_listen"] = f"{'0.0.0.0' if is_worker else '127.0.0.1'}:{port or _WORKER_PORT}"  # noqa: S104
-        # That worker asks nobody, and has no other listener: opening one more is for the operator to say.
-        if is_worker and "listen" not in given:
-            found["allow_unauthenticated"] = True
         return {**found, **given}
 
     @property

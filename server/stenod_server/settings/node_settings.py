@@ -171,10 +171,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _guard_the_door(self) -> Self:
-        """Where callers are not authenticated, only the machine itself may call."""
-        if self.is_exposed and not self.authenticates and not self.allow_unauthenticated:
+        """Where callers are not authenticated, only the machine itself may call; and whoever could call the worker that
+        is replaced, on its one port.
+        """
+        exposed = self._exposed(but="http_listen" if self.run_mode else "")
+        if exposed and not self.authenticates and not self.allow_unauthenticated:
             message = (
-                f"{self._exposed} is reachable from outside, and callers are not authenticated; set "
+                f"{exposed} is reachable from outside, and callers are not authenticated; set "
                 "access_file (`stenod keys create`) or oidc_issuer, listen on 127.0.0.1, or set allow_unauthenticated "
                 "where the network is trusted"
             )
@@ -232,12 +235,12 @@ class Settings(BaseSettings):
     @property
     def is_exposed(self) -> bool:
         """Whether others than this machine can reach an API."""
-        return bool(self._exposed)
+        return bool(self._exposed())
 
-    @property
-    def _exposed(self) -> str:
+    def _exposed(self, *, but: str = "") -> str:
         """The first listener that others can reach, with its setting."""
-        listeners = ((name, str(getattr(self, name))) for name in ("listen", "http_listen", "assemblyai_listen"))
+        names = [name for name in ("listen", "http_listen", "assemblyai_listen") if name != but]
+        listeners = ((name, str(getattr(self, name))) for name in names)
         return next((f"{name} = {at!r}" for name, at in listeners if at != "off" and not _is_loopback(at)), "")
 
     @property

@@ -24,7 +24,7 @@ def node(directory: Path, engine: FakeEngine | None = None, **settings: Any) -> 
     return http_node(directory, engine, **{"front_end": ScriptedFrontEnd(make_windows(1, seconds=2.0)), **settings})
 
 
-async def submit(http: HttpNode, audio: bytes = b"RIFF", **fields: str) -> httpx.Response:
+async def submit(http: HttpNode, audio: bytes = b"RIFF", **fields: Any) -> httpx.Response:
     return await http.client.post("/transcribe/async", files={"audio": ("talk.mp3", audio)}, data=fields)
 
 
@@ -78,7 +78,7 @@ async def test_words_stay_away_otherwise(tmp_path: Path, flag: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "asked"), [({"language": "de"}, "de"), ({"language": ""}, "auto"), ({}, "auto")])
-async def test_the_language_reaches_the_recogniser(tmp_path: Path, given: dict[str, str], asked: str) -> None:
+async def test_the_language_reaches_the_recogniser(tmp_path: Path, given: dict[str, Any], asked: str) -> None:
     engine = FakeEngine()
     async with node(tmp_path, engine) as http:
         await ended(http, (await submit(http, **given)).json()["job_id"])
@@ -115,7 +115,7 @@ async def test_silence_has_no_language(tmp_path: Path) -> None:
     ],
 )
 async def test_a_field_that_is_wrong_is_named_and_nothing_is_kept(
-    tmp_path: Path, fields: dict[str, str], named: str
+    tmp_path: Path, fields: dict[str, Any], named: str
 ) -> None:
     async with node(tmp_path) as http:
         refused = await submit(http, **fields)

@@ -112,15 +112,10 @@ def test_a_malformed_value_is_named(monkeypatch: pytest.MonkeyPatch, variable: s
         load()
 
 
-def test_in_run_mode_http_it_is_the_worker() -> None:
-    worker = load(run_mode="http")
-    assert (worker.http_listen, worker.listen, worker.allow_unauthenticated) == (
-        "0.0.0.0:18000",
-        "127.0.0.1:50051",
-        True,
-    )
-    plain = load()
-    assert (plain.http_listen, plain.allow_unauthenticated) == ("127.0.0.1:18000", False)
+def test_in_run_mode_http_it_is_the_worker_whom_everybody_may_call_on_its_one_port() -> None:
+    worker, plain = load(run_mode="http"), load()
+    assert (worker.http_listen, worker.listen, worker.is_exposed) == ("0.0.0.0:18000", "127.0.0.1:50051", True)
+    assert (plain.http_listen, plain.is_exposed) == ("127.0.0.1:18000", False)
 
 
 def test_run_mode_may_come_from_the_environment_and_takes_the_workers_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,9 +130,14 @@ def test_there_is_one_run_mode() -> None:
         load(run_mode="rt")
 
 
-def test_run_mode_http_opens_no_other_listener_by_itself() -> None:
-    with pytest.raises(ValueError, match=r"listen = '0\.0\.0\.0:50051' is reachable from outside"):
-        load(run_mode="http", listen="0.0.0.0:50051")
+@pytest.mark.parametrize("other", ["listen", "assemblyai_listen"])
+def test_run_mode_http_opens_no_other_listener_by_itself(other: str) -> None:
+    inside: dict[str, Any] = {other: "127.0.0.1:9999"}
+    outside: dict[str, Any] = {other: "0.0.0.0:9999"}
+    assert load(run_mode="http", **inside).is_exposed
+    with pytest.raises(ValueError, match=rf"{other} = '0\.0\.0\.0:9999' is reachable from outside"):
+        load(run_mode="http", **outside)
+    assert load(run_mode="http", allow_unauthenticated=True, **outside).is_exposed
 
 
 def test_callers_are_asked_in_run_mode_http_where_there_is_something_to_know_them_by(tmp_path: Path) -> None:

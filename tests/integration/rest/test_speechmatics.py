@@ -356,16 +356,13 @@ async def test_an_address_that_must_not_be_fetched_is_refused_by_its_name(http: 
     )
 
 
-async def test_one_recording_makes_a_job(http: HttpNode) -> None:
+async def test_one_recording_makes_a_job_and_what_makes_none_leaves_nothing(http: HttpNode, tmp_path: Path) -> None:
     assert refusal(await submit(http, audio=None))[:2] == (400, "Missing data_file")
     both = config_with(fetch_data={"url": "https://example.com/a.wav"})
     assert refusal(await submit(http, both))[:2] == (400, "Missing data_file")
     assert refusal(await submit(http, audio=b""))[:2] == (400, "Missing data_file")
-    assert not await _stored_media(http)
-
-
-async def _stored_media(http: HttpNode) -> list[Path]:
-    return [path for path in (http.node.data_dir / "blobs").rglob("*") if path.is_file()]
+    await submitted(http)
+    assert len([path for path in (tmp_path / "data").rglob("media/*") if path.is_file()]) == 1
 
 
 # --- who asks ---------------------------------------------------------------------------------------------------------

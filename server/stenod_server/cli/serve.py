@@ -118,6 +118,9 @@ def serve(
         _Count, _dialects("Size of a recording in the guide's.", "BYTES", "104857600")
     ] = None,
     disconnect_grace_s: Annotated[_Seconds, _dialects("Life of a job whose caller hung up.", "SECONDS", "30")] = None,
+    http_keep_alive_s: Annotated[
+        _Seconds, _dialects("Silence of a long answer before a sign of life.", "SECONDS", "15")
+    ] = None,
     data_dir: Annotated[_OptionalPath, _option("Database, media, models.", "~/.local/share/stenod", "DIR")] = None,
     models_dir: Annotated[_OptionalPath, _option("Model repository.", "<data-dir>/models", "DIR")] = None,
     retention_s: Annotated[_Seconds, _option("Life of ended jobs and transcripts.", "604800", "SECONDS")] = None,

@@ -108,6 +108,6 @@ def assemblyai(services: Services) -> APIRouter:
             segments = [segment async for segment in services.scheduler.segments(tenant, job.job_id)]
             return JSONResponse(answers.transcript(job, segments, format_text=parameters.format_text))
 
-        return LongAnswer(attending, answer, filler=b" ")
+        return LongAnswer(attending, answer, filler=b" ", silence_s=options.keep_alive_s)
 
     return router

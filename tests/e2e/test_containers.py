@@ -104,9 +104,10 @@ async def test_the_worker_starts_by_its_manual_and_leaves_its_transcripts_in_the
             form = {"audio": found[0].path.read_bytes()}
             job_id = (await client.post("/transcribe/async", files=form)).json()["job_id"]
 
-        formats = {f"{job_id}.{ending}" for ending in ("json", "json-v2", "txt", "srt", "vtt")}
+        formats = {f"{job_id}.{ending}" for ending in ("json", "txt", "srt", "vtt", "stenod.json")}
         await eventually(lambda: {path.name for path in output.iterdir()} == formats, timeout_s=60)
-        assert json.loads((output / f"{job_id}.json").read_text())["text"].strip()
+        assert json.loads((output / f"{job_id}.json").read_text())["results"]
+        assert json.loads((output / f"{job_id}.stenod.json").read_text())["text"].strip()
         log = started.log.read_text()
     assert "callers_not_authenticated" in log
     assert "container_environment_read" in log

@@ -9,21 +9,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
 import structlog
-from starlette.types import ASGIApp
 
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.data_dir import make_writable, sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
+from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
 from stenod_server.app.telling import WakingObserver, make_notifier
 from stenod_server.app.wiring import (
     Progress,
     api_options,
     count_engines,
     dialect_options,
-    http_options,
     make_door,
     make_intake,
     make_janitor,
@@ -33,28 +31,24 @@ from stenod_server.app.wiring import (
     scheduler_options,
     tell_of_containers,
 )
-from stenod_server.errors import InvalidField
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
 from stenod_server.rest.app import build_app
-from stenod_server.rest.server import serving
 from stenod_server.rest.services import Services
+from stenod_server.rest.stage import Stage
 from stenod_server.rpc.health import HealthReporter
 from stenod_server.rpc.interceptors import CallInterceptor
-from stenod_server.rpc.server import ApiOptions, build_api, build_probes
-from stenod_server.rpc.servicer import TranscriptionServicer
 from stenod_server.scheduler.attendance import Attendance
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.options import Adapters
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
-from stenod_server.store.open import open_store
+from stenod_server.store.open import Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
-from stenod_server.telemetry.metrics import Metrics, serve_metrics
+from stenod_server.telemetry.metrics import Metrics
 
-STOP_GRACE_S: Final = 5.0
 VERSION: Final = importlib.metadata.version("stenod")
 _log = structlog.get_logger()
 
@@ -116,23 +110,15 @@ async def open_node(
     make_writable("all_formats", settings.all_formats)
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_user(settings.data_path))
-        health = HealthReporter()
-        health_address = await _serve_probes(stack, health, settings)  # first: models may take minutes to load
+        # Who asks how the node is gets an answer from here on: models may take minutes to load.
+        health, stage = HealthReporter(), Stage()
+        health_address = await serve_probes(stack, health, settings)
+        http_address = await serve_http(stack, stage, options, settings)
         progress("opening the store", 0.0)
-        stores = await open_store(
-            settings.data_path,
-            min_free_bytes=settings.min_free_bytes,
-            with_files=settings.all_formats is not None,
-        )
+        stores = await _open_stores(settings)
         stack.push_async_callback(stores.close)
-        engine = parts.engine
-        if engine is None:
-            engine = await stack.enter_async_context(open_triton(settings, progress))
         metrics = Metrics()
-        metered = MeteredEngine(engine, metrics)
-        max_engines = await count_engines(settings, metered)
-        front_end = parts.front_end or await open_front_end(settings, max_engines)
-        stack.push_async_callback(front_end.close)
+        metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
         web_fetcher, courier = open_web(settings)
         stack.push_async_callback(courier.close)
         fetcher = parts.fetcher or web_fetcher
@@ -157,31 +143,36 @@ async def open_node(
         stack.push_async_callback(attendance.close)
         health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
-        metrics_address = _serve_metrics(stack, settings, metrics)
+        metrics_address = serve_metrics_page(stack, settings, metrics)
         services = Services(
-            scheduler=scheduler,
-            intake=intake,
-            attendance=attendance,
-            notifier=notifier,
-            health=lambda: health.now,
-            options=dialect_options(settings),
-            default_model=settings.model,
+            scheduler, intake, attendance, notifier, lambda: health.now, dialect_options(settings), settings.model
         )
-        address = await _serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
-        app = build_app(services, door, metrics, version=VERSION)
-        http_address = await _serve_dialects(stack, app, options, settings)
+        address = await serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
+        stage.enter(build_app(services, door, metrics, version=VERSION))
+        stack.push_async_callback(stage.leave, STOP_GRACE_S)
         _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor), notifier.run())
-        yield Node(
-            scheduler,
-            intake,
-            janitor,
-            address,
-            http_address,
-            health_address,
-            metrics_address,
-            settings.model,
-            max_engines,
-        )
+        addresses = (address, http_address, health_address, metrics_address)
+        yield Node(scheduler, intake, janitor, *addresses, settings.model, max_engines)
+
+
+async def _open_stores(settings: Settings) -> Stores:
+    return await open_store(
+        settings.data_path, min_free_bytes=settings.min_free_bytes, with_files=settings.all_formats is not None
+    )
+
+
+async def _open_recognition(
+    stack: AsyncExitStack, settings: Settings, parts: Parts, metrics: Metrics, progress: Progress
+) -> tuple[MeteredEngine, int, AudioFrontEnd]:
+    """What recognises, how many engines it has, and what feeds them."""
+    engine = parts.engine
+    if engine is None:
+        engine = await stack.enter_async_context(open_triton(settings, progress))
+    metered = MeteredEngine(engine, metrics)
+    max_engines = await count_engines(settings, metered)
+    front_end = parts.front_end or await open_front_end(settings, max_engines)
+    stack.push_async_callback(front_end.close)
+    return metered, max_engines, front_end
 
 
 def _on_signal(stopping: asyncio.Event) -> None:
@@ -198,59 +189,3 @@ def _begin(stack: AsyncExitStack, *duties: Coroutine[None, None, None]) -> None:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def _serve(stack: AsyncExitStack, server: grpc.aio.Server) -> None:
-    await server.start()
-    stack.push_async_callback(server.stop, STOP_GRACE_S)
-
-
-async def _serve_api(
-    stack: AsyncExitStack,
-    services: Services,
-    health: HealthReporter,
-    interceptor: CallInterceptor,
-    options: ApiOptions,
-    settings: Settings,
-) -> str:
-    servicer = TranscriptionServicer(
-        services.scheduler,
-        services.intake,
-        services.notifier,
-        default_model=settings.model,
-        max_page_size=settings.max_page_size,
-    )
-    api, address = build_api(servicer, health, interceptor, options)
-    await _serve(stack, api)
-    return address
-
-
-async def _serve_dialects(stack: AsyncExitStack, app: ASGIApp, options: ApiOptions, settings: Settings) -> str:
-    """The address of the first listener, or "off"."""
-    bound = []
-    for setting in ("http_listen", "assemblyai_listen"):
-        if (address := getattr(settings, setting)) != "off":
-            server = serving(app, http_options(settings, setting, address, options.tls))
-            bound.append(await stack.enter_async_context(server))
-    return bound[0] if bound else "off"
-
-
-async def _serve_probes(stack: AsyncExitStack, health: HealthReporter, settings: Settings) -> str:
-    await health.refresh()
-    if settings.health_listen == "off":
-        return "off"
-    probes, address = build_probes(health, address=settings.health_listen)
-    await _serve(stack, probes)
-    return address
-
-
-def _serve_metrics(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> str:
-    if settings.metrics_listen == "off":
-        return "off"
-    host, _, port = settings.metrics_listen.rpartition(":")
-    try:
-        bound, stop = serve_metrics(metrics, host.strip("[]"), int(port))
-    except OSError as error:
-        raise InvalidField("metrics_listen", f"{settings.metrics_listen} cannot be bound: {error.strerror}") from error
-    stack.push_async_callback(asyncio.to_thread, stop)
-    return f"{host}:{bound}"

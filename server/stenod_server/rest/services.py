@@ -30,7 +30,7 @@ class DialectOptions:
     cors_origins: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Services:
     """Handed to every dialect. `health` gives what the probes found last."""
 

@@ -35,7 +35,7 @@ def _config(url: str, **how: Any) -> job_pb2.JobConfig:
 async def test_what_is_asked_for_over_grpc_is_sent_and_shown(tmp_path: Path) -> None:
     secret = b"k" * 32
     (tmp_path / "secrets").write_text(f"whsec_{base64.b64encode(secret).decode()}\n")
-    options = {"fetch_allow": LOOPBACK, "notification_secret_file": tmp_path / "secrets"}
+    options: dict[str, Any] = {"fetch_allow": LOOPBACK, "notification_secret_file": tmp_path / "secrets"}
     async with (
         receiving() as receiver,
         fake_node(tmp_path, **options) as node,
@@ -89,7 +89,7 @@ async def test_a_receiver_inside_is_refused_by_name_over_both_apis(tmp_path: Pat
 
 
 async def test_a_speechmatics_client_sees_who_could_not_be_told(tmp_path: Path) -> None:
-    options = {"fetch_allow": LOOPBACK, "notification_max_age_s": 0.0}
+    options: dict[str, Any] = {"fetch_allow": LOOPBACK, "notification_max_age_s": 0.0}
     async with receiving() as receiver, http_node(tmp_path, **options) as http:
         receiver.then(500)
         receiver.then(204)

@@ -33,7 +33,7 @@ class Call:
             str(part.get_param("name", header="content-disposition")): (
                 str(part.get_filename()),
                 part.get_content_type(),
-                bytes(part.get_payload(decode=True) or b""),  # type: ignore[arg-type]
+                bytes(part.get_payload(decode=True) or b""),
             )
             for part in message_from_bytes(head + self.body).walk()
             if not part.is_multipart()

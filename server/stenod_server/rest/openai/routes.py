@@ -27,6 +27,7 @@ from stenod_server.scheduler.intake import StoredMedia
 from stenod_server.scheduler.scheduler import Submission
 
 _ANY_NAME: Final = "*"
+_FILLERS: Final = {JSON: b" "}  # plain text has no byte that means nothing
 
 
 def openai(services: Services) -> APIRouter:
@@ -41,7 +42,18 @@ def openai(services: Services) -> APIRouter:
     @operation("OpenAiTranscribe", dialect, Scope.SUBMIT, changes=True)
     async def transcribe(request: Request) -> Response:
         async with receive_form(request, services.intake, media_field=MEDIA) as form:
-            return await _transcribe(services, request, form)
+            asked = await _asked(services, request, form)
+            attending, attended = await _attend(services, request, form, asked)
+        if asked.stream:
+            return EventStream(
+                attending, transcript_events(services.scheduler, attended), silence_s=services.options.keep_alive_s
+            )
+        return LongAnswer(
+            attending,
+            lambda: _transcript(services, asked, attended),
+            filler=_FILLERS.get(CONTENT_TYPES[asked.response_format], b""),
+            silence_s=services.options.keep_alive_s,
+        )
 
     @router.post(
         "/audio/translations",
@@ -72,33 +84,32 @@ def openai(services: Services) -> APIRouter:
     return router
 
 
-async def _transcribe(services: Services, request: Request, form: ReceivedForm) -> Response:
-    asked = read_request(
+async def _asked(services: Services, request: Request, form: ReceivedForm) -> TranscriptionRequest:
+    return read_request(
         form,
         request_id=call_of(request).request_id,
         aliases=services.options.model_aliases,
         loaded=await services.scheduler.models(),
     )
+
+
+async def _attend(
+    services: Services, request: Request, form: ReceivedForm, asked: TranscriptionRequest
+) -> tuple[AsyncExitStack, Attended]:
+    """The job, and what is to be left when its caller has the answer."""
     tenant, submission = caller(request).tenant, Submission(config=asked.config, interactive=True)
+    form.is_submitted = True
     async with AsyncExitStack() as attending:
-        form.is_submitted = True
         attended = await attending.enter_async_context(
             services.attendance.attend(tenant, submission, StoredMedia(asked.media))
         )
         call_of(request).name_job(attended.job.job_id)
-        return _answer(services, asked, attended, attending.pop_all())
+        return attending.pop_all(), attended
 
 
-def _answer(services: Services, asked: TranscriptionRequest, attended: Attended, attending: AsyncExitStack) -> Response:
-    if asked.stream:
-        return EventStream(attending, transcript_events(services.scheduler, attended))
-
-    async def transcript() -> Response:
-        job = await attended.wait()
-        return await answer(asked, job, services.scheduler.segments(job.tenant, job.job_id))
-
-    is_json = CONTENT_TYPES[asked.response_format] == JSON
-    return LongAnswer(attending, transcript, filler=b" " if is_json else b"")
+async def _transcript(services: Services, asked: TranscriptionRequest, attended: Attended) -> Response:
+    job = await attended.wait()
+    return await answer(asked, job, services.scheduler.segments(job.tenant, job.job_id))
 
 
 def _model(name: str) -> document.Model:

@@ -9,9 +9,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from speechmatics import batch
     from speechmatics.batch import _models as batch_models  # not all of them are given to callers
-    from speechmatics.batch_client import BatchClient
-    from speechmatics.exceptions import JobNotFoundException, TranscriptionError
-    from speechmatics.models import BatchTranscriptionConfig, ConnectionSettings
+    from speechmatics.batch_client import BatchClient  # type: ignore[import-untyped]
+    from speechmatics.exceptions import JobNotFoundException, TranscriptionError  # type: ignore[import-untyped]
+    from speechmatics.models import BatchTranscriptionConfig, ConnectionSettings  # type: ignore[import-untyped]
 
 __all__ = [
     "BatchClient",

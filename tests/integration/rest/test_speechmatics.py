@@ -167,6 +167,8 @@ async def test_jobs_tells_of_the_engines_and_who_holds_them(held: HttpNode, engi
         ("[]", "X-SM-Processing-Data"),
         ('{"parallel_engines": "2"}', "X-SM-Processing-Data.parallel_engines"),
         ('{"parallel_engines": 0}', "X-SM-Processing-Data.parallel_engines"),
+        ('{"parallel_engines": -%s}' % ("9" * 5000), "X-SM-Processing-Data.parallel_engines"),
+        ('{"parallel_engines": %s}' % ("9" * 5000), "X-SM-Processing-Data.parallel_engines"),
         ('{"parallel_engines": true}', "X-SM-Processing-Data.parallel_engines"),
         ('{"user_id": 7}', "X-SM-Processing-Data.user_id"),
         ('{"user_id": "%s"}' % ("x" * 200), "X-SM-Processing-Data.user_id"),

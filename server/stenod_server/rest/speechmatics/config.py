@@ -33,9 +33,6 @@ class Asked:
 def read_processing_data(header: str | None) -> ProcessingData:
     """Raises InvalidField."""
     said = _read(ProcessingData, header or "{}", field=PROCESSING_DATA)
-    job_rules.engines(
-        f"{PROCESSING_DATA}.parallel_engines", 1 if said.parallel_engines is None else said.parallel_engines
-    )
     job_rules.user_id(f"{PROCESSING_DATA}.user_id", said.user_id or "")
     return said
 
@@ -43,7 +40,7 @@ def read_processing_data(header: str | None) -> ProcessingData:
 def read_config(text: str, processing: ProcessingData, *, request_id: str) -> Asked:
     """Raises InvalidField, LimitExceeded, UnsupportedFeature."""
     wire = _read(WireConfig, text, field="")
-    given: dict[str, Any] = json.loads(text)
+    given = wire.model_dump(exclude_unset=True)
     outcomes.check(given)
     transcription = wire.transcription_config
     if transcription is None:

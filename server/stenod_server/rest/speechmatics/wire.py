@@ -2,10 +2,11 @@
 said in `outcomes`. Unknown keys are refused; what is null is as good as absent.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MAX_ENGINES: Final = 2**31 - 1  # beyond any machine, and within what every store can keep
 _Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -159,5 +160,5 @@ class WireConfig(_Section):
 class ProcessingData(_Section):
     """The header `X-SM-Processing-Data`."""
 
-    parallel_engines: int | None = None
+    parallel_engines: Annotated[int, Field(ge=1, le=MAX_ENGINES)] | None = None
     user_id: str | None = None

@@ -5,7 +5,7 @@ the dialect. A supervisor, so the one place of the dialects with a bare `except 
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -43,8 +43,8 @@ class CallMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"  # noqa: S101  the server is told to speak nothing else
         found = self._operation(scope)
-        if found is None:  # also a route that nobody said of who may call it
-            await JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)(scope, receive, send)
+        if found is None:
+            await self._nowhere(scope)(scope, receive, send)
             return
         call = Call(found, scope, self._door, self._metrics)
         scope[_CALL] = call
@@ -52,10 +52,19 @@ class CallMiddleware:
             await call.run(self._app, receive, send)
 
     def _operation(self, scope: Scope) -> Operation | None:
-        for route in self._routes:
-            if isinstance(route, Route) and route.matches(scope)[0] is Match.FULL:
-                return operation_of(route.endpoint)
+        """None also for a route that nobody said of who may call it."""
+        for route in self._matching(scope, Match.FULL):
+            return operation_of(route.endpoint)
         return None
+
+    def _nowhere(self, scope: Scope) -> Response:
+        if allowed := {method for route in self._matching(scope, Match.PARTIAL) for method in route.methods or ()}:
+            headers = {"Allow": ", ".join(sorted(allowed))}
+            return JSONResponse({"detail": "Method Not Allowed"}, HTTPStatus.METHOD_NOT_ALLOWED, headers)
+        return JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)
+
+    def _matching(self, scope: Scope, match: Match) -> Iterator[Route]:
+        return (route for route in self._routes if isinstance(route, Route) and route.matches(scope)[0] is match)
 
 
 class Call:

@@ -146,7 +146,8 @@ async def test_nothing_of_a_body_is_read_before_its_sender_is_known() -> None:
 async def test_a_route_that_nobody_said_anything_of_is_not_there() -> None:
     async with _open(Metrics()) as client:
         answers = [await client.get(path, headers=_bearer("admin")) for path in ("/forgotten", "/nowhere", "/docs/x")]
-        answers.append(await client.delete("/who", headers=_bearer("admin")))
+        wrong_method = await client.delete("/who", headers=_bearer("admin"))
+    assert (wrong_method.status_code, wrong_method.headers["allow"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "GET")
     assert {answer.status_code for answer in answers} == {404}
 
 

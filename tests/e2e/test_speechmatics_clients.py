@@ -1,13 +1,15 @@
 """The clients of Speechmatics, unmodified, at a real server with real speech; only the address is ours."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.server import RunningServer
+import stenod
+from tests.support.server import STENOD, RunningServer
 from tests.support.speech import Recording, english_with_text, needs_speech
 from tests.support.speechmatics_clients import (
     BatchTranscriptionConfig,
@@ -173,3 +175,21 @@ async def test_the_older_client(url: str, recording: Recording, tmp_path: Path) 
                 client.submit_job(str(broken), BatchTranscriptionConfig(language="en", diarization="speaker"))
 
     await asyncio.to_thread(use)
+
+
+async def test_every_api_gives_the_same_words_as_json_v2(
+    url: str, client: stenod.Client, server_address: str, recording: Recording, tmp_path: Path
+) -> None:
+    job = await client.submit(recording.path)
+    await client.wait(job.id)
+    by_grpc = json.loads("".join([piece async for piece in client.rendered(job.id, "json-v2")]))
+    async with httpx.AsyncClient() as http:
+        by_http = (await http.get(f"{url}/v2/jobs/{job.id}/transcript")).json()
+    assert by_grpc == by_http
+    command = await asyncio.create_subprocess_exec(
+        str(STENOD), "transcribe", str(recording.path), "--server", server_address, "--format", "json-v2",
+        "--output-dir", str(tmp_path),
+    )  # fmt: skip
+    assert await command.wait() == 0
+    [written] = tmp_path.iterdir()
+    assert json.loads(written.read_text())["results"] == by_grpc["results"]

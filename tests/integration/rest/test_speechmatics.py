@@ -167,8 +167,8 @@ async def test_jobs_tells_of_the_engines_and_who_holds_them(held: HttpNode, engi
         ("[]", "X-SM-Processing-Data"),
         ('{"parallel_engines": "2"}', "X-SM-Processing-Data.parallel_engines"),
         ('{"parallel_engines": 0}', "X-SM-Processing-Data.parallel_engines"),
-        ('{"parallel_engines": -%s}' % ("9" * 5000), "X-SM-Processing-Data.parallel_engines"),
-        ('{"parallel_engines": %s}' % ("9" * 5000), "X-SM-Processing-Data.parallel_engines"),
+        ('{"parallel_engines": -%s}' % ("9" * 4000), "X-SM-Processing-Data.parallel_engines"),
+        ('{"parallel_engines": %s}' % ("9" * 4000), "X-SM-Processing-Data.parallel_engines"),
         ('{"parallel_engines": true}', "X-SM-Processing-Data.parallel_engines"),
         ('{"user_id": 7}', "X-SM-Processing-Data.user_id"),
         ('{"user_id": "%s"}' % ("x" * 200), "X-SM-Processing-Data.user_id"),
@@ -356,6 +356,13 @@ async def test_an_address_that_must_not_be_fetched_is_refused_by_its_name(http: 
     assert refusal(await submit(http, config_with(fetch_data=fetch), audio=None))[2].startswith(
         "fetch_data.auth_headers: "
     )
+
+
+async def test_an_address_that_must_not_be_notified_is_refused_by_its_name(http: HttpNode) -> None:
+    hooks = [{"url": "https://example.com/hook"}, {"url": "http://127.0.0.1/hook"}]
+    status, error, detail = refusal(await submit(http, config_with(notification_config=hooks)))
+    assert (status, error) == (400, "Bad Request")
+    assert detail.startswith("notification_config.1.url: ")
 
 
 async def test_one_recording_makes_a_job_and_what_makes_none_leaves_nothing(http: HttpNode, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_notifications_are_taken_over_and_their_secrets_are_not_kept_with_the_ca
         ({"notification_config": [{"url": "https://h/", "contents": ["all"]}]}, "notification_config.0.contents"),
         ({"notification_config": [{"url": "https://h/", "contents": ["text"]}]}, "notification_config.0.contents"),
         ({"notification_config": [{"url": "https://h/", "method": "get"}]}, "notification_config.0.method"),
-        ({"notification_config": [{"url": "https://h/", "auth_headers": [""]}]}, "notification_config.0.auth_headers.0"),
+        ({"notification_config": [{"url": "s3://h", "auth_headers": [""]}]}, "notification_config.0.auth_headers.0"),
         ({"transcription_config": None}, "transcription_config"),
         ({"transcription_config": {}}, "transcription_config.language"),
         ({"transcription_config": {"language": "no language"}}, "transcription_config.language"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stenod_server.domain.job import Job, JobConfig, JobState, Media, Progress, RemoteMedia
+from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.errors import JobExpired
 from stenod_server.rest.speechmatics.echo import echoed
 from stenod_server.rest.speechmatics.job_view import deleted_info, job_info
@@ -92,3 +93,14 @@ def test_the_length_is_a_whole_number_of_seconds_at_any_time() -> None:
     running = replace(JOB, info=None, state=JobState.RUNNING, progress=Progress(total_samples=48_000))
     assert job_info(running)["duration"] == 3
     assert job_info(replace(running, progress=Progress()))["duration"] == 0
+
+
+def test_a_notification_that_was_given_up_is_an_error_of_a_job_that_stays_done() -> None:
+    notices = (
+        Notice(url="https://h/a", state=NoticeState.DELIVERED, attempts=1),
+        Notice(url="https://h/b", state=NoticeState.GIVEN_UP, attempts=9, error="it answered 500"),
+    )
+    shown = job_info(replace(JOB, notices=notices))
+    assert shown["status"] == "done"
+    [error] = shown["errors"]
+    assert error["message"] == "the notification to https://h/b was given up: it answered 500"

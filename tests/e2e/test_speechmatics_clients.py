@@ -181,10 +181,10 @@ async def test_every_api_gives_the_same_words_as_json_v2(
     url: str, client: stenod.Client, server_address: str, recording: Recording, tmp_path: Path
 ) -> None:
     job = await client.submit(recording.path)
-    await client.wait(job.id)
-    by_grpc = json.loads("".join([piece async for piece in client.rendered(job.id, "json-v2")]))
+    await client.wait(job.job_id)
+    by_grpc = json.loads("".join([piece async for piece in client.rendered(job.job_id, "json-v2")]))
     async with httpx.AsyncClient() as http:
-        by_http = (await http.get(f"{url}/v2/jobs/{job.id}/transcript")).json()
+        by_http = (await http.get(f"{url}/v2/jobs/{job.job_id}/transcript")).json()
     assert by_grpc == by_http
     command = await asyncio.create_subprocess_exec(
         str(STENOD), "transcribe", str(recording.path), "--server", server_address, "--format", "json-v2",

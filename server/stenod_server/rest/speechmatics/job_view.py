@@ -6,7 +6,6 @@ from typing import Any, Final
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.notification import NoticeState
-from stenod_server.domain.notification import NoticeState
 from stenod_server.errors import JobExpired
 from stenod_server.rest.speechmatics.echo import echoed
 from stenod_server.text.json_v2 import data_name, timestamp, whole_seconds
@@ -58,19 +57,14 @@ def deleted_info(job: Job) -> dict[str, Any]:
 
 
 def errors_of(job: Job) -> list[dict[str, str]]:
-    """Why the job was rejected, and whom nobody could tell that it had ended."""
-    at = job.end_time or job.update_time
-    messages = []
+    """Why the job was rejected, and who could not be told of its end."""
+    at = timestamp(job.end_time or job.update_time)
+    messages = [notice.complaint for notice in job.notices if notice.state is NoticeState.GIVEN_UP]
     if job.state is JobState.CANCELLED:
-        messages.append("the job was cancelled")
-    if job.state is JobState.FAILED and job.failure:
-        messages.append(job.failure.message)
-    messages += [
-        f"the notification to {notice.url} was given up: {notice.error}"
-        for notice in job.notices
-        if notice.state is NoticeState.GIVEN_UP
-    ]
-    return [{"timestamp": timestamp(at), "message": message} for message in messages]
+        messages.insert(0, "the job was cancelled")
+    elif job.state is JobState.FAILED and job.failure:
+        messages.insert(0, job.failure.message)
+    return [{"timestamp": at, "message": message} for message in messages]
 
 
 def _duration_s(job: Job) -> float:

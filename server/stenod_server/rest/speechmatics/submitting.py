@@ -80,7 +80,6 @@ async def _submitted(services: Services, request: Request, processing: Processin
     async with receive_form(request, services.intake, media_field="data_file") as form:
         asked = _asked(form, processing, request_id=call_of(request).request_id)
         services.notifier.check("notification_config.{}", asked.config.notifications)
-        services.notifier.check("notification_config.{}", asked.config.notifications)
         submission = Submission(config=await _with_model(services, asked), fail_fast=fails_fast)
         origin = _origin(form, asked.remote)
         form.is_submitted = True  # from here on it is the intake that discards

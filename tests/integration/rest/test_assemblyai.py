@@ -95,7 +95,7 @@ async def test_a_full_node_rejects_with_423(tmp_path: Path) -> None:
         first = asyncio.create_task(transcribe(http))
         await eventually(lambda: engine.in_flight == 1)
 
-        busy = await transcribe(http, punctuate=False)
+        busy = await asyncio.wait_for(transcribe(http, punctuate=False), 10)  # which only a call that waits reaches
         assert (busy.status_code, busy.json()["code"]) == (423, 1)
         assert busy.json()["description"].startswith("Server busy: 1 engines not available (1 engines in use")
         assert engine.gate

@@ -69,7 +69,11 @@ def assemblyai(services: Services) -> APIRouter:
     @router.get(
         "/health",
         summary="Whether the server can transcribe",
-        responses={200: {"description": "It can"}, 501: {"description": "It cannot: models load, or Triton is away"}},
+        responses={
+            200: {"description": "It can"},
+            501: {"description": "It cannot: models load, or Triton is away"},
+            503: {"description": "Too many calls are being answered already"},
+        },
     )
     @operation("AssemblyAiHealth", dialect, None)
     async def health() -> Response:

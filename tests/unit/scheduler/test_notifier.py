@@ -227,6 +227,7 @@ def test_an_attempt_that_lasts_is_broken_off_before_its_hold_ends(tmp_path: Path
         )
         assert not due
         await asyncio.sleep(60)
+        assert messenger.under_way == 1  # the first is no more
 
     _in_house(tmp_path, messenger, main)
     assert len(messenger.tried_s) == 2

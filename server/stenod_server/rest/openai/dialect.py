@@ -18,6 +18,12 @@ _STATUSES: Final[Mapping[type[StenodError], HTTPStatus]] = {
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,  # its clients repeat what is answered 409
     errors.JobFinished: HTTPStatus.CONFLICT,
 }
+# What a job failed of, by its reason: it comes without the leaf's class.
+_OF_FAILURES: Final[Mapping[str, HTTPStatus]] = {
+    errors.LimitExceeded.reason: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ModelNotFound.reason: HTTPStatus.NOT_FOUND,
+    errors.JobDeadlineExceeded.reason: HTTPStatus.GATEWAY_TIMEOUT,
+}
 _CODES: Final[Mapping[type[StenodError], str]] = {
     errors.Unauthenticated: "invalid_api_key",
     errors.ModelNotFound: "model_not_found",
@@ -54,7 +60,8 @@ def error_body(error: StenodError) -> dict[str, Any]:
 
 
 def _status(error: StenodError) -> HTTPStatus:
-    return _STATUSES.get(type(error)) or http_status(error)
+    of_failure = _OF_FAILURES.get(error.metadata.get("reason", ""))
+    return of_failure or _STATUSES.get(type(error)) or http_status(error)
 
 
 def _kind(status: HTTPStatus) -> str:

@@ -119,6 +119,7 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
     HTTPStatus.GONE: {"model": ProblemAnswer, "description": "The transcript's retention ended"},
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"model": ProblemAnswer, "description": "The recording is too large"},
     HTTPStatus.UNPROCESSABLE_ENTITY: {"model": ProblemAnswer, "description": "Another limit is exceeded"},
+    HTTPStatus.GATEWAY_TIMEOUT: {"model": ProblemAnswer, "description": "The job's deadline has passed"},
     HTTPStatus.TOO_MANY_REQUESTS: {
         "model": ProblemAnswer,
         "description": "No engine is free, the queue is full, or a quota is used up",

@@ -49,6 +49,7 @@ def test_what_passes_may_be_asked_again(error: errors.Unavailable) -> None:
         (errors.Unforeseen("abc"), 500),
         (errors.Broken("a leaf", reason="CONTRACT_VIOLATION"), 500),
         (errors.JobDeadlineExceeded("too late"), 504),
+        (errors.InvalidRequest("too late", reason="JOB_DEADLINE_EXCEEDED"), 504),
         (errors.JobFinished("cancelled"), 409),
     ],
 )
@@ -69,6 +70,8 @@ def test_what_its_clients_would_ask_again_in_vain_says_so(error: errors.StenodEr
         (errors.LimitExceeded("model", limit="characters of this field", allowed=1), 422, "limit_exceeded", "model"),
         (errors.IdempotencyMismatch("another"), 422, "idempotency_mismatch", None),
         (errors.InvalidRequest("a picture", reason="UNSUPPORTED_MEDIA"), 400, "unsupported_media", None),
+        (errors.InvalidRequest("too long", reason="LIMIT_EXCEEDED"), 422, "limit_exceeded", None),
+        (errors.InvalidRequest("no such language", reason="MODEL_NOT_FOUND"), 404, "model_not_found", None),
         (errors.EnginesUnsatisfiable(requested=9, in_use=0, maximum=1), 400, "engines_unsatisfiable", None),
     ],
 )

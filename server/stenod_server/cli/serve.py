@@ -69,6 +69,10 @@ def _fetch(help_text: str, metavar: str, default: str = "") -> Any:
     return _option(help_text, default, metavar, panel="Fetching media from addresses")
 
 
+def _notify(help_text: str, metavar: str, default: str = "") -> Any:
+    return _option(help_text, default, metavar, panel="Telling of a job's end")
+
+
 def _dialects(help_text: str, metavar: str | None, default: str = "") -> Any:
     return _option(help_text, default, metavar, panel="HTTP dialects")
 
@@ -148,6 +152,9 @@ def serve(
     fetch_buckets: Annotated[list[str] | None, _fetch("Bucket prefix that may be read.", "s3://…")] = None,
     fetch_timeout_s: Annotated[_Seconds, _fetch("The longest a fetch may take.", "SECONDS", "900")] = None,
     fetch_stall_s: Annotated[_Seconds, _fetch("The longest wait for its next byte.", "SECONDS", "30")] = None,
+    notification_timeout_s: Annotated[_Seconds, _notify("The longest attempt.", "SECONDS", "30")] = None,
+    notification_max_age_s: Annotated[_Seconds, _notify("How long after a job's end.", "SECONDS", "86400")] = None,
+    notification_secret_file: Annotated[_OptionalPath, _notify("Secrets to sign with.", "FILE")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,

@@ -15,7 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stenod_server.errors import InvalidField
 from tests.support.eventually import eventually
+from tests.support.node import fake_node
 from tests.support.restartable import free_port
 from tests.support.server import STENOD
 from tests.support.speech import PROJECT_ROOT, needs_speech, recordings
@@ -113,6 +115,13 @@ async def test_the_worker_starts_by_its_manual_and_leaves_its_transcripts_in_the
     assert "container_environment_read" in log
     assert "DECODER_BEAM_SIZE=5000 is clamped to 1" in log
     assert "eyJ-a-token" not in log
+
+
+async def test_a_directory_that_cannot_be_written_to_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidField, match=r"^all_formats: .*/file/here cannot be written to: Not a directory"):
+        async with fake_node(tmp_path, all_formats=tmp_path / "file" / "here"):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from stenod_server.domain.job import JobState
 from stenod_server.engine.fake import FakeEngine
@@ -131,14 +130,12 @@ async def test_an_internal_address_is_refused_by_name_of_the_option_that_opens_i
     assert "--fetch-allow" in answer.json()["description"]
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"7", b'{"audio_start_from": NaN}', b"\xff\xfe", b"[" * 60_000, b"9" * 60_000]
-)
-async def test_a_body_that_is_no_object_is_refused(tmp_path: Path, body: bytes) -> None:
+async def test_a_body_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    bodies = (b"", b"{", b"[]", b"7", b'{"audio_start_from": NaN}', b"\xff\xfe", b"[" * 60_000, b"9" * 60_000)
     async with node(tmp_path) as http:
-        answer = await http.client.post("/transcribe/url", content=body)
-    assert answer.status_code == 400
-    assert answer.json()["description"].startswith("body: ")
+        answers = [await http.client.post("/transcribe/url", content=body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [400] * len(bodies)
+    assert all(answer.json()["description"].startswith("body: ") for answer in answers)
 
 
 async def test_a_body_over_its_limit_is_refused_by_name_of_it(tmp_path: Path) -> None:

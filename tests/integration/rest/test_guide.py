@@ -144,11 +144,11 @@ async def test_the_guides_limit_is_a_hundred_megabytes(tmp_path: Path) -> None:
         assert _media(tmp_path) == []
 
 
-@pytest.mark.parametrize("job_id", ["nope", "00000000-0000-0000-0000-000000000000", "%00", "url"])
-async def test_an_unknown_job_is_not_found(tmp_path: Path, job_id: str) -> None:
+async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
     async with node(tmp_path) as http:
-        answer = await http.client.get(f"/transcribe/{job_id}")
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Job not found"})
+        for job_id in ("nope", "00000000-0000-0000-0000-000000000000", "%00", "url"):
+            answer = await http.client.get(f"/transcribe/{job_id}")
+            assert (answer.status_code, answer.json()) == (404, {"detail": "Job not found"})
 
 
 async def test_the_job_of_another_tenant_is_not_found(tmp_path: Path) -> None:

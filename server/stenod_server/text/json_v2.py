@@ -96,7 +96,7 @@ class _Results:
                 end_ms,
                 {
                     "type": "punctuation",
-                    "is_eos": is_sentence_end(mark) and place == _last_end(marks),
+                    "is_eos": place == _last_end(marks),
                     "attaches_to": "previous" if content else "none",
                     **self._result(end_ms, end_ms, mark, word, segment),
                 },
@@ -193,7 +193,7 @@ def _identification(info: TranscriptInfo) -> dict[str, Any]:
 
 
 def _last_end(marks: str) -> int:
-    """The place of the last mark that ends a sentence, from 1."""
+    """The place of the last mark that ends a sentence, from 1; 0: none does."""
     return max((place for place, mark in enumerate(marks, start=1) if is_sentence_end(mark)), default=0)
 
 

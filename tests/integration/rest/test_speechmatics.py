@@ -134,6 +134,33 @@ async def _status_of_raw(http: HttpNode, headers: dict[str, str], body: AsyncIte
         await writer.wait_closed()
 
 
+async def test_engines_that_went_while_the_recording_came_in_are_not_waited_for(
+    tmp_path: Path, engine: FakeEngine
+) -> None:
+    engine.gate = asyncio.Event()
+    is_begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        request = httpx.Request(
+            "POST", "http://x", files=[("config", (None, json.dumps(CONFIG))), ("data_file", AUDIO)]
+        )
+        body = request.read().replace(request.headers["content-type"].partition("=")[2].encode(), b"x")
+        yield body[:100]
+        is_begun.set()
+        await may_go_on.wait()
+        yield body[100:]
+
+    async with speechmatics_node(tmp_path, engine, parallel=1) as http:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        first = asyncio.create_task(http.client.post("/v2/jobs", content=slow(), headers=headers))
+        await is_begun.wait()
+        await submitted(http)
+        may_go_on.set()
+        busy = "Server busy: 1 engines not available (1 engines in use, 1 parallel allowed)"
+        assert refusal(await first) == (503, "Job error", busy)
+        engine.gate.set()
+
+
 async def test_a_setting_makes_this_dialect_queue(tmp_path: Path, engine: FakeEngine) -> None:
     engine.gate = asyncio.Event()
     async with speechmatics_node(tmp_path, engine, parallel=1, speechmatics_admission="queue") as http:

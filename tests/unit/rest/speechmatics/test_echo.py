@@ -37,6 +37,8 @@ TRAPS = [
 @pytest.mark.parametrize("changes", TRAPS, ids=json.dumps)
 def test_a_client_reads_the_job_whatever_was_asked(changes: dict[str, Any]) -> None:
     details = batch_models.JobDetails.from_dict(job_info(job_of(PLAIN | changes)))
+    assert details.config
+    assert details.config.transcription_config
     assert details.config.transcription_config.language == "en"
 
 

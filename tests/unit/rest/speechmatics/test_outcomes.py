@@ -135,7 +135,7 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
     """The sections below a key; items of lists that are refused whole have no keys of their own."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation not in {VocabularyItem, KnownSpeaker}:
+        if annotation not in (VocabularyItem, KnownSpeaker):
             yield annotation
         return
     for part in get_args(annotation):

@@ -124,8 +124,8 @@ def add_logs(router: APIRouter, services: Services) -> None:
     @router.get(
         "/v2/jobs/{job_id}/log",
         summary="What is known of the life of a job that has ended",
-        response_class=PlainTextResponse,
-        responses=refusals(404, 410),
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals(404, 410)},
     )
     @operation("SpeechmaticsLog", _LOG_DIALECT, Scope.READ)
     async def log(request: Request, job_id: str) -> Response:

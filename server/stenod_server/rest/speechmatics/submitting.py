@@ -26,7 +26,7 @@ from stenod_server.rest.speechmatics.dialect import SpeechmaticsDialect
 from stenod_server.rest.speechmatics.job_view import errors_of, status_of
 from stenod_server.rest.speechmatics.transcripts import TranscriptForm, open_transcript
 from stenod_server.rest.speechmatics.waiting import WaitS, waited_for
-from stenod_server.rest.speechmatics.wire import ProcessingData, WireConfig
+from stenod_server.rest.speechmatics.wire import ProcessingData, config_schema
 from stenod_server.scheduler.intake import MediaOrigin, RemoteOrigin, StoredMedia
 from stenod_server.scheduler.scheduler import Submission
 
@@ -37,7 +37,7 @@ _FORM: Final = {
         "config": {
             "type": "string",
             "contentMediaType": "application/json",
-            "contentSchema": WireConfig.model_json_schema(),
+            "contentSchema": config_schema(),
         },
         "data_file": {"type": "string", "format": "binary", "description": "the recording, unless there is fetch_data"},
     },

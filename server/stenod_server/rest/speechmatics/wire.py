@@ -2,6 +2,7 @@
 said in `outcomes`. Unknown keys are refused; what is null is as good as absent.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -162,3 +163,21 @@ class ProcessingData(_Section):
 
     parallel_engines: Annotated[int, Field(ge=1, le=MAX_ENGINES)] | None = None
     user_id: str | None = None
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of a configuration, without references: inside of another document they would lead nowhere."""
+    schema = WireConfig.model_json_schema()
+    sections = schema.pop("$defs")
+    inlined: dict[str, Any] = _inlined(schema, sections)
+    return inlined
+
+
+def _inlined(value: Any, sections: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_inlined(one, sections) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        return _inlined(sections[value["$ref"].rpartition("/")[2]], sections)
+    return {name: _inlined(one, sections) for name, one in value.items()}

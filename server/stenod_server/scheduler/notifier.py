@@ -140,6 +140,7 @@ class Notifier:
     async def _carry(self, delivery: Delivery) -> None:
         failure = await self._attempt(delivery)
         retry_at = self._retry_time(delivery, failure) if failure else None
+        self._tell(delivery, "delivered" if failure is None else "failed" if retry_at else "given_up", failure)
         try:
             if failure is None:
                 await self._store.delivered(delivery)
@@ -147,7 +148,6 @@ class Notifier:
                 await self._store.failed(delivery, failure.message, retry_at=retry_at)
         except StenodError as error:
             _log.warning("delivery_not_settled", delivery_id=delivery.delivery_id, error=error.message)
-        self._tell(delivery, "delivered" if failure is None else "failed" if retry_at else "given_up", failure)
 
     async def _attempt(self, delivery: Delivery) -> StenodError | None:
         """What went wrong. Never longer than this node holds it."""

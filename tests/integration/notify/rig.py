@@ -73,6 +73,14 @@ class Rig:
                 return now
             await asyncio.sleep(0.01)
 
+    async def complained(self, job: Job) -> Job:
+        """The job once a failure is noted on it."""
+        while True:
+            now = await self.stores.jobs.get(job.tenant, job.job_id)
+            if any(notice.error for notice in now.notices):
+                return now
+            await asyncio.sleep(0.01)
+
     @contextlib.asynccontextmanager
     async def notifying(
         self,

@@ -51,8 +51,7 @@ async def test_retry_after_is_waited_for(rig: Rig, receiver: Receiver) -> None:
     job = await rig.ended(telling(receiver.url()))
     receiver.then(503, retry_after="3000")
     async with rig.notifying():
-        await eventually(lambda: rig.outcomes == ["failed"])
-        now = await rig.stores.jobs.get(job.tenant, job.job_id)
+        now = await rig.complained(job)
         assert "HTTP status 503" in now.notices[0].error
     # Longer than any backoff of this notifier: only what it asked for can hold it back.
     for later_s, count in ((2990, 0), (3010, 1)):

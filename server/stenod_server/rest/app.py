@@ -1,12 +1,15 @@
 """The application: every dialect at one server, one OpenAPI document, and a call around each request."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from stenod_server.access.doorkeeper import Doorkeeper
@@ -15,6 +18,7 @@ from stenod_server.rest.call import CallMiddleware, refuse_malformed
 from stenod_server.rest.documents import documents
 from stenod_server.rest.guide import guide
 from stenod_server.rest.openai import openai
+from stenod_server.rest.operation import operation_of
 from stenod_server.rest.probes import probes
 from stenod_server.rest.services import Services
 from stenod_server.rest.speechmatics import speechmatics
@@ -22,6 +26,13 @@ from stenod_server.telemetry.metrics import Metrics
 
 _DESCRIPTION = """Batch speech-to-text in the dialects of systems that people have clients for.
 The API of stenod itself is gRPC (`stenod.v1.TranscriptionService`); jobs are the same, whichever way they came."""
+
+_KEY: Final = "key"
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, or a token of the issuer that the node trusts. A node without keys asks for none.",
+}
 
 
 def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
@@ -34,12 +45,20 @@ def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version
 
 def guarded(routers: Sequence[APIRouter], door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
     """Routes with a call around each request, and their document."""
-    routes = _Application(title="stenod", version=version, description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    routes = _Application(
+        title="stenod",
+        version=version,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        generate_unique_id_function=_operation_id,
+    )
     routes.add_exception_handler(RequestValidationError, refuse_malformed)
     routers = [*routers, documents(routes.openapi)]
+    known = [route for router in routers for route in router.routes]
+    for route in known:
+        _say_what_to_show(route)
     for router in routers:
         routes.include_router(router)
-    known = [route for router in routers for route in router.routes]
     return CallMiddleware(routes, routes=known, door=door, metrics=metrics)
 
 
@@ -48,6 +67,24 @@ class _Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         return ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("components", {})["securitySchemes"] = {_KEY: _BEARER}
+        return document
+
+
+def _operation_id(route: APIRoute) -> str:
+    """What logs and metrics call it."""
+    found = operation_of(route.endpoint)
+    return found.name if found else route.name
+
+
+def _say_what_to_show(route: BaseRoute) -> None:
+    """In the document; FastAPI puts there only what it checks itself."""
+    found = operation_of(route.endpoint) if isinstance(route, APIRoute) else None
+    if isinstance(route, APIRoute) and found and found.scope:
+        route.openapi_extra = {**(route.openapi_extra or {}), "security": [{_KEY: []}]}
 
 
 def _routers(services: Services) -> Sequence[APIRouter]:

@@ -58,7 +58,9 @@ class CallMiddleware:
         return None
 
     def _nowhere(self, scope: Scope) -> Response:
-        if allowed := {method for route in self._matching(scope, Match.PARTIAL) for method in route.methods or ()}:
+        near = list(self._matching(scope, Match.PARTIAL))
+        if near:  # the first of them: `/transcribe/async` is not `/transcribe/{job_id}`
+            allowed = {method for route in near if route.path == near[0].path for method in route.methods or ()}
             headers = {"Allow": ", ".join(sorted(allowed))}
             return JSONResponse({"detail": "Method Not Allowed"}, HTTPStatus.METHOD_NOT_ALLOWED, headers)
         return JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)

@@ -1,5 +1,6 @@
 """What a job's configuration may say, whichever dialect it is written in. `field` is the name its caller knows."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,16 +12,15 @@ MAX_TAG_CHARACTERS: Final = 64
 MAX_USER_ID_CHARACTERS: Final = 128
 MAX_DETAILS_BYTES: Final = 16 * 1024
 MAX_LANGUAGE_CHARACTERS: Final = 35
+# A BCP-47 code, by its form; `auto` has it too, and so has none.
+LANGUAGE_PATTERN: Final = "^([A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*)?$"
 
 
 def language(field: str, code: str) -> str:
     """`auto` for none given. Raises InvalidField for what is no BCP-47 code."""
-    if not code:
-        return "auto"
-    parts = code.split("-")
-    if len(code) > MAX_LANGUAGE_CHARACTERS or not all(p.isalnum() and p.isascii() and len(p) <= 8 for p in parts):
+    if len(code) > MAX_LANGUAGE_CHARACTERS or not re.fullmatch(LANGUAGE_PATTERN, code):
         raise InvalidField(field, f"{code!r} is neither a BCP-47 code like 'en' or 'pt-BR' nor 'auto'")
-    return code
+    return code or "auto"
 
 
 def trim(start_field: str, end_field: str, start_s: float, end_s: float | None) -> tuple[float, float]:

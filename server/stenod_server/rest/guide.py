@@ -42,8 +42,18 @@ _FORM: Final = {
     "additionalProperties": False,
     "properties": {
         "audio": {"type": "string", "format": "binary", "description": "the recording, in any format"},
-        "language": {"type": "string", "description": "BCP-47, or auto; found out where there is none"},
-        "word_timestamps": {"type": "boolean", "default": False, "description": "words with times in each segment"},
+        "language": {
+            "type": "string",
+            "pattern": job_rules.LANGUAGE_PATTERN,
+            "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS,
+            "description": "BCP-47, or auto; found out where there is none",
+        },
+        "word_timestamps": {
+            "type": "string",
+            "enum": list(_FLAGS),
+            "default": "false",
+            "description": "words with times in each segment; in any case",
+        },
     },
 }
 
@@ -95,6 +105,7 @@ class GuideProblem(BaseModel):
     detail: str
 
 
+_LINKS: Final = {"Result": {"operationId": "GuideResult", "parameters": {"job_id": "$response.body#/job_id"}}}
 _DOOR: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {"model": GuideProblem, "description": "No credentials, or wrong ones"},
     HTTPStatus.FORBIDDEN: {"model": GuideProblem, "description": "The caller may not do this"},
@@ -115,8 +126,10 @@ class GuideDialect:
 
     def refusal(self, error: errors.StenodError) -> Response:
         status = http_status(error)
-        if isinstance(error, InvalidField | errors.ModelNotFound):
+        if status is HTTPStatus.BAD_REQUEST or isinstance(error, errors.ModelNotFound):
             status = HTTPStatus.UNPROCESSABLE_ENTITY
+        elif isinstance(error, errors.JobExpired):
+            status = HTTPStatus.NOT_FOUND
         return JSONResponse({"detail": _words(error, status)}, status, retry_after(error))
 
 
@@ -128,7 +141,8 @@ def guide(services: Services) -> APIRouter:
         "/transcribe/async",
         summary="Submit a recording",
         responses={
-            200: {"model": GuideJob},
+            200: {"model": GuideJob, "links": _LINKS},
+            408: {"model": GuideProblem, "description": "The recording stopped coming"},
             413: {"model": GuideProblem, "description": "The recording is too large (setting guide_max_media_bytes)"},
             422: {"model": GuideProblem, "description": "A field is wrong, or there is no recording"},
             **_DOOR,

@@ -20,6 +20,7 @@ _REFUSALS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "No credentials, or wrong ones",
     HTTPStatus.FORBIDDEN: "The caller may not do this",
     HTTPStatus.NOT_FOUND: "No such job, or it has no such thing (yet)",
+    HTTPStatus.REQUEST_TIMEOUT: "The form stopped coming",
     HTTPStatus.GONE: "Its retention is over",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The recording is larger than `max_media_bytes`",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A parameter of the list is wrong",

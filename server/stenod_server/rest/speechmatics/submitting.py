@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -23,26 +23,13 @@ from stenod_server.rest.services import Services
 from stenod_server.rest.speechmatics.answers import Accepted, refusals, rendered
 from stenod_server.rest.speechmatics.config import PROCESSING_DATA, Asked, read_config, read_processing_data
 from stenod_server.rest.speechmatics.dialect import SpeechmaticsDialect
+from stenod_server.rest.speechmatics.document import links, submit_form
 from stenod_server.rest.speechmatics.job_view import errors_of, status_of
 from stenod_server.rest.speechmatics.transcripts import TranscriptForm, open_transcript
 from stenod_server.rest.speechmatics.waiting import WaitS, waited_for
-from stenod_server.rest.speechmatics.wire import ProcessingData, config_schema
+from stenod_server.rest.speechmatics.wire import ProcessingData
 from stenod_server.scheduler.intake import MediaOrigin, RemoteOrigin, StoredMedia
 from stenod_server.scheduler.scheduler import Submission
-
-_FORM: Final = {
-    "type": "object",
-    "required": ["config"],
-    "properties": {
-        "config": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": config_schema(),
-        },
-        "data_file": {"type": "string", "format": "binary", "description": "the recording, unless there is fetch_data"},
-    },
-    "additionalProperties": False,
-}
 
 
 def add_submitting(router: APIRouter, services: Services) -> None:
@@ -53,8 +40,8 @@ def add_submitting(router: APIRouter, services: Services) -> None:
         summary="Submit a job",
         status_code=HTTPStatus.CREATED,
         response_model=Accepted,
-        responses=refusals(400, 413),
-        openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+        responses={201: {"links": links("$response.body#/id")}, **refusals(400, 408, 413)},
+        openapi_extra={"requestBody": submit_form()},
     )
     @operation("SpeechmaticsSubmit", dialect, Scope.SUBMIT, changes=True)
     async def submit(

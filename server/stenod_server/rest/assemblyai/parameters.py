@@ -11,7 +11,7 @@ from stenod_server.errors import InvalidField, UnsupportedFeature
 from stenod_server.rest.services import DialectOptions
 
 DIALECT: Final = "assemblyai"
-_MAX_MS: Final = 10**12  # thirty years
+MAX_MS: Final = 10**12  # thirty years
 _NAMES: Final = ("audio_url", "dual_channel", "format_text", "punctuate", "audio_start_from", "audio_end_at")
 
 
@@ -80,6 +80,6 @@ def _ms(given: Mapping[str, Any], name: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_MS:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_MS:
         raise InvalidField(name, "must be a whole number of milliseconds, at least 0")
     return value

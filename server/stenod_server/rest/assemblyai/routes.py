@@ -12,7 +12,7 @@ from stenod_server.domain.job import RemoteMedia
 from stenod_server.errors import StenodError
 from stenod_server.rest.assemblyai import answers
 from stenod_server.rest.assemblyai.answers import AssemblyAiDialect, AssemblyAiProblem, AssemblyAiTranscript
-from stenod_server.rest.assemblyai.parameters import read_parameters
+from stenod_server.rest.assemblyai.parameters import MAX_MS, read_parameters
 from stenod_server.rest.body import read_json
 from stenod_server.rest.call import call_of
 from stenod_server.rest.caller import caller
@@ -29,7 +29,7 @@ _PARAMETERS: Final = {
     "properties": {
         "audio_url": {"type": "string", "minLength": 1, "description": "where the server fetches the recording"},
         "dual_channel": {
-            "type": ["boolean", "null"],
+            "enum": [False, None],
             "default": False,
             "description": "each channel on its own; not built yet: true is refused",
         },
@@ -42,11 +42,13 @@ _PARAMETERS: Final = {
         "audio_start_from": {
             "type": ["integer", "null"],
             "minimum": 0,
+            "maximum": MAX_MS,
             "description": "where to begin, in milliseconds of the recording",
         },
         "audio_end_at": {
             "type": ["integer", "null"],
             "minimum": 1,
+            "maximum": MAX_MS,
             "description": "where to end, in milliseconds of the recording; after audio_start_from",
         },
     },
@@ -56,6 +58,8 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {"description": "No credentials, or wrong ones"},
     HTTPStatus.FORBIDDEN: {"description": "The caller may not do this"},
     HTTPStatus.NOT_FOUND: {"description": "The job was cancelled or deleted before it ended"},
+    HTTPStatus.REQUEST_TIMEOUT: {"description": "The body stopped coming"},
+    HTTPStatus.GONE: {"description": "The transcript's retention is over already"},
     HTTPStatus.LOCKED: {"description": "All engines are busy (setting assemblyai_admission: reject)"},
     HTTPStatus.TOO_MANY_REQUESTS: {"description": "A quota of the caller's is used up"},
     HTTPStatus.INTERNAL_SERVER_ERROR: {"description": "A fault of the server, with an id that its log has too"},

@@ -6,14 +6,23 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from stenod_server.domain import job_rules
 from stenod_server.rest.openai.fields import FIELDS, MEDIA, Field, Outcome
-from stenod_server.rest.openai.request import Granularity, ResponseFormat
+from stenod_server.rest.openai.request import CHUNKING, WORDS_OF_TRUTH, Granularity, ResponseFormat
 
 _REQUIRED: Final = [MEDIA, "model"]
-_ENUMS: Final[Mapping[str, list[str]]] = {
-    "response_format": list(ResponseFormat),
-    "timestamp_granularities": list(Granularity),
-    "stream": ["true", "false"],
+_TRUTHS: Final = {"enum": list(WORDS_OF_TRUTH)}
+_LIMITS: Final[Mapping[str, Mapping[str, Any]]] = {
+    MEDIA: {"format": "binary"},
+    "model": {"minLength": 1, "maxLength": job_rules.MAX_LABEL_CHARACTERS},
+    "language": {"pattern": job_rules.LANGUAGE_PATTERN, "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS},
+    "response_format": {"enum": ["", *ResponseFormat]},
+    "timestamp_granularities": {"enum": list(Granularity)},
+    "stream": _TRUTHS,
+    "vad_filter": _TRUTHS,
+    "without_timestamps": _TRUTHS,
+    "temperature": {"pattern": r"^(0(\.[0-9]+)?|1(\.0+)?)?$"},
+    "chunking_strategy[type]": {"enum": ["", *CHUNKING]},
 }
 _RETRY: Final = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
 
@@ -115,6 +124,7 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
         "description": "A field is wrong, or its feature not built; or the recording cannot be transcribed",
     },
     HTTPStatus.NOT_FOUND: {"model": ProblemAnswer, "description": "Nothing stands for the model, or the job is gone"},
+    HTTPStatus.REQUEST_TIMEOUT: {"model": ProblemAnswer, "description": "The form stopped coming"},
     HTTPStatus.CONFLICT: {"model": ProblemAnswer, "description": "Somebody cancelled the job"},
     HTTPStatus.GONE: {"model": ProblemAnswer, "description": "The transcript's retention ended"},
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"model": ProblemAnswer, "description": "The recording is too large"},
@@ -129,7 +139,8 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
 TRANSLATE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
     HTTPStatus.BAD_REQUEST: {"model": ProblemAnswer, "description": "This feature is not built"}
 }
-MODELS: Final[dict[int | str, dict[str, Any]]] = DOOR
+_LINKS: Final = {"Model": {"operationId": "OpenAiGetModel", "parameters": {"model": "$response.body#/data/0/id"}}}
+MODELS: Final[dict[int | str, dict[str, Any]]] = DOOR | {HTTPStatus.OK: {"links": _LINKS}}
 MODEL: Final[dict[int | str, dict[str, Any]]] = DOOR | {
     HTTPStatus.NOT_FOUND: {"model": ProblemAnswer, "description": "No recogniser stands for this name"}
 }
@@ -137,18 +148,13 @@ MODEL: Final[dict[int | str, dict[str, Any]]] = DOOR | {
 
 def form() -> dict[str, Any]:
     """The request body of a transcription."""
-    properties = {name: _property(field) for field in FIELDS for name in field.names}
+    known = [field for field in FIELDS if field.outcome is not Outcome.REFUSED]
+    properties = {name: _property(field) for field in known for name in field.names}
     schema = {"type": "object", "required": _REQUIRED, "properties": properties, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 def _property(field: Field) -> dict[str, Any]:
-    value: dict[str, Any] = {"type": "string"}
-    if field.name == MEDIA:
-        value["format"] = "binary"
-    if field.name in _ENUMS:
-        value["enum"] = _ENUMS[field.name]
+    value = {"type": "string", **_LIMITS.get(field.name, {})}
     described = {"description": f"{field.says} ({field.outcome})"}
-    if field.outcome is Outcome.REFUSED:
-        described["deprecated"] = True  # type: ignore[assignment]
     return ({"type": "array", "items": value} if field.is_list else value) | described

@@ -15,7 +15,8 @@ from stenod_server.rest.received import ReceivedForm
 
 DIALECT: Final = "openai"
 WITHOUT_EFFECT: Final = "FIELD_WITHOUT_EFFECT"
-_WORDS_OF_TRUTH: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
+WORDS_OF_TRUTH: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
+CHUNKING: Final = ("auto", "server_vad")
 
 
 class ResponseFormat(StrEnum):
@@ -98,7 +99,7 @@ def _granularities(form: ReceivedForm, response_format: ResponseFormat) -> froze
 def _truth(form: ReceivedForm, name: str) -> bool:
     given = form.one(name) or ""
     try:
-        return _WORDS_OF_TRUTH[given.lower()]
+        return WORDS_OF_TRUTH[given.lower()]
     except KeyError as error:
         raise InvalidField(name, f"{given!r} is neither true nor false") from error
 
@@ -115,5 +116,5 @@ def _check_hints(form: ReceivedForm) -> None:
         if not is_sane:
             raise InvalidField("temperature", f"must be a number from 0 to 1, got {temperature!r}")
     kind = form.one("chunking_strategy[type]") or "server_vad"
-    if kind not in {"auto", "server_vad"}:
-        raise InvalidField("chunking_strategy", f"{kind!r} is neither auto nor server_vad")
+    if kind not in CHUNKING:
+        raise InvalidField("chunking_strategy", f"{kind!r} is neither {' nor '.join(CHUNKING)}")

@@ -7,6 +7,7 @@ from typing import Final
 import grpc
 from starlette.types import ASGIApp
 
+from stenod_server.app.telling import RENDERINGS
 from stenod_server.app.wiring import http_options
 from stenod_server.errors import InvalidField
 from stenod_server.rest.server import serving
@@ -38,6 +39,7 @@ async def serve_api(
         services.scheduler,
         services.intake,
         services.notifier,
+        RENDERINGS,
         default_model=settings.model,
         max_page_size=settings.max_page_size,
     )

@@ -10,6 +10,7 @@ from stenod_server.domain.job import Job
 from stenod_server.fetch.courier import WebCourier
 from stenod_server.ports import Clock
 from stenod_server.rest.speechmatics.job_view import job_info
+from stenod_server.rest.speechmatics.transcripts import open_transcript
 from stenod_server.rpc.convert import job_as_json
 from stenod_server.scheduler.messenger import Manner, Sources, WebMessenger
 from stenod_server.scheduler.notifier import HOLD_SLACK, Notifier, NotifierOptions
@@ -18,11 +19,14 @@ from stenod_server.settings import Settings
 from stenod_server.store.open import Stores
 from stenod_server.telemetry.metrics import Metrics
 from stenod_server.telemetry.observer import MetricsObserver
+from stenod_server.text.render import Renderings
 
 MANNERS: Final = {
     "": Manner(view=job_as_json, user_agent=f"stenod/{importlib.metadata.version('stenod')}"),
     "speechmatics": Manner(view=job_info, user_agent="Speechmatics-API/2.0", attachment="data_file"),
 }
+
+RENDERINGS: Final = Renderings({"speechmatics": open_transcript})
 
 
 def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock: Clock, metrics: Metrics) -> Notifier:
@@ -32,9 +36,10 @@ def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock
         store=stores.jobs,
         blobs=stores.blobs,
         manners=MANNERS,
+        renderings=RENDERINGS,
         secrets=watch_secrets(path, clock.monotonic_s).current if path else tuple,
     )
-    files = TranscriptFiles(settings.all_formats.expanduser(), stores.jobs) if settings.all_formats else None
+    files = _files(settings, stores)
     messenger = WebMessenger(courier, sources, clock, timeout_s=settings.notification_timeout_s, files=files)
     options = NotifierOptions(
         node=settings.node,
@@ -49,6 +54,12 @@ def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock
         options=options,
         count=lambda outcome: metrics.notifications.labels(outcome).inc(),
     )
+
+
+def _files(settings: Settings, stores: Stores) -> TranscriptFiles | None:
+    if settings.all_formats is None:
+        return None
+    return TranscriptFiles(settings.all_formats.expanduser(), stores.jobs, RENDERINGS)
 
 
 class WakingObserver(MetricsObserver):

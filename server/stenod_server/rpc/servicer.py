@@ -21,7 +21,7 @@ from stenod_server.rpc.uploads import receive
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.notifier import Notifier
 from stenod_server.scheduler.scheduler import Scheduler, Submission
-from stenod_server.text.render import Renderer, open_renderer
+from stenod_server.text.render import Renderer, Renderings
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -30,11 +30,19 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     """Holds no state of its own. The names of the methods are the API's."""
 
     def __init__(
-        self, scheduler: Scheduler, intake: Intake, notifier: Notifier, *, default_model: str, max_page_size: int
+        self,
+        scheduler: Scheduler,
+        intake: Intake,
+        notifier: Notifier,
+        renderings: Renderings,
+        *,
+        default_model: str,
+        max_page_size: int,
     ) -> None:
         self._scheduler = scheduler
         self._intake = intake
         self._notifier = notifier
+        self._renderings = renderings
         self._default_model = default_model
         self._max_page_size = max_page_size
 
@@ -101,7 +109,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         if form is None:
             segments = [convert.segment(s) async for s in self._scheduler.segments(caller().tenant, job.job_id)]
             return pb.TranscribeResponse(job=convert.job(job), segments=segments)
-        pieces = [piece async for piece in self._rendered(job, open_renderer(form, job, shape))]
+        pieces = [piece async for piece in self._rendered(job, self._renderings.open(form, job, shape))]
         return pb.TranscribeResponse(job=convert.job(job), rendered="".join(pieces))
 
     async def GetTranscript(
@@ -113,7 +121,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             raise InvalidField("from_segment_index", "goes without format: a rendered transcript is whole")
         job = await self._job(request.job_id)
         self._scheduler.check_succeeded(job)
-        renderer = open_renderer(form, job, shape) if form else None
+        renderer = self._renderings.open(form, job, shape) if form else None
         yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
         if renderer is None:
             async for segment in self._scheduler.segments(caller().tenant, job.job_id, from_index=from_index):

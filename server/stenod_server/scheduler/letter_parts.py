@@ -10,7 +10,7 @@ from typing import Any, Final
 from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.notification import Content
 from stenod_server.ports import JobStore
-from stenod_server.text.render import TranscriptFormat, open_renderer
+from stenod_server.text.render import Opener, Renderer, TranscriptFormat
 
 PIECE_BYTES: Final = 1024 * 1024
 FORMATS: Final[Mapping[Content, TranscriptFormat]] = {
@@ -46,7 +46,7 @@ def job_part(job: Job, view: Mapping[str, Any]) -> Part:
     return Part(str(Content.JOBINFO), f"{job.job_id}.jobinfo.json", _JSON, chunks)
 
 
-def transcript_part(store: JobStore, job: Job, content: Content, *, name: str = "") -> Part:
+def transcript_part(store: JobStore, job: Job, content: Content, open_renderer: Opener, *, name: str = "") -> Part:
     form = FORMATS[content]
     is_json = form in {TranscriptFormat.JSON, TranscriptFormat.JSON_V2}
     ending = "json" if is_json else str(form)
@@ -54,7 +54,7 @@ def transcript_part(store: JobStore, job: Job, content: Content, *, name: str = 
         name or str(content),
         f"{job.job_id}.{ending}",
         _JSON if is_json else _TEXT,
-        lambda: rendered(store, job, form),
+        lambda: rendered(store, job, open_renderer(form, job)),
     )
 
 
@@ -67,9 +67,8 @@ def has_transcript(job: Job) -> bool:
     return job.state is JobState.SUCCEEDED
 
 
-async def rendered(store: JobStore, job: Job, form: TranscriptFormat) -> AsyncIterator[bytes]:
+async def rendered(store: JobStore, job: Job, renderer: Renderer) -> AsyncIterator[bytes]:
     """The pieces of the rendering of a SUCCEEDED job, in order."""
-    renderer = open_renderer(form, job)
     yield renderer.start().encode()
     async for segment in store.segments(job.job_id):
         yield renderer.feed(segment).encode()

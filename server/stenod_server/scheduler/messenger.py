@@ -13,6 +13,7 @@ from stenod_server.ports import BlobStore, Body, Clock, Courier, Delivery, JobSt
 from stenod_server.scheduler.letter_parts import Part, has_transcript, job_part, media_part, multipart, transcript_part
 from stenod_server.scheduler.signing import Signatures
 from stenod_server.scheduler.transcript_files import TranscriptFiles
+from stenod_server.text.render import Renderings
 
 _MEDIA_BYTES_PER_S: Final = 1024 * 1024  # a receiver that takes a recording more slowly is too slow
 _FETCHING: Final = frozenset({"FETCH_FAILED", "FETCH_REFUSED", "MEDIA_NOT_FOUND"})
@@ -38,6 +39,7 @@ class Sources:
     store: JobStore
     blobs: BlobStore
     manners: Mapping[str, Manner]
+    renderings: Renderings
     secrets: Callable[[], Sequence[bytes]]
 
 
@@ -100,7 +102,7 @@ class WebMessenger:
             contents = (Content.JOBINFO,)
         parts = [part for content in contents for part in await self._parts(stack, job, content)]
         if not contents and has_transcript(job):
-            parts = [transcript_part(self._sources.store, job, Content.TRANSCRIPT, name=manner.attachment)]
+            parts = [self._transcript(job, Content.TRANSCRIPT, name=manner.attachment)]
         if len(contents) == 1 and Content.DATA not in contents:
             return (parts[0].content_type, parts[0].chunks) if parts else ("", _nothing)
         boundary = secrets.token_hex(16)
@@ -114,7 +116,10 @@ class WebMessenger:
             if not job.media.key:
                 return []
             return [media_part(job, await stack.enter_async_context(self._sources.blobs.local_path(job.media.key)))]
-        return [transcript_part(self._sources.store, job, content)] if has_transcript(job) else []
+        return [self._transcript(job, content)] if has_transcript(job) else []
+
+    def _transcript(self, job: Job, content: Content, *, name: str = "") -> Part:
+        return transcript_part(self._sources.store, job, content, self._sources.renderings.open, name=name)
 
     def _manner(self, job: Job) -> Manner:
         manners = self._sources.manners

@@ -12,7 +12,7 @@ from stenod_server.domain.job import Job
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import JobStore
 from stenod_server.scheduler.letter_parts import has_transcript, rendered
-from stenod_server.text.render import TranscriptFormat
+from stenod_server.text.render import Renderings, TranscriptFormat
 
 # By the ending of the file's name. `.json` is what clients of that container expect of it.
 FORMS: Final[Mapping[str, TranscriptFormat]] = {
@@ -29,9 +29,10 @@ _FLUSH_BYTES: Final = 256 * 1024
 class TranscriptFiles:
     """Writes below `directory`; those of a tenant other than the default one in a directory of its own."""
 
-    def __init__(self, directory: Path, store: JobStore) -> None:
+    def __init__(self, directory: Path, store: JobStore, renderings: Renderings) -> None:
         self._directory = directory
         self._store = store
+        self._renderings = renderings
 
     async def write(self, job: Job) -> None:
         """Each file is there whole or not at all. May be repeated. Raises StoreUnavailable."""
@@ -49,7 +50,7 @@ class TranscriptFiles:
         descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=path.parent, prefix=".stenod-")
         try:
             with os.fdopen(descriptor, "wb", _FLUSH_BYTES) as file:
-                async for piece in rendered(self._store, job, form):
+                async for piece in rendered(self._store, job, self._renderings.open(form, job)):
                     await asyncio.to_thread(file.write, piece)
                 await asyncio.to_thread(_settle, file)
             await asyncio.to_thread(os.replace, name, path)

@@ -1,6 +1,6 @@
 """Chooses a renderer by format; the one door of this package for those who send transcripts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -61,6 +61,23 @@ def open_renderer(
             return VttRenderer(shape or SubtitleShape())
         case TranscriptFormat.JSON_V2:
             return JsonV2Renderer(job, job.info, extras)
+
+
+class Opener(Protocol):
+    """Opens a renderer, as `open_renderer` does."""
+
+    def __call__(self, form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None) -> Renderer: ...
+
+
+class Renderings:
+    """Transcripts as the dialect writes them that their job came through, whichever way they leave."""
+
+    def __init__(self, by_dialect: Mapping[str, Opener]) -> None:
+        self._by_dialect = by_dialect
+
+    def open(self, form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None) -> Renderer:
+        """Raises JobNotFinished for a job without a transcript."""
+        return self._by_dialect.get(job.config.origin.dialect, open_renderer)(form, job, shape)
 
 
 def render(renderer: Renderer, segments: Iterable[Segment]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stenod_server.app.clock import SystemClock
-from stenod_server.app.telling import MANNERS
+from stenod_server.app.telling import MANNERS, RENDERINGS
 from stenod_server.domain.job import Failure, Job, Origin
 from stenod_server.domain.notification import Content, NoticeState, Notification
 from stenod_server.domain.retry import RetryPolicy
@@ -37,6 +37,7 @@ class Rig:
         *notifications: Notification,
         failure: Failure | None = None,
         dialect: str = "",
+        said: str = "{}",
         tenant: str = "default",
         **config: Any,
     ) -> Job:
@@ -49,7 +50,7 @@ class Rig:
         given = make_job(
             create_time=now,
             tenant=tenant,
-            config=make_config(notifications=notifications, origin=Origin(dialect, "", "{}"), **config),
+            config=make_config(notifications=notifications, origin=Origin(dialect, "", said), **config),
         )
         given = replace(given, media=replace(given.media, size_bytes=len(RECORDING)))
         await self.stores.blobs.put(given.media.key, chunks())
@@ -92,9 +93,15 @@ class Rig:
         **fetch: Any,
     ) -> AsyncIterator[Notifier]:
         """A notifier that runs; `fetch` as for a fetcher."""
-        sources = Sources(store=self.stores.jobs, blobs=self.stores.blobs, manners=MANNERS, secrets=lambda: secrets)
+        sources = Sources(
+            store=self.stores.jobs,
+            blobs=self.stores.blobs,
+            manners=MANNERS,
+            renderings=RENDERINGS,
+            secrets=lambda: secrets,
+        )
         courier = WebCourier(replace(LOOPBACK, **fetch))
-        writer = TranscriptFiles(files, self.stores.jobs) if files else None
+        writer = TranscriptFiles(files, self.stores.jobs, RENDERINGS) if files else None
         clock = SystemClock()
         messenger = WebMessenger(courier, sources, clock, timeout_s=timeout_s, files=writer)
         notifier = Notifier(

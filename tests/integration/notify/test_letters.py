@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from typing import Any
 
 from stenod_server.domain.job import Failure
 from stenod_server.domain.notification import Content, Method
@@ -63,6 +64,22 @@ async def test_speechmatics_clients_get_the_transcript_attached_where_they_ask_f
 async def test_jobs_of_speechmatics_clients_are_shown_as_they_know_them(rig: Rig, receiver: Receiver) -> None:
     call = await _told(rig, receiver, Content.JOBINFO, dialect="speechmatics")
     assert json.loads(call.body)["status"] == "done"
+
+
+async def test_transcripts_are_as_the_configuration_of_their_dialect_says(rig: Rig, receiver: Receiver) -> None:
+    said = {
+        "transcription_config": {"language": "en", "operating_point": "enhanced"},
+        "translation_config": {"target_languages": ["fr"]},
+        "output_config": {"srt_overrides": {"max_line_length": 10}},
+    }
+    asked: Any = {"dialect": "speechmatics", "said": json.dumps(said)}
+    metadata = json.loads((await _told(rig, receiver, Content.JSON_V2, **asked)).body)["metadata"]
+    assert metadata["transcription_config"] == said["transcription_config"]
+    assert "translation_errors" in metadata
+    subtitles = (await _told(rig, receiver, Content.SRT, **asked)).body.decode()
+    assert (
+        max(len(line) for line in subtitles.splitlines() if line.isalpha() or (" " in line and ">" not in line)) <= 10
+    )
 
 
 async def test_a_failed_job_is_told_with_its_error_and_without_a_transcript(rig: Rig, receiver: Receiver) -> None:

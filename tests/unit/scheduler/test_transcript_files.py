@@ -10,7 +10,10 @@ from stenod_server.domain.job import JobState
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import StoreUnavailable
 from stenod_server.scheduler.transcript_files import FORMS, TranscriptFiles
+from stenod_server.text.render import Renderings
 from tests.support.builders import START, make_info, make_job, make_segment
+
+PLAIN = Renderings({})
 
 
 class Segments:
@@ -28,7 +31,7 @@ class Segments:
 @pytest.mark.parametrize("breaks", [True, False])
 async def test_what_breaks_in_the_middle_leaves_nothing(tmp_path: Path, breaks: bool) -> None:  # noqa: FBT001
     store: Any = Segments(breaks=breaks)
-    files = TranscriptFiles(tmp_path, store)
+    files = TranscriptFiles(tmp_path, store, PLAIN)
     job = make_job(job_id="one", state=JobState.SUCCEEDED, info=make_info(), end_time=START)
     if breaks:
         with pytest.raises(StoreUnavailable):
@@ -49,6 +52,6 @@ async def test_a_tenant_has_a_directory_and_no_name_leads_out_of_it(
 ) -> None:
     store: Any = Segments()
     job = make_job(job_id="one", tenant=tenant, state=JobState.SUCCEEDED, info=make_info(), end_time=START)
-    await TranscriptFiles(tmp_path / "in" / "out", store).write(job)
+    await TranscriptFiles(tmp_path / "in" / "out", store, PLAIN).write(job)
     found = {path.parent for path in tmp_path.rglob("one.*")}
     assert found == {(tmp_path / "in" / "out" / directory)}

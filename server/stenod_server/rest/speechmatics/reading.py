@@ -23,6 +23,7 @@ from stenod_server.rest.speechmatics.job_log import job_log
 from stenod_server.rest.speechmatics.job_view import deleted_info, job_info, status_of
 from stenod_server.rest.speechmatics.transcripts import JSON_V2_TYPE, TranscriptForm, open_transcript
 from stenod_server.rest.speechmatics.waiting import WaitS, waited_for
+from stenod_server.text.render import TranscriptFormat
 
 MAX_JOBS: Final = 100
 _KEPT: Final = tuple(state for state in JobState if state is not JobState.EXPIRED)
@@ -106,7 +107,7 @@ def add_results(router: APIRouter, services: Services) -> None:
     ) -> Response:
         job = await waited_for(services.scheduler, caller(request).tenant, job_id, wait)
         services.scheduler.check_succeeded(job)
-        pieces = rendered(services.scheduler, job, open_transcript(job, format))
+        pieces = rendered(services.scheduler, job, open_transcript(TranscriptFormat(format.value), job))
         return StreamingResponse(pieces, headers={"content-type": format.content_type})
 
     @router.get(

@@ -30,6 +30,7 @@ from stenod_server.rest.speechmatics.waiting import WaitS, waited_for
 from stenod_server.rest.speechmatics.wire import ProcessingData
 from stenod_server.scheduler.intake import MediaOrigin, RemoteOrigin, StoredMedia
 from stenod_server.scheduler.scheduler import Submission
+from stenod_server.text.render import TranscriptFormat
 
 
 def add_submitting(router: APIRouter, services: Services) -> None:
@@ -108,7 +109,7 @@ def _answer(services: Services, job: Job, form: TranscriptForm) -> Response:
         if errors := errors_of(job):
             about["errors"] = errors
         return JSONResponse(about, HTTPStatus.CREATED)
-    pieces = rendered(services.scheduler, job, open_transcript(job, form))
+    pieces = rendered(services.scheduler, job, open_transcript(TranscriptFormat(form.value), job))
     return StreamingResponse(_embedded(about, form, pieces), HTTPStatus.CREATED, media_type="application/json")
 
 

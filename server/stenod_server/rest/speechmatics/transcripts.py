@@ -7,6 +7,7 @@ from stenod_server.domain.job import Job
 from stenod_server.rest.speechmatics.config import subtitle_shape
 from stenod_server.rest.speechmatics.echo import echoed, said
 from stenod_server.rest.speechmatics.outcomes import missing_features
+from stenod_server.text.cue_layout import SubtitleShape
 from stenod_server.text.json_v2 import JsonV2Extras
 from stenod_server.text.render import Renderer, TranscriptFormat, open_renderer
 
@@ -25,10 +26,10 @@ class TranscriptForm(StrEnum):
         return JSON_V2_TYPE if self is TranscriptForm.JSON_V2 else "text/plain; charset=utf-8"
 
 
-def open_transcript(job: Job, form: TranscriptForm) -> Renderer:
-    """Raises JobNotFinished for a job without a transcript."""
+def open_transcript(form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None) -> Renderer:
+    """`shape` goes over that of the job's configuration. Raises JobNotFinished for a job without a transcript."""
     config, shown = said(job), echoed(job)
     extras = JsonV2Extras(
         shown.get("transcription_config", {}), shown.get("output_config", {}), missing_features(config)
     )
-    return open_renderer(TranscriptFormat(form.value), job, subtitle_shape(config), extras)
+    return open_renderer(form, job, shape or subtitle_shape(config), extras)

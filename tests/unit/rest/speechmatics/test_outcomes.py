@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from stenod_server.errors import InvalidField, InvalidRequest, UnsupportedFeature
 from stenod_server.rest.speechmatics.outcomes import KEYS, Key, Outcome
-from stenod_server.rest.speechmatics.transcripts import TranscriptForm, open_transcript
+from stenod_server.rest.speechmatics.transcripts import open_transcript
 from stenod_server.rest.speechmatics.wire import KnownSpeaker, VocabularyItem, WireConfig
-from stenod_server.text.render import render
+from stenod_server.text.render import TranscriptFormat, render
 from tests.support.speech import PROJECT_ROOT
 from tests.unit.rest.speechmatics.asked import PLAIN, read, with_value
 from tests.unit.text.transcripts import JOB, make_segment
@@ -193,7 +193,7 @@ def test_null_is_as_good_as_nothing(key: Key) -> None:
 def test_a_feature_that_is_missing_is_told_beside_the_transcript(path: str) -> None:
     asked = read(config_of(path, NOTED[path]))
     job = replace(JOB, config=asked.config)
-    pieces = render(open_transcript(job, TranscriptForm.JSON_V2), [make_segment("so it goes")])
+    pieces = render(open_transcript(TranscriptFormat.JSON_V2, job), [make_segment("so it goes")])
     whole = json.loads("".join(pieces))
     feature = path.partition("_config")[0]
     [error] = whole["metadata"][f"{feature}_errors"]
@@ -204,7 +204,7 @@ def test_a_feature_that_is_missing_is_told_beside_the_transcript(path: str) -> N
 
 def test_a_feature_that_nobody_asked_for_is_not_told_of() -> None:
     job = replace(JOB, config=read(PLAIN | {"translation_config": None}).config)
-    whole = json.loads("".join(render(open_transcript(job, TranscriptForm.JSON_V2), [])))
+    whole = json.loads("".join(render(open_transcript(TranscriptFormat.JSON_V2, job), [])))
     assert not [name for name in whole["metadata"] if name.endswith("_errors")]
 
 

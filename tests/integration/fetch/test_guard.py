@@ -22,7 +22,9 @@ async def guarded() -> AsyncIterator[UriFetcher]:
 
 async def test_a_literal_address_is_refused_without_the_network(origin: Origin, guarded: UriFetcher) -> None:
     origin.answers["/x"] = media(b"x")
-    with pytest.raises(FetchRefused, match=r"127\.0\.0\.1 is a loopback address \(setting fetch_allow, --fetch-allow\)"):
+    with pytest.raises(
+        FetchRefused, match=r"127\.0\.0\.1 is a loopback address \(setting fetch_allow, --fetch-allow\)"
+    ):
         guarded.check(RemoteMedia(uri=origin.url("/x")))
     with pytest.raises(FetchRefused):
         await fetched(guarded, origin.url("/x"))

@@ -34,6 +34,9 @@ _BEARER: Final = {
     "description": "An API key, or a token of the issuer that the node trusts. A node without keys asks for none.",
 }
 
+# FastAPI's answer to wrong parameters, which it documents wherever there are any; here they are InvalidField.
+_NEVER_SAID: Final = "Validation Error"
+
 
 def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
     """What an ASGI server runs."""
@@ -71,6 +74,9 @@ class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document.setdefault("components", {})["securitySchemes"] = {_KEY: _BEARER}
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            if operation["responses"].get("422", {}).get("description") == _NEVER_SAID:
+                del operation["responses"]["422"]
         return document
 
 

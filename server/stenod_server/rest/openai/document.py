@@ -117,7 +117,7 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
         "model": Transcription,
         "description": "The transcript, in the format asked for. A JSON body may begin with blanks, which keep the "
         "connection alive",
-        "content": {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {}},
     },
     HTTPStatus.BAD_REQUEST: {
         "model": ProblemAnswer,

@@ -31,10 +31,10 @@ def submit_form() -> dict[str, Any]:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
 
 
-def links(job_id: str) -> dict[str, Any]:
-    """What can be done with the job that `job_id` finds in an answer."""
+def links() -> dict[str, Any]:
+    """What can be done with a job that was accepted."""
     return {
-        name: {"operationId": f"Speechmatics{name}", "parameters": {"job_id": job_id}}
+        name: {"operationId": f"Speechmatics{name}", "parameters": {"job_id": "$response.body#/id"}}
         for name in ("Get", "Transcript", "Data", "Log", "Delete")
     }
 

@@ -18,7 +18,6 @@ from stenod_server.rest.operation import operation
 from stenod_server.rest.services import Services
 from stenod_server.rest.speechmatics.answers import Jobs, OneJob, Recording, refusals, rendered
 from stenod_server.rest.speechmatics.dialect import ErrorName, Saying, SpeechmaticsDialect
-from stenod_server.rest.speechmatics.document import links
 from stenod_server.rest.speechmatics.job_log import job_log
 from stenod_server.rest.speechmatics.job_view import deleted_info, job_info, status_of
 from stenod_server.rest.speechmatics.transcripts import JSON_V2_TYPE, TranscriptForm, open_transcript
@@ -35,12 +34,7 @@ _LOG_DIALECT: Final = SpeechmaticsDialect({errors.JobNotFinished: Saying(ErrorNa
 
 
 def add_listing(router: APIRouter, services: Services) -> None:
-    @router.get(
-        "/v2/jobs",
-        summary="List jobs, the newest first",
-        response_model=Jobs,
-        responses={200: {"links": links("$response.body#/jobs/0/id")}, **refusals(422)},
-    )
+    @router.get("/v2/jobs", summary="List jobs, the newest first", response_model=Jobs, responses=refusals(422))
     @operation("SpeechmaticsList", _LIST_DIALECT, Scope.READ)
     async def list_jobs(
         request: Request,

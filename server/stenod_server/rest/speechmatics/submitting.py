@@ -41,7 +41,7 @@ def add_submitting(router: APIRouter, services: Services) -> None:
         summary="Submit a job",
         status_code=HTTPStatus.CREATED,
         response_model=Accepted,
-        responses={201: {"links": links("$response.body#/id")}, **refusals(400, 408, 413)},
+        responses={201: {"links": links()}, **refusals(400, 408, 413)},
         openapi_extra={"requestBody": submit_form()},
     )
     @operation("SpeechmaticsSubmit", dialect, Scope.SUBMIT, changes=True)

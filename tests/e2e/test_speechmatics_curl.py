@@ -1,48 +1,22 @@
 """`curl` as the document of the batch worker prints it; the address and the recording are ours."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from tests.support.clients.printed_curl import WITH_ENGINES, WITH_SPEAKERS, WITH_USER, run_printed
 from tests.support.server import RunningServer
 from tests.support.speech import english_with_text, needs_speech
 
 pytestmark = [pytest.mark.triton, *needs_speech]
-
-WITH_SPEAKERS = """curl -X POST address.of.container:PORT/v2/jobs \\
--H 'X-SM-Processing-Data: {"parallel_engines": 2, "user_id": "MY_USER_ID"}' \\
--F 'config={
-"type": "transcription",
-"transcription_config": {
-"language": "en",
-"diarization": "speaker",
-"operating_point": "enhanced"
-}
-}' \\
--F 'data_file=@~/audio_file.mp3'
-"""
-WITH_ENGINES = """curl -X POST address.of.container:PORT/v2/jobs \\
--H 'X-SM-Processing-Data: {"parallel_engines": 2}' \\
--F 'config={"type": "transcription", "transcription_config": {"language": "en"}}' \\
--F 'data_file=@~/audio_file.mp3'
-"""
+SPEAKERS = '"diarization": "speaker",\n'
 
 
 async def run(command: str, server: RunningServer) -> tuple[int, Any]:
-    """The status and the answer; curl itself must have ended well."""
     recording = min(english_with_text(), key=lambda one: abs(one.duration_s - 4)).path
-    command = command.replace("address.of.container:PORT", f"http://{server.http}")
-    command = command.replace("~/audio_file.mp3", str(recording))
-    options = "--silent --show-error --write-out '\\n%{http_code}'"
-    process = await asyncio.create_subprocess_exec(
-        "bash", "-c", f"{command.strip()} {options}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    body, _, status = out.decode().rpartition("\n")
-    return int(status), json.loads(body)
+    status, body = await run_printed(command, f"http://{server.http}", recording)
+    return status, json.loads(body)
 
 
 async def test_a_job_with_engines_is_accepted_and_done(server: RunningServer) -> None:
@@ -56,8 +30,9 @@ async def test_a_job_with_engines_is_accepted_and_done(server: RunningServer) ->
     assert len(transcript["results"]) > 3
 
 
-async def test_speakers_are_refused_by_the_name_of_the_option(server: RunningServer) -> None:
-    status, answer = await run(WITH_SPEAKERS, server)
+@pytest.mark.parametrize("command", [WITH_SPEAKERS, WITH_USER])
+async def test_speakers_are_refused_by_the_name_of_the_option(server: RunningServer, command: str) -> None:
+    status, answer = await run(command, server)
     assert status == 400
     assert answer == {
         "code": 400,
@@ -66,8 +41,9 @@ async def test_speakers_are_refused_by_the_name_of_the_option(server: RunningSer
     }
 
 
-async def test_the_same_job_without_speakers_is_accepted(server: RunningServer) -> None:
-    status, _ = await run(WITH_SPEAKERS.replace('"diarization": "speaker",\n', ""), server)
+@pytest.mark.parametrize("command", [WITH_SPEAKERS, WITH_USER])
+async def test_the_same_job_without_speakers_is_accepted(server: RunningServer, command: str) -> None:
+    status, _ = await run(command.replace(SPEAKERS, ""), server)
     assert status == 201
 
 

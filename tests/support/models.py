@@ -15,6 +15,7 @@ from stenod_models.families.moonshine.runtime import MoonshineRecogniser
 from tests.support.speech import PROJECT_ROOT
 
 DEFAULT_MODEL = "moonshine-tiny-en"
+VAD_MODEL = "silero-vad"
 
 
 def models_dir_for_tests() -> Path:
@@ -22,10 +23,10 @@ def models_dir_for_tests() -> Path:
     return Path(os.environ.get("STENOD_TEST_MODELS", PROJECT_ROOT / ".cache" / "models"))
 
 
-def build_models() -> Path:
-    """Every model of the catalogue; at once where they are current."""
+def build_models(*names: str) -> Path:
+    """These models of the catalogue, or every one; at once where they are current."""
     models_dir = models_dir_for_tests()
-    for name in CATALOGUE:
+    for name in names or CATALOGUE:
         add(name, models_dir, progress=lambda _phase, _done: None, cache_dir=models_dir.parent / "wheels")
     return models_dir
 

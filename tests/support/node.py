@@ -9,7 +9,7 @@ from stenod_server.app.node import Node, Parts, open_node
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import AudioFrontEnd, Clock, MediaFetcher
 from stenod_server.settings import load
-from tests.support.models import models_dir_for_tests
+from tests.support.models import VAD_MODEL, build_models
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def fake_node(
         "node": "test",
         **settings,
     }
-    loaded = load(data_dir=directory / "data", models_dir=models_dir_for_tests(), **given)
+    loaded = load(data_dir=directory / "data", models_dir=build_models(VAD_MODEL), **given)
     parts = Parts(engine=engine or FakeEngine(), front_end=front_end, fetcher=fetcher, clock=clock)
     async with open_node(loaded, parts=parts) as node:
         yield node

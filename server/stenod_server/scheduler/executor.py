@@ -20,7 +20,7 @@ from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
-from stenod_server.scheduler.fetching import fetch
+from stenod_server.scheduler.fetching import fetch, unrecorded_key
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.pulse import Pulse
@@ -128,7 +128,10 @@ class Executor:
                 self._slots.release(job.job_id)
             if running.recorder is not None and not isinstance(outcome, Done):
                 await self._hand_over(running.recorder)
-            return await self._settle(job, outcome)
+            ended = await self._settle(job, outcome)
+            if ended.job and ended.job.state.is_terminal:
+                await self._erase_unrecorded(ended.job)
+            return ended
 
     async def _hand_over(self, recorder: Recorder) -> None:
         """Whoever goes on with the job shall not do again what is done."""
@@ -211,6 +214,11 @@ class Executor:
         if fetched is None:
             raise JobStopped(StopReason.LOST)
         return fetched
+
+    async def _erase_unrecorded(self, job: Job) -> None:
+        if key := unrecorded_key(job):
+            with contextlib.suppress(StenodError):  # then the janitor does, as nobody names it
+                await self._adapters.blobs.delete(key)
 
     async def _resumable(self, job: Job, recording: Recording) -> Job:
         """The job without its checkpoint where another recogniser, or another release, has written that."""

@@ -17,6 +17,11 @@ def key_of(job_id: str) -> str:
     return f"media/{job_id}"
 
 
+def unrecorded_key(job: Job) -> str:
+    """Where media may be that was fetched, the job having ended before its record said so; "" where that cannot be."""
+    return key_of(job.job_id) if job.media.remote and not job.media.key else ""
+
+
 async def fetch(job: Job, remote: RemoteMedia, fetcher: MediaFetcher, blobs: BlobStore, *, max_bytes: int) -> Media:
     """Store what the address gives. Raises FetchRefused, MediaNotFound, LimitExceeded, FetchFailed, StorageFull,
     StoreUnavailable.

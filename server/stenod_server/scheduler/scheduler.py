@@ -26,7 +26,7 @@ from stenod_server.ports import CacheKey, JobFilter, ModelProfile
 from stenod_server.scheduler.admission import Gate
 from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.executor import Executor
-from stenod_server.scheduler.fetching import key_of
+from stenod_server.scheduler.fetching import unrecorded_key
 from stenod_server.scheduler.fingerprint import fingerprint
 from stenod_server.scheduler.observer import Observer, SilentObserver
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
@@ -185,8 +185,7 @@ class Scheduler:
         self._dispatcher.withdraw(job_id)
         self._updates.invalidate(job_id)
         self._changed.notify()
-        # The address may have been read, and the job stopped before its record said so.
-        for key in {job.media.key, key_of(job_id) if job.media.remote else ""} - {""}:
+        if key := job.media.key or unrecorded_key(job):
             await self._adapters.blobs.delete(key)
         _log.info("job_deleted", job_id=job_id, state=str(job.state))
         return job

@@ -1,11 +1,12 @@
 """Jobs whose media is at an address: fetched when they run, once, and their secrets forgotten."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 import pytest
 
-from stenod_server.domain.job import Job, JobConfig, JobState, Media, RemoteMedia
+from stenod_server.domain.job import Job, JobConfig, JobState, Lease, Media, RemoteMedia
 from stenod_server.errors import FetchFailed, FetchRefused, JobNotFound, MediaNotFound
 from stenod_server.scheduler.scheduler import Submission
 from tests.support.eventually import eventually
@@ -78,3 +79,36 @@ async def test_a_job_deleted_before_it_was_fetched_leaves_nothing(tmp_path: Path
         await rig.scheduler.delete(TENANT, job.job_id)
         with pytest.raises(JobNotFound):
             await rig.scheduler.get(TENANT, job.job_id)
+
+
+@pytest.mark.parametrize("with_delete", [False, True])
+async def test_media_of_a_job_that_is_stopped_before_its_record_says_so_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, with_delete: bool
+) -> None:
+    is_fetched = asyncio.Event()
+
+    async def never(_lease: Lease, _media: Media) -> None:
+        is_fetched.set()
+        await asyncio.Event().wait()
+
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.media[URI] = RECORDING
+        monkeypatch.setattr(rig.stores.jobs, "fetched", never)
+        job = await _submit(rig)
+        await is_fetched.wait()
+        assert await _blobs(rig)
+        if with_delete:
+            await rig.scheduler.delete(TENANT, job.job_id, force=True)
+        else:
+            await rig.scheduler.cancel(TENANT, job.job_id)
+        await eventually(lambda: _is_over(rig, job))
+        assert await _blobs(rig) == []
+
+
+def _is_over(rig: Rig, job: Job) -> bool:
+    return job.job_id not in rig.scheduler._dispatcher.running
+
+
+async def _blobs(rig: Rig) -> list[str]:
+    listed = rig.stores.blobs.keys()
+    return [key async for keys in listed for key in keys]

@@ -102,7 +102,7 @@ class Dispatcher:
             return  # it only accepts; what it would remember nobody would take out again
         if reserved:
             self._admitted.append(job)
-        elif job.job_id not in self._running:  # a refill may have been quicker than the submit's own answer
+        elif not self._is_known(job):  # a refill may have been quicker than the submit's own answer
             self._waiting.add(job)
         self.wake()
 
@@ -287,7 +287,7 @@ class Dispatcher:
     async def _refill(self) -> None:
         self._refill_due = False
         for job in await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS):
-            if job.job_id not in self._running and job.job_id not in self._held_back and not self._is_promised(job):
+            if not self._is_known(job):
                 self._waiting.add(job)
 
     def _changed_elsewhere(self, job: Job) -> None:
@@ -324,9 +324,10 @@ class Dispatcher:
     def _weight(self, tenant: str) -> float:
         return self._options.limits_of(tenant).weight
 
-    def _is_promised(self, job: Job) -> bool:
-        """Whether it has its reservation: admission is storing it, or has handed it over."""
-        return self._slots.table.is_open(job.job_id)
+    def _is_known(self, job: Job) -> bool:
+        """Whether it runs, waits for its next attempt, or has its reservation: being stored, handed over or claimed."""
+        job_id = job.job_id
+        return job_id in self._running or job_id in self._held_back or self._slots.table.is_open(job_id)
 
     def _engines(self, job: Job) -> int:
         # A job accepted when the node was larger runs with what there is now rather than never.

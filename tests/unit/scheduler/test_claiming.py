@@ -19,9 +19,16 @@ class TroubledClaims:
         self.stored = asyncio.Event()
         self.answer = asyncio.Event()
         self.losses = 0
+        self.submits_late = False  # a submit is answered once its job's claim is stored
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+    async def submit(self, job: Job, **given: Any) -> Job:
+        stored = await self._store.submit(job, **given)
+        if self.submits_late:
+            await self.stored.wait()
+        return stored
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         job = await self._store.claim(job_id, node=node, now=now, lease_until=lease_until)
@@ -72,3 +79,15 @@ async def test_stopping_waits_for_the_claim_under_way_and_hands_its_job_back(tmp
         made[0].answer.set()
         await stopping
         assert await rig.state(job) is JobState.QUEUED
+
+
+async def test_a_job_claimed_before_its_submit_is_answered_does_not_wait_again(tmp_path: Path) -> None:
+    made: list[TroubledClaims] = []
+    async with open_rig(tmp_path, around=_around(made)) as rig:
+        made[0].submits_late = True
+        job = await rig.submit()
+        waiting_engines = rig.scheduler._dispatcher.waiting_engines
+        made[0].answer.set()
+        assert waiting_engines == 0
+        done = await rig.scheduler.wait(TENANT, job.job_id)
+        assert (done.state, done.attempt) == (JobState.SUCCEEDED, 1)

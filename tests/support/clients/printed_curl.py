@@ -86,10 +86,12 @@ class PrintedCurl:
     async def transcribed(self, recording: Path) -> str:
         job_id = await self.submit(recording, PLAIN)
 
-        async def is_done() -> bool:
-            return await self.status(job_id) == "done"
+        async def has_ended() -> bool:
+            return await self.status(job_id) != "running"
 
-        await eventually_so(is_done, timeout_s=60)
+        await eventually_so(has_ended, timeout_s=60)
+        if await self.status(job_id) != "done":
+            raise Refused(await self._run(f"curl {ADDRESS}/v2/jobs/{job_id}"))
         return await self.text(job_id, "txt")
 
     async def words(self, job_id: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import schemathesis
 from hypothesis import strategies
@@ -20,7 +21,7 @@ _FREE_LISTS = ("keywords", "keywords[]", "languages", "languages[]")
 
 
 @schemathesis.hook
-def filter_case(_context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+def filter_case(_context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """Whatever is in a form arrives as text: where any text is taken, a value of a wrong type is a right one."""
     body = case.body if isinstance(case.body, dict) else {}
     return all(_is_texts(body[name]) for name in _FREE_LISTS if name in body)

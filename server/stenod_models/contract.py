@@ -7,7 +7,8 @@ constants with each `model_repository/*/config.pbtxt`. Requests and outputs carr
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Final, Self
+from math import isfinite
+from typing import Any, Final, Self
 
 SAMPLE_RATE_HZ: Final = 16_000
 
@@ -41,18 +42,49 @@ PROFILE_PARAMETER: Final = "profile"  # key of the profile in config.pbtxt's `pa
 INTERACTIVE_PRIORITY: Final = 1  # Triton priority levels: 1 is served first
 BULK_PRIORITY: Final = 2
 
+MAX_HOTWORDS: Final = 1000  # entries of one request
+DEFAULT_BOOST: Final = 2.0
+MAX_BOOST: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hotword:
+    """A word or phrase to listen for.
+
+    `text` is what the transcript shall say, `sounds_like` holds other spellings of what is heard, each written as
+    `text` where it is. `boost` is added to the log-probability (natural logarithm) of each token of the phrase,
+    above 0 and at most MAX_BOOST.
+    """
+
+    text: str
+    boost: float = DEFAULT_BOOST
+    sounds_like: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, raw: Any) -> Self:
+        """From JSON: a string, or an object with these keys. Raises TypeError or ValueError."""
+        if isinstance(raw, str):
+            return cls(raw)
+        hotword = cls(**{**raw, "sounds_like": tuple(raw.get("sounds_like", ()))})
+        texts = (hotword.text, *hotword.sounds_like)
+        if isinstance(raw.get("sounds_like"), str) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("OPTIONS: a value of a hotword has the wrong type")
+        if type(hotword.boost) not in {int, float} or not isfinite(hotword.boost) or not 0 < hotword.boost <= MAX_BOOST:
+            raise ValueError(f"OPTIONS: boost {hotword.boost!r} of a hotword is not above 0 and at most {MAX_BOOST}")
+        return hotword
+
 
 @dataclass(frozen=True, slots=True)
 class RecognitionOptions:
     """Decoding options of one window; windows are batched together only when these are equal.
 
-    `task` is `transcribe` or `translate`. `beam_size` 1 is greedy. A family that cannot honour a value refuses
-    the request rather than ignoring it.
+    `task` is `transcribe` or `translate`. `beam_size` 1 is greedy. `hotwords` are at most MAX_HOTWORDS. A family that
+    cannot honour a value refuses the request rather than ignoring it.
     """
 
     task: str = "transcribe"
     beam_size: int = 1
-    hotwords: tuple[str, ...] = ()
+    hotwords: tuple[Hotword, ...] = ()
     prompt: str = ""
 
     def to_json(self) -> str:
@@ -66,11 +98,11 @@ class RecognitionOptions:
             message = "OPTIONS must be a JSON object"
             raise ValueError(message)  # noqa: TRY004 - one error for whatever is wrong with a request
         try:
-            options = cls(**{**raw, "hotwords": tuple(raw.get("hotwords", ()))})
-        except TypeError as error:
+            options = cls(**{**raw, "hotwords": _hotwords(raw.get("hotwords", []))})
+        except (AttributeError, TypeError) as error:
             message = f"OPTIONS: {error}"
             raise ValueError(message) from error
-        if isinstance(raw.get("hotwords"), str) or not options._is_well_typed():
+        if not options._is_well_typed():
             message = "OPTIONS: a value has the wrong type"
             raise ValueError(message)
         if options.task not in {"transcribe", "translate"} or options.beam_size < 1:
@@ -79,8 +111,13 @@ class RecognitionOptions:
         return options
 
     def _is_well_typed(self) -> bool:
-        texts = (self.task, self.prompt, *self.hotwords)
-        return type(self.beam_size) is int and all(isinstance(text, str) for text in texts)
+        return type(self.beam_size) is int and isinstance(self.task, str) and isinstance(self.prompt, str)
+
+
+def _hotwords(raw: Any) -> tuple[Hotword, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_HOTWORDS:
+        raise ValueError(f"OPTIONS: hotwords must be a list of at most {MAX_HOTWORDS} entries")
+    return tuple(Hotword.of(entry) for entry in raw)
 
 
 @dataclass(frozen=True, slots=True)

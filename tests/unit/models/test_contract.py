@@ -1,12 +1,13 @@
 import pytest
 
-from stenod_models.contract import Profile, RecognitionOptions
+from stenod_models.contract import MAX_HOTWORDS, Hotword, Profile, RecognitionOptions
 
 PROFILE = Profile("m", "moonshine", ("en",), 10, 20, (5, 20), 8, instances=3)
 
 
 def test_options_survive_json() -> None:
-    options = RecognitionOptions("translate", 3, ("one", "two"), "hello")
+    hotwords = (Hotword("one"), Hotword("gnocchi", 3.5, ("nyohki", "nokey")))
+    options = RecognitionOptions("translate", 3, hotwords, "hello")
     assert RecognitionOptions.from_json(options.to_json()) == options
     assert RecognitionOptions.from_json("") == RecognitionOptions()
 
@@ -23,12 +24,32 @@ def test_options_survive_json() -> None:
         '{"beam_size": true}',
         '{"hotwords": "abc"}',
         '{"hotwords": [1]}',
+        '{"hotwords": {"text": "x"}}',
+        '{"hotwords": [{}]}',
+        '{"hotwords": [{"text": 1}]}',
+        '{"hotwords": [{"text": "x", "sounds_like": "y"}]}',
+        '{"hotwords": [{"text": "x", "sounds_like": [1]}]}',
+        '{"hotwords": [{"text": "x", "sounds_like": 1}]}',
+        '{"hotwords": [{"text": "x", "boost": 0}]}',
+        '{"hotwords": [{"text": "x", "boost": 21}]}',
+        '{"hotwords": [{"text": "x", "boost": NaN}]}',
+        '{"hotwords": [{"text": "x", "boost": true}]}',
+        '{"hotwords": [{"text": "x", "unknown": 1}]}',
         '{"prompt": 5}',
     ],
 )
 def test_bad_options_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  JSON's own error is one
         RecognitionOptions.from_json(text)
+
+
+def test_a_hotword_may_be_a_plain_string() -> None:
+    assert RecognitionOptions.from_json('{"hotwords": ["one"]}').hotwords == (Hotword("one"),)
+
+
+def test_too_many_hotwords_are_refused_with_the_limit() -> None:
+    with pytest.raises(ValueError, match=f"at most {MAX_HOTWORDS}"):
+        RecognitionOptions.from_json(RecognitionOptions(hotwords=(Hotword("x"),) * (MAX_HOTWORDS + 1)).to_json())
 
 
 def test_profile_survives_json_and_counts_engines() -> None:

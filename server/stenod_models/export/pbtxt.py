@@ -14,6 +14,8 @@ from stenod_models.model_config import THREADS_PARAMETER
 _PARAMETER: Final = re.compile(
     r'(?P<head>parameters\s*\{\s*key:\s*"(?P<key>\w+)"\s*value\s*\{\s*string_value:\s*)(?P<value>"(?:[^"\\]|\\.)*")'
 )
+_NAME: Final = re.compile(r'^name: *"[^"]*"', re.MULTILINE)
+_KIND: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*kind:\s*)KIND_\w+")
 _INSTANCES: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*count:\s*)\d+")
 
 
@@ -34,6 +36,26 @@ def set_instances(config: Path, *, instances: int, threads: int) -> None:
         raise ModelBuildError(f"{config} has no instance_group with a count")
     values = {PROFILE_PARAMETER: profile.to_json(), THREADS_PARAMETER: str(threads)}
     config.write_text(_with_parameters(changed, values))
+
+
+def set_identity(config: Path, *, name: str, licence: str) -> None:
+    """Name the model as its directory is named, and its licence where one is known. Raises ModelBuildError."""
+    text = config.read_text()
+    profile = _profile(text, str(config))
+    profile = replace(profile, model=name, licence=licence or profile.licence)
+    named, count = _NAME.subn(f'name: "{name}"', text, count=1)
+    if not count:
+        raise ModelBuildError(f"{config} has no name")
+    config.write_text(_with_parameters(named, {PROFILE_PARAMETER: profile.to_json()}))
+
+
+def set_device(config: Path, device: str) -> None:
+    """Have Triton run the model on `cpu` or on `cuda`. Raises ModelBuildError where it has no instances to place."""
+    kind = {"cpu": "KIND_CPU", "cuda": "KIND_GPU"}[device]
+    changed, count = _KIND.subn(rf"\g<1>{kind}", config.read_text())
+    if count != 1:
+        raise ModelBuildError(f"{config} has no instance_group with a kind")
+    config.write_text(changed)
 
 
 def set_revision(config: Path, revision: str) -> None:

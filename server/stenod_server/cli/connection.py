@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
@@ -87,11 +87,25 @@ def reaches_server(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def run(server: Server, work: "Callable[[stenod.Client], Awaitable[int | None]]", *, busy_s: float = 0.0) -> NoReturn:
+Work: TypeAlias = "Callable[[stenod.Client], Awaitable[int | None]]"
+
+
+def run(server: Server, work: Work, *, busy_s: float = 0.0) -> NoReturn:
     """Do `work` with a client that is connected, and exit with the status it returns, or with 1 after an error.
 
     `busy_s` is for how long a submission waits for room on a server that is full.
     """
+    import stenod
+
+    try:
+        status = reach(server, work, busy_s=busy_s)
+    except stenod.StenodError as error:
+        fail(explain(error, server))
+    raise typer.Exit(status)
+
+
+def reach(server: Server, work: Work, *, busy_s: float = 0.0) -> int:
+    """As `run`, for a command that goes on afterwards. Raises stenod.StenodError."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is told once, and by us
     import stenod
 
@@ -110,12 +124,9 @@ def run(server: Server, work: "Callable[[stenod.Client], Awaitable[int | None]]"
             return await work(client) or 0
 
     try:
-        status = asyncio.run(connected())
-    except stenod.StenodError as error:
-        fail(explain(error, server))
+        return asyncio.run(connected())
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
-    raise typer.Exit(status)
 
 
 def explain(error: "stenod.StenodError", server: Server) -> str:

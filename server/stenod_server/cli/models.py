@@ -1,17 +1,41 @@
 """`stenod models`: the models that a server with its own Triton loads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import fail
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, fail, reach, reaches_server
 from stenod_server.cli.listing import Form, Limit, ListFormat, show_json, show_table
+
+if TYPE_CHECKING:
+    import stenod
 
 app = typer.Typer(help="List, add and remove the models on this machine.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of `stenod models list`.", show_default=False)]
+
+class Precision(StrEnum):
+    """In what a model computes."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class Device(StrEnum):
+    """Where a model runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name of `stenod models list`; with --from, a new one.", show_default=False),
+]
 DataDir = Annotated[
     Path, typer.Option("--data-dir", metavar="DIR", envvar="STENOD_DATA_DIR", help="As for `stenod serve`.")
 ]
@@ -28,33 +52,64 @@ ModelsDir = Annotated[
 _DATA_DIR = Path("~/.local/share/stenod")
 
 
+_COLUMNS = ("name", "status", "size", "languages", "precision", "licence", "loaded", "description")
+_SHOWN_LANGUAGES = 4  # of more, a table tells the number
+
+
 @app.command("list")
+@reaches_server
 def list_models(
+    server: Server = DEFAULT_SERVER,
     data_dir: DataDir = _DATA_DIR,
     models_dir: ModelsDir = None,
     form: Form = ListFormat.TABLE,
     limit: Limit = 1000,
 ) -> None:
-    """List the models that are here, and those that can be added."""
-    rows = _rows(_models_path(data_dir, models_dir))[:limit]
+    """List the models that are here, those that can be added, and which of them a running server has loaded."""
+    rows = _rows(_models_path(data_dir, models_dir), _loaded(server))[:limit]
     if form is ListFormat.JSON:
         show_json(rows)
-    else:
-        show_table(rows, ["name", "status", "download", "licence", "description"])
+        return
+    show_table(
+        [{**row, "size": _size(row["size_bytes"]), "languages": _some(row["languages"])} for row in rows], _COLUMNS
+    )
 
 
 @app.command("add")
-def add_model(name: Name, data_dir: DataDir = _DATA_DIR, models_dir: ModelsDir = None) -> None:
-    """Download a model and build it. One that is here and up to date is left alone."""
+def add_model(
+    name: Name,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="PATH_OR_HUB_ID",
+            help="A checkpoint of Whisper (Hugging Face, CTranslate2) or Parakeet (Hugging Face, onnx-asr): a "
+            "directory, or ORGANISATION/NAME of a hub (HF_ENDPOINT).",
+        ),
+    ] = "",
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="In what it computes.", show_default="as suits the device")
+    ] = None,
+    device: Annotated[Device | None, typer.Option("--device", help="Where it runs.", show_default="cpu")] = None,
+    data_dir: DataDir = _DATA_DIR,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Download a model and build it. One that is here and up to date is left alone; one of --from is built anew."""
     from stenod_server.cli.progress import phases
 
     catalogue, build_error = _catalogue()
+    path = Path(source).expanduser()
+    request = catalogue.BuildRequest(
+        source=str(path.resolve()) if source and path.is_dir() else source,
+        precision=precision or "",
+        device=device or "",
+    )
     try:
         with phases(name) as show:
-            path = catalogue.add(name, _models_path(data_dir, models_dir), progress=show)
+            built = catalogue.add(name, _models_path(data_dir, models_dir), progress=show, request=request)
     except build_error as error:
         fail(str(error))
-    typer.echo(path)
+    typer.echo(built)
 
 
 @app.command("remove")
@@ -101,21 +156,61 @@ def _models_path(data_dir: Path, models_dir: Path | None) -> Path:
     return (models_dir or data_dir / "models").expanduser().resolve()
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _loaded(server: Server) -> Collection[str] | None:
+    """The names of what the server has loaded; None where none was named and none runs here."""
+    loaded: list[str] = []
+
+    async def ask(client: "stenod.Client") -> None:
+        loaded.extend(model.name for model in await client.models())
+
+    import stenod
+
+    try:
+        reach(server, ask)
+    except stenod.StenodError as error:
+        if server == DEFAULT_SERVER:
+            return None
+        fail(explain(error, server))
+    return loaded
+
+
+def _rows(path: Path, loaded: Collection[str] | None) -> list[dict[str, Any]]:
     catalogue, _ = _catalogue()
     here = {model.name: model for model in catalogue.installed(path)}
-    return [_row(name, here.get(name), catalogue.CATALOGUE.get(name)) for name in sorted({*here, *catalogue.CATALOGUE})]
+    names = sorted({*here, *catalogue.CATALOGUE, *(loaded or ())})
+    return [
+        {
+            **_row(name, here.get(name), catalogue.CATALOGUE.get(name)),
+            "loaded": None if loaded is None else name in loaded,
+        }
+        for name in names
+    ]
 
 
 def _row(name: str, here: Any, entry: Any) -> dict[str, Any]:
-    status = "available"
-    if here:
-        status = "installed" if here.is_current else "outdated"
+    """`size_bytes` is what it takes on the disk; of one that is not here, what is downloaded."""
+    about = here or entry
+    status = "elsewhere"
+    if about:
+        status = ("installed" if here.is_current else "outdated") if here else "available"
+    size_bytes = here.size_bytes if here else entry.download_bytes if entry else None
     return {
         "name": name,
         "status": status,
-        "download": f"{entry.download_bytes / 1e6:.0f} MB" if entry else None,
-        "licence": entry.licence if entry else None,
-        "description": entry.description if entry else "made by hand",
+        "size_bytes": size_bytes,
+        "languages": list(about.languages) if about else [],
+        "precision": about.precision if about else "",
+        "licence": about.licence if about else "",
+        "description": entry.description if entry else "",
         "path": str(here.path) if here else None,
     }
+
+
+def _size(size_bytes: int | None) -> str | None:
+    if size_bytes is None:
+        return None
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+
+
+def _some(languages: Sequence[str]) -> str:
+    return " ".join(languages) if len(languages) <= _SHOWN_LANGUAGES else f"{len(languages)} languages"

@@ -100,10 +100,10 @@ class PhraseTrie:
         """What each of `tokens` (rows, n) is worth behind its row's state: float32 (rows, n)."""
         worth = self._root_amounts[tokens]
         if self._takes_back:
-            worth = worth - self._held[states, None] + self._bank[states, None] * self._ends_word[tokens]
+            worth -= self._held[states, None]
+            worth += np.where(self._ends_word[tokens], self._bank[states, None], 0.0)
         places, found = self._find(states[:, None], tokens)
-        amounts: FloatArray = np.where(found, self._amounts[places], worth)
-        return amounts
+        return np.where(found, self._amounts[places], worth).astype(np.float32)
 
     def add_to(self, scores: FloatArray, states: IntArray) -> None:
         """Add to the scores of the whole vocabulary, (rows, vocabulary), in place."""

@@ -19,7 +19,7 @@ from stenod_models.export.errors import ModelBuildError
 
 NEEDS: Final = "fetching from a Hugging Face endpoint needs the extra `export`: pip install 'stenod[export]'"
 
-_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_ID: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _BLOCK_BYTES: Final = 1024 * 1024
 # A build reads the checkpoint and writes graphs of the same size: both must fit.
 _ROOM_RATIO: Final = 2.0
@@ -192,7 +192,7 @@ def _hub(repository: str) -> Iterator[Any]:
     except errors.OfflineModeIsEnabled as error:
         problem = f"{repository} is not fetched: HF_HUB_OFFLINE is set; give its directory as --from"
         raise ModelBuildError(problem) from error
-    except transport_error as error:
+    except (transport_error, errors.HFValidationError) as error:
         raise ModelBuildError(f"{repository} could not be fetched from {endpoint}: {error}") from error
 
 

@@ -1,0 +1,107 @@
+"""Compares the written graphs with transformers' Whisper, where torch is installed."""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.whisper_checkpoint import Checkpoint
+from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.sessions import Decoder, Encoder
+
+FloatArray = npt.NDArray[np.float32]
+
+# Largest difference of a logit, as a share of the largest logit.
+_TOLERANCE: Final = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.25}
+_STEPS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`logit_difference` is the largest, as a share of the largest logit; `agreeing` of `compared` greedy tokens are the
+    reference's own choice too. All are 0 where torch is not installed, and then nothing is compared.
+    """
+
+    reference: str
+    logit_difference: float
+    compared: int
+    agreeing: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def __str__(self) -> str:
+        if not self.compared:
+            return "not compared, torch is not installed"
+        return f"logits within {self.logit_difference:.1e}, {self.agreeing} of {self.compared} tokens the same"
+
+
+def verify(version: Path, checkpoint: Checkpoint, precision: str) -> Verification:
+    """Decode noise greedily with both. Raises ModelBuildError where the graphs do not give what the model gives."""
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return Verification("", 0.0, 0, 0)
+    arch = checkpoint.architecture
+    features = np.random.default_rng(0).normal(0, 0.5, (1, arch.mels, 2 * arch.source_positions)).astype(np.float32)
+    start = checkpoint.tokens.index("<|startoftranscript|>")
+    tokens, logits = _decoded(version, arch, features, start)
+    expected = _reference(checkpoint, features, tokens)
+    difference = float(np.abs(logits - expected).max() / np.abs(expected).max())
+    if not difference <= _TOLERANCE[precision]:
+        raise ModelBuildError(f"the graphs differ from the torch model: logits by {difference:.1e} of the largest one")
+    agreeing = int((logits.argmax(axis=-1) == expected.argmax(axis=-1)).sum())
+    return Verification("transformers", difference, len(tokens), agreeing)
+
+
+def _decoded(version: Path, arch: Architecture, features: FloatArray, start: int) -> tuple[list[int], FloatArray]:
+    """Token by token, through the cache: the tokens that were put in, and the logits behind each."""
+    encoded = Encoder(version / "encoder.onnx", arch, 0).encode(list(features))
+    steps = min(_STEPS, arch.target_positions)
+    run = Decoder(version / "decoder.onnx", arch, 0).start(encoded, capacity=steps, steps=1, frames=1)
+    tokens = [start]
+    logits: list[FloatArray] = []
+    while len(logits) < steps:
+        logits.append(run.logits(np.array([tokens[-1:]], np.int64))[0].copy())
+        tokens.append(int(logits[-1].argmax()))
+    return tokens[:steps], np.stack(logits)
+
+
+def _reference(checkpoint: Checkpoint, features: FloatArray, tokens: list[int]) -> FloatArray:
+    """Float32 (tokens, vocabulary) of transformers' model with the same weights, all tokens at once."""
+    import torch  # noqa: PLC0415 - heavy, and in the extra `export` only
+    from transformers import WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415
+
+    model = WhisperForConditionalGeneration(WhisperConfig(**_config(checkpoint)))
+    weights = {f"model.{name}": torch.tensor(checkpoint.float32(name)) for name in checkpoint.tensors}
+    model.load_state_dict(weights | {"proj_out.weight": weights["model.decoder.embed_tokens.weight"]})
+    with torch.no_grad():
+        output = model.eval()(
+            input_features=torch.from_numpy(features), decoder_input_ids=torch.tensor([tokens], dtype=torch.long)
+        )
+    logits: FloatArray = output.logits[0].numpy()
+    return logits
+
+
+def _config(checkpoint: Checkpoint) -> dict[str, Any]:
+    arch = checkpoint.architecture
+    return {
+        "vocab_size": arch.vocabulary,
+        "num_mel_bins": arch.mels,
+        "d_model": arch.width,
+        "encoder_layers": arch.encoder_layers,
+        "encoder_attention_heads": arch.encoder_heads,
+        "decoder_layers": arch.decoder_layers,
+        "decoder_attention_heads": arch.decoder_heads,
+        "encoder_ffn_dim": len(checkpoint.tensors["encoder.layers.0.fc1.weight"]),
+        "decoder_ffn_dim": len(checkpoint.tensors["decoder.layers.0.fc1.weight"]),
+        "max_source_positions": arch.source_positions,
+        "max_target_positions": arch.target_positions,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+        "decoder_start_token_id": 0,
+    }

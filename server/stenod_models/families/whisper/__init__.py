@@ -1,0 +1,1 @@
+"""Whisper, any size: graphs (built by export), vocabulary, features and runtime."""

@@ -1,0 +1,144 @@
+"""The decoder: some tokens per row in (the prompt at first, then one at a time), the next token of each row out.
+
+Inputs:  tokens int64 [batch, steps], total_length int32 [1] (tokens so far with these), last_positions int32 [batch]
+         (total - 1 for every row), past_key_{l}/past_value_{l} float [batch, heads, capacity, head_size] (bound to the
+         same memory as present_*: a step writes its rows in place), cross_key_{l}/cross_value_{l} (inputs only),
+         suppressed float [1, vocabulary] (0, or very negative where a token must not be chosen),
+         boosts float [1 or batch, 1 or vocabulary] (added for the choice alone: noise, favoured words),
+         frames int64 [1] (how many frames of the attention are wanted).
+Outputs: next_tokens int64 [batch, 1], log_probabilities float [batch, 1] (of those tokens, without the boosts),
+         attention float [batch, alignment heads, 1, frames] (of the predicted token; heads by layer),
+         logits float [batch, vocabulary] (before suppression; fetched once per window, for its language), present_*.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.export.graph_writer import CONTRIB, FLOAT, INT64, GraphWriter
+from stenod_models.export.quantised import matmul, quantised
+from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.layers import Layers
+
+_EMBEDDING = "decoder.embed_tokens.weight"
+
+
+def build_decoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], precision: str) -> GraphWriter:
+    """Raises KeyError for a tensor that is not there."""
+    graph = GraphWriter("whisper_decoder")
+    layers = Layers(graph, tensors, precision)
+    tokens = graph.input("tokens", "int64", ["batch", "steps"])
+    graph.input("last_positions", "int32", ["batch"])
+    graph.input("total_length", "int32", [1])
+    hidden = graph.op("Add", _embedded(layers, tokens), _positions(layers, tokens))
+    attention = []
+    for layer in range(arch.decoder_layers):
+        prefix = f"decoder.layers.{layer}"
+        hidden = _self_attention(layers, arch, layer, hidden)
+        hidden, probabilities = _cross_attention(layers, arch, layer, hidden)
+        heads = [head for chosen, head in arch.alignment_heads if chosen == layer]
+        if heads:
+            last = graph.slice(probabilities, 2, -1, np.iinfo(np.int64).max)
+            attention.append(graph.op("Gather", last, graph.ints(*heads), axis=1))
+        hidden = layers.feed_forward(prefix, hidden)
+    _predict(layers, arch, hidden)
+    _publish_attention(graph, arch, attention)
+    return graph
+
+
+def _embedded(layers: Layers, tokens: str) -> str:
+    graph = layers.graph
+    table = layers.float32(_EMBEDDING)
+    if layers.precision != "int8":
+        return graph.op("Gather", layers.weight(_EMBEDDING, table), tokens, axis=0)
+    half = graph.weight(_EMBEDDING, table.astype(np.float16))
+    return graph.op("Cast", graph.op("Gather", half, tokens, axis=0), to=FLOAT)
+
+
+def _positions(layers: Layers, tokens: str) -> str:
+    graph = layers.graph
+    name = "decoder.embed_positions.weight"
+    total = graph.op("Cast", "total_length", to=INT64)
+    first = graph.op("Sub", total, graph.op("Shape", tokens, start=1, end=2))
+    return graph.op("Slice", layers.weight(name, layers.float32(name)), first, total, graph.ints(0))
+
+
+def _self_attention(layers: Layers, arch: Architecture, layer: int, hidden: str) -> str:
+    """Causal; keys and values of earlier tokens stay where they are."""
+    graph = layers.graph
+    prefix = f"decoder.layers.{layer}"
+    normed = layers.rows(layers.norm(f"{prefix}.self_attn_layer_norm", hidden))
+    cache: list[int | str] = ["batch", arch.decoder_heads, "capacity", arch.head_size]
+    attended = graph.ops(
+        "GroupQueryAttention",
+        [
+            layers.product(normed, *(f"{prefix}.self_attn.{part}_proj" for part in ("q", "k", "v"))),
+            "",
+            "",
+            graph.input(f"past_key_{layer}", "float", cache),
+            graph.input(f"past_value_{layer}", "float", cache),
+            "last_positions",
+            "total_length",
+        ],
+        [f"attended_{layer}", f"present_key_{layer}", f"present_value_{layer}"],
+        domain=CONTRIB,
+        num_heads=arch.decoder_heads,
+        kv_num_heads=arch.decoder_heads,
+    )[0]
+    graph.output_of(f"present_key_{layer}", "float", cache)
+    graph.output_of(f"present_value_{layer}", "float", cache)
+    return graph.op("Add", hidden, layers.product(layers.rows(attended), f"{prefix}.self_attn.out_proj"))
+
+
+def _cross_attention(layers: Layers, arch: Architecture, layer: int, hidden: str) -> tuple[str, str]:
+    """Returns the new hidden state and the attention [batch, heads, steps, all frames]."""
+    graph = layers.graph
+    prefix = f"decoder.layers.{layer}"
+    shape: list[int | str] = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
+    keys = graph.input(f"cross_key_{layer}", "float", shape)
+    values = graph.input(f"cross_value_{layer}", "float", shape)
+    normed = layers.rows(layers.norm(f"{prefix}.encoder_attn_layer_norm", hidden))
+    query = layers.product(normed, f"{prefix}.encoder_attn.q_proj")
+    split = graph.op("Reshape", query, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
+    heads = graph.op("Transpose", split, perm=[0, 2, 1, 3])
+    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
+    scores = graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1, alpha=arch.head_size**-0.5)
+    probabilities = graph.op("Softmax", scores, axis=-1)
+    mixed = graph.op("Transpose", graph.op("MatMul", probabilities, values), perm=[0, 2, 1, 3])
+    joined = layers.rows(graph.op("Reshape", mixed, graph.ints(0, 0, arch.width)))
+    return graph.op("Add", hidden, layers.product(joined, f"{prefix}.encoder_attn.out_proj")), probabilities
+
+
+def _predict(layers: Layers, arch: Architecture, hidden: str) -> None:
+    graph = layers.graph
+    last = graph.slice(hidden, 1, -1, np.iinfo(np.int64).max)
+    logits = _logits(layers, layers.norm("decoder.layer_norm", last))
+    graph.ops("Squeeze", [logits, graph.ints(1)], ["logits"])
+    graph.output_of("logits", "float", ["batch", arch.vocabulary])
+    allowed = graph.op("Add", "logits", graph.input("suppressed", "float", [1, arch.vocabulary]))
+    favoured = graph.op("Add", allowed, graph.input("boosts", "float", ["boosted_rows", "boosted_tokens"]))
+    graph.ops("ArgMax", [favoured], ["next_tokens"], axis=-1, keepdims=1)
+    graph.output_of("next_tokens", "int64", ["batch", 1])
+    chosen = graph.op("GatherElements", allowed, "next_tokens", axis=1)
+    total = graph.op("ReduceLogSumExp", allowed, graph.ints(-1), keepdims=1)
+    graph.ops("Sub", [chosen, total], ["log_probabilities"])
+    graph.output_of("log_probabilities", "float", ["batch", 1])
+
+
+def _logits(layers: Layers, normed: str) -> str:
+    """The embedding, transposed, predicts."""
+    graph = layers.graph
+    table = layers.float32(_EMBEDDING)
+    rows = layers.rows(normed)
+    if rows.bytes is not None:
+        return matmul(graph, rows.bytes, "decoder.logits", quantised(table.T.astype(np.float64)))
+    return graph.op("FusedMatMul", rows.value, layers.weight(_EMBEDDING, table), domain=CONTRIB, transB=1)
+
+
+def _publish_attention(graph: GraphWriter, arch: Architecture, attention: list[str]) -> None:
+    joined = graph.op("Concat", *attention, axis=1)
+    frames = graph.input("frames", "int64", [1])
+    graph.ops("Slice", [joined, graph.ints(0), frames, graph.ints(3)], ["attention"])
+    graph.output_of("attention", "float", ["batch", len(arch.alignment_heads), 1, "frames"])

@@ -1,0 +1,50 @@
+"""The encoder graph: log-mel features in, the cross-attention keys and values of every decoder layer out.
+
+Inputs:  features float [batch, mels, 2 * frames], the whole padded window
+Outputs: cross_key_{layer}, cross_value_{layer} float [batch, heads, frames, head_size]
+
+They are computed here once per window, so that no decoding step computes, moves or gives them again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from stenod_models.export.graph_writer import CONTRIB, GraphWriter
+from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.layers import Layers
+
+
+def build_encoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], precision: str) -> GraphWriter:
+    """Raises KeyError for a tensor that is not there."""
+    graph = GraphWriter("whisper_encoder")
+    layers = Layers(graph, tensors, precision)
+    features = graph.input("features", "float", ["batch", arch.mels, 2 * arch.source_positions])
+    convolved = layers.convolution("encoder.conv2", layers.convolution("encoder.conv1", features, 1), 2)
+    name = "encoder.embed_positions.weight"
+    positions = layers.weight(name, layers.float32(name))
+    hidden = graph.op("Add", graph.op("Transpose", convolved, perm=[0, 2, 1]), positions)
+    for layer in range(arch.encoder_layers):
+        hidden = _layer(layers, f"encoder.layers.{layer}", hidden, arch.encoder_heads)
+    _cross_attention_outputs(layers, arch, layers.norm("encoder.layer_norm", hidden))
+    return graph
+
+
+def _layer(layers: Layers, prefix: str, hidden: str, heads: int) -> str:
+    normed = layers.rows(layers.norm(f"{prefix}.self_attn_layer_norm", hidden))
+    parts = [layers.product(normed, f"{prefix}.self_attn.{part}_proj") for part in ("q", "k", "v")]
+    attended = layers.graph.op("MultiHeadAttention", *parts, domain=CONTRIB, num_heads=heads)
+    out = layers.product(layers.rows(attended), f"{prefix}.self_attn.out_proj")
+    return layers.feed_forward(prefix, layers.graph.op("Add", hidden, out))
+
+
+def _cross_attention_outputs(layers: Layers, arch: Architecture, hidden: str) -> None:
+    graph, rows = layers.graph, layers.rows(hidden)
+    shape = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
+    for layer in range(arch.decoder_layers):
+        for part, name in (("k", "cross_key"), ("v", "cross_value")):
+            product = layers.product(rows, f"decoder.layers.{layer}.encoder_attn.{part}_proj")
+            heads = graph.op("Reshape", product, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
+            graph.ops("Transpose", [heads], [f"{name}_{layer}"], perm=[0, 2, 1, 3])
+            graph.output_of(f"{name}_{layer}", "float", shape)

@@ -1,0 +1,170 @@
+"""WhisperRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
+from stenod_models.families.whisper import attempts
+from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
+from stenod_models.families.whisper.attempts import Attempt, Noise, PromptedRun
+from stenod_models.families.whisper.features import LogMel
+from stenod_models.families.whisper.sessions import SUPPRESSED, Decoder, EncodedBatch, Encoder
+from stenod_models.families.whisper.transcript import Heard, heard_in, is_silence, silent, timed_words
+from stenod_models.families.whisper.vocabulary import Vocabulary
+from stenod_models.recogniser import Int16Audio, Recognition
+
+_LONGEST_START: Final = 5  # special tokens of a prompt
+
+
+class WhisperRecogniser:
+    max_padding_ratio = 1.0  # every window is padded to the whole input, whatever its mates
+
+    def __init__(self, artefacts: Path, profile: Profile, *, threads: int) -> None:
+        """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
+        arch = Architecture.from_json((artefacts / "whisper.json").read_text())
+        self.profile = profile
+        self._arch = arch
+        self._vocabulary = Vocabulary.load(artefacts / "vocabulary.json", multilingual=arch.multilingual)
+        self._features = LogMel(arch.mels, 2 * arch.source_positions)
+        self._encoder = Encoder(artefacts / "encoder.onnx", arch, threads)
+        self._decoder = Decoder(artefacts / "decoder.onnx", arch, threads)
+        never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
+        self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]
+        self._suppressed_first = self._suppressed.copy()
+        self._suppressed_first[0, list(arch.suppressed_first)] = SUPPRESSED
+
+    def recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        *,
+        language: str,
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool] = lambda _index: False,
+    ) -> list[Recognition | None]:
+        self.check(language, options)
+        longest = self.profile.length_buckets_samples[-1]
+        if any(len(window) > longest for window in windows):
+            raise ValueError(f"a window is longer than {longest} samples")
+        nothing = silent(Heard(self._vocabulary.language_of(language) or "en", 0.0, 1.0))
+        results: list[Recognition | None] = [nothing] * len(windows)
+        # Longest first: a batch sheds finished rows from its end.
+        order = sorted(range(len(windows)), key=lambda index: -len(windows[index]))
+        wanted = [index for index in order if not is_cancelled(index)]
+        for index in set(order) - set(wanted):
+            results[index] = None
+        audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES and np.any(windows[index])]
+        if audible:
+            batch = _Batch([windows[index] for index in audible], language, options)
+            found = self._recognise(batch, lambda row: is_cancelled(audible[row]))
+            for index, result in zip(audible, found, strict=True):
+                results[index] = result
+        return results
+
+    def check(self, language: str, options: RecognitionOptions) -> None:
+        """Raises ValueError for what this model cannot do."""
+        if language.lower() != AUTO_LANGUAGE and self._vocabulary.language_of(language) is None:
+            raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
+        if options.task not in self.profile.tasks:
+            raise ValueError(f"task {options.task!r}: {self.profile.model} offers {', '.join(self.profile.tasks)}")
+        if options.beam_size != 1 or options.hotwords:
+            raise ValueError(f"{self.profile.model} decodes greedily: no beam_size beyond 1, no hotwords")
+
+    def warm(self) -> None:
+        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
+        language = next(iter(self._vocabulary.languages), "en")
+        for count in {1, self.profile.max_batch_size}:
+            batch = _Batch([noise] * count, language, RecognitionOptions())
+            encoded = self._encode(batch.windows)
+            prompts = self._prompts(self._listen(encoded, AUTO_LANGUAGE), batch.options)
+            self._attempt(encoded, batch.windows, prompts, 0.0, lambda _row: False, cap=2)
+
+    def _recognise(self, batch: "_Batch", is_cancelled: Callable[[int], bool]) -> list[Recognition | None]:
+        encoded = self._encode(batch.windows)
+        heard = self._listen(encoded, batch.language)
+        kept = self._decode(encoded, batch, heard, is_cancelled)
+        return [
+            None if attempt is None else self._recognition(window, listened, attempt, batch.options.task)
+            for window, listened, attempt in zip(batch.windows, heard, kept, strict=True)
+        ]
+
+    def _encode(self, windows: Sequence[Int16Audio]) -> EncodedBatch:
+        return self._encoder.encode([self._features(window) for window in windows])
+
+    def _listen(self, encoded: EncodedBatch, language: str) -> list[Heard]:
+        """One step over the start token alone: what stands in the place of the language says both."""
+        run = self._decoder.start(encoded, capacity=1, steps=1, frames=1)
+        start = np.full((encoded.rows, 1), self._vocabulary.start, np.int64)
+        known = None if language.lower() == AUTO_LANGUAGE else self._vocabulary.language_of(language)
+        return [heard_in(row, self._vocabulary, known) for row in run.logits(start)]
+
+    def _prompts(self, heard: Sequence[Heard], options: RecognitionOptions) -> npt.NDArray[np.int64]:
+        previous = self._vocabulary.encode(options.prompt) if options.prompt.strip() else []
+        room = self._arch.target_positions // 2 - _LONGEST_START
+        rows = [self._vocabulary.prompt(item.language, options.task, previous[-room:]) for item in heard]
+        return np.array(rows, np.int64)
+
+    def _decode(
+        self, encoded: EncodedBatch, batch: "_Batch", heard: Sequence[Heard], is_cancelled: Callable[[int], bool]
+    ) -> list[Attempt | None]:
+        """The attempt to keep of each row: the first sound one, or the best."""
+        prompts = self._prompts(heard, batch.options)
+        kept: list[Attempt | None] = [None] * encoded.rows
+        pending = list(range(encoded.rows))
+        for temperature in attempts.TEMPERATURES:
+            rows, pending = pending, []
+            if not rows:
+                break
+            found = self._attempt(
+                encoded.only(rows),
+                [batch.windows[row] for row in rows],
+                prompts[rows],
+                temperature,
+                lambda place, rows=rows: is_cancelled(rows[place]),  # type: ignore[misc]
+            )
+            for row, attempt in zip(rows, found, strict=True):
+                kept[row] = None if attempt is None else attempts.better(kept[row], attempt)
+                if attempt and not attempt.is_sound and not is_silence(heard[row], attempt):
+                    pending.append(row)
+        return kept
+
+    def _attempt(
+        self,
+        encoded: EncodedBatch,
+        windows: Sequence[Int16Audio],
+        prompts: npt.NDArray[np.int64],
+        temperature: float,
+        is_cancelled: Callable[[int], bool],
+        cap: int | None = None,
+    ) -> list[Attempt | None]:
+        most = self._arch.target_positions // 2 if cap is None else cap
+        steps = min(most, self._arch.target_positions - prompts.shape[1])
+        frames = max(frames_of(len(window)) for window in windows)
+        run = self._decoder.start(encoded, capacity=prompts.shape[1] + steps, steps=steps, frames=frames)
+        noise = Noise(windows, temperature, self._arch.vocabulary) if temperature else None
+        step = PromptedRun(run, prompts, self._suppressed_first, self._suppressed, noise)
+        return attempts.decode(
+            step,
+            steps,
+            vocabulary=self._vocabulary,
+            is_cancelled=is_cancelled,
+            temperature=temperature,
+        )
+
+    def _recognition(self, window: Int16Audio, heard: Heard, attempt: Attempt, task: str) -> Recognition:
+        if is_silence(heard, attempt):
+            return silent(heard)
+        spoken = "en" if task == "translate" else heard.language
+        words = timed_words(window, attempt, self._vocabulary, spoken)
+        return Recognition(words, heard.language, heard.confidence, heard.no_speech) if words else silent(heard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    windows: Sequence[Int16Audio]
+    language: str
+    options: RecognitionOptions

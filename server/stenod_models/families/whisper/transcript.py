@@ -1,0 +1,81 @@
+"""What a window says, from what the decoder gave: its language, whether anybody speaks, its words and their times.
+
+Word times come from the cross-attention of the alignment heads by dynamic time warping, as in `timing.py` of
+openai/whisper; a confidence is the geometric mean of the probabilities of the word's tokens.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.alignment.dtw import token_starts
+from stenod_models.alignment.word_times import WordSpan, times_of_words
+from stenod_models.families.whisper.architecture import FRAME_SAMPLES, frames_of
+from stenod_models.families.whisper.attempts import Attempt
+from stenod_models.families.whisper.spelling import words_of
+from stenod_models.families.whisper.vocabulary import Vocabulary
+from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
+
+FloatArray = npt.NDArray[np.float32]
+
+_LIKELY_SILENCE: Final = 0.6  # no-speech probability from which an unlikely text is taken for invented
+_LEAST_LOG_PROBABILITY: Final = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one look at a window says: its language, and how probable it is that nobody speaks."""
+
+    language: str
+    confidence: float
+    no_speech: float
+
+
+def heard_in(logits: FloatArray, vocabulary: Vocabulary, language: str | None) -> Heard:
+    """`logits` is float32 (vocabulary,) behind the start token; `language` is None where it is to be found out."""
+    scores = logits.astype(np.float64) - logits.max()
+    shares = np.exp(scores)
+    no_speech = float(shares[vocabulary.no_speech] / shares.sum())
+    if language is not None or not vocabulary.languages:
+        return Heard(language or "en", 1.0, no_speech)
+    codes, tokens = zip(*vocabulary.languages.items(), strict=True)
+    chosen = np.exp(scores[list(tokens)] - scores[list(tokens)].max())
+    best = int(chosen.argmax())
+    return Heard(codes[best], float(chosen[best] / chosen.sum()), no_speech)
+
+
+def is_silence(heard: Heard, attempt: Attempt) -> bool:
+    """An unlikely text where probably nobody speaks is invented."""
+    return heard.no_speech > _LIKELY_SILENCE and attempt.log_probability < _LEAST_LOG_PROBABILITY
+
+
+def silent(heard: Heard) -> Recognition:
+    return Recognition((), heard.language, heard.confidence, heard.no_speech)
+
+
+def timed_words(
+    window: Int16Audio, attempt: Attempt, vocabulary: Vocabulary, language: str
+) -> tuple[RecognisedWord, ...]:
+    """`language` is that of the text. The attention of the end says where the last word ends."""
+    hypothesis = attempt.hypothesis
+    words = words_of(vocabulary, hypothesis.tokens, language)
+    if not words:
+        return ()
+    frames = frames_of(len(window))
+    starts = np.append(token_starts(_within(attempt.attention, frames)), frames)
+    spans = [WordSpan(int(starts[word.first]), int(starts[word.last + 1])) for word in words]
+    times = times_of_words(window, spans, FRAME_SAMPLES)
+    logs = np.log(np.maximum(hypothesis.probabilities, 1e-9))
+    return tuple(
+        RecognisedWord(word.text, start, end, float(np.exp(logs[word.first : word.last + 1].mean())))
+        for word, (start, end) in zip(words, times, strict=True)
+    )
+
+
+def _within(attention: FloatArray, frames: int) -> npt.NDArray[np.float32]:
+    """Attention to the window's own frames, as if there were no others."""
+    own = attention[:, :, :frames]
+    share: FloatArray = own / np.maximum(own.sum(axis=-1, keepdims=True), 1e-9)
+    return share

@@ -148,10 +148,20 @@ class UploadNotFound(NotFound):
 
 
 class ModelNotFound(NotFound):
-    """No recogniser of that name is loaded, or none serves the language."""
+    """No recogniser of that name is loaded, or none serves the language or the operating point.
+
+    `there_is` says what could be asked for: `models`, `languages`, `operating_points`, each a list in words.
+    """
 
     reason = "MODEL_NOT_FOUND"
     kind = "model"
+
+    def __init__(self, name: str, there_is: Mapping[str, str] | None = None) -> None:
+        super().__init__(name)
+        if there_is:
+            listed = (f"{kind.replace('_', ' ')}: {values}" for kind, values in there_is.items())
+            self.message += f"; there are {'; '.join(listed)}"
+            self.metadata = {**self.metadata, **there_is}
 
 
 class JobExpired(NotFound):

@@ -15,7 +15,6 @@ from tests.support.node import fake_node
 
 ASKED: dict[str, job_pb2.JobConfig] = {
     "expected_languages": job_pb2.JobConfig(expected_languages=["de"]),
-    "operating_point": job_pb2.JobConfig(operating_point=job_pb2.OPERATING_POINT_ENHANCED),
     "task": job_pb2.JobConfig(task=job_pb2.TASK_TRANSLATE),
     "formatting.numerals": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(numerals=True)),
     "formatting.permitted_marks": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(permitted_marks=["."])),

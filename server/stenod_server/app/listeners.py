@@ -40,7 +40,7 @@ async def serve_api(
         services.intake,
         services.notifier,
         RENDERINGS,
-        default_model=settings.model,
+        default_model=settings.default_model,
         max_page_size=settings.max_page_size,
     )
     api, address = build_api(servicer, health, interceptor, options)

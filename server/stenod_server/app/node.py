@@ -145,14 +145,20 @@ async def open_node(
         await health.refresh()
         metrics_address = serve_metrics_page(stack, settings, metrics)
         services = Services(
-            scheduler, intake, attendance, notifier, lambda: health.now, dialect_options(settings), settings.model
+            scheduler,
+            intake,
+            attendance,
+            notifier,
+            lambda: health.now,
+            dialect_options(settings),
+            settings.default_model,
         )
         address = await serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
         stage.enter(build_app(services, door, metrics, version=VERSION))
         stack.push_async_callback(stage.leave, STOP_GRACE_S)
         _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor), notifier.run())
         addresses = (address, http_address, health_address, metrics_address)
-        yield Node(scheduler, intake, janitor, *addresses, settings.model, max_engines)
+        yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
 
 
 async def _open_stores(settings: Settings) -> Stores:

@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[TritonEngine]:
     """External Tritons where the settings name some, else a child of our own that is READY when this returns."""
     if settings.triton_url:
-        engine = TritonEngine(settings.triton_url, canaries=load_canaries(settings.models_path, [settings.model]))
+        engine = TritonEngine(settings.triton_url, canaries=load_canaries(settings.models_path, settings.models))
         await engine.start()
         try:
             with contextlib.suppress(StenodError):  # jobs are accepted all the same, and wait for it
@@ -57,7 +57,7 @@ async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[T
             await engine.close()
         return
     embedded = EmbeddedTriton(
-        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=[settings.model])
+        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=settings.models)
     )
     await embedded.start(progress)
     try:
@@ -67,12 +67,13 @@ async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[T
 
 
 async def count_engines(settings: Settings, engine: Engine) -> int:
-    """The setting, or what the default model says keeps it busy."""
+    """The setting, or what the models that are meant to be loaded say keeps them busy."""
     if settings.parallel is not None:
         return settings.parallel
     with contextlib.suppress(StenodError):
         profiles = await engine.profiles()
-        return profiles[settings.model].default_engines if settings.model in profiles else FALLBACK_ENGINES
+        engines = [profiles[model].default_engines for model in settings.models if model in profiles]
+        return sum(engines) or FALLBACK_ENGINES
     _log.warning("engines_unknown", using=FALLBACK_ENGINES, advice="no Triton answers yet; set --parallel")
     return FALLBACK_ENGINES
 
@@ -116,7 +117,7 @@ def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
     return SchedulerOptions(
         node=settings.node,
         max_engines=max_engines,
-        default_model=settings.model,
+        routing=settings.routing,
         elastic=settings.elastic,
         admission=Admission(settings.admission),
         max_queued_jobs=settings.max_queued_jobs,

@@ -133,7 +133,13 @@ def serve(
     ] = None,
     all_formats: Annotated[_OptionalPath, _option("Write each finished job in all formats here.", "", "DIR")] = None,
     cache_ttl_s: Annotated[_Seconds, _option("Reuse transcripts of the same media; 0: never.", "0", "SECONDS")] = None,
-    model: Annotated[_Text, _option("The recogniser for jobs that name none.", "moonshine-tiny-en", "NAME")] = None,
+    model: Annotated[
+        list[str] | None,
+        _option("Recogniser to load; the first is for jobs that name none.", "moonshine-tiny-en", "NAME"),
+    ] = None,
+    routes: Annotated[
+        list[str] | None, _option("Recogniser for a language, like de=NAME or */enhanced=NAME; the first counts.")
+    ] = None,
     triton_url: Annotated[
         list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
     ] = None,
@@ -196,7 +202,7 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
     except (ValueError, OSError) as error:
         fail(str(error))
 
-    add_missing(chosen.models_path, ["silero-vad"] if chosen.triton_url else ["silero-vad", chosen.model])
+    add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
 
     from stenod_server.app.node import run  # the whole server: not before the settings are known to be good
 

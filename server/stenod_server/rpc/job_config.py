@@ -18,6 +18,12 @@ from stenod_server.rpc import notifications
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
 MAX_TTL_S: Final = 365 * 86_400
+OPERATING_POINTS: Final = {
+    job_pb2.OPERATING_POINT_UNSPECIFIED: "",
+    job_pb2.OPERATING_POINT_STANDARD: "standard",
+    job_pb2.OPERATING_POINT_ENHANCED: "enhanced",
+}
+_NUMBERS: Final = {word: number for number, word in OPERATING_POINTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,6 @@ def _differs(name: str, *accepted: object) -> Callable[[Message], bool]:
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("expected_languages", lambda c: bool(c.expected_languages)),
-    Unbuilt("operating_point", _differs("operating_point", 0, job_pb2.OPERATING_POINT_STANDARD)),
     Unbuilt("task", _differs("task", 0, job_pb2.TASK_TRANSCRIBE)),
     Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
     Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
@@ -67,6 +72,7 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
     return JobConfig(
         language=job_rules.language("config.language", message.language),
         model=message.model,
+        operating_point=_operating_point(message),
         parallel_engines=parallel_engines,
         max_parallel_engines=max_parallel_engines,
         priority=priority,
@@ -88,6 +94,7 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     message = job_pb2.JobConfig(
         language=config.language,
         model=config.model,
+        operating_point=_NUMBERS[config.operating_point],
         user_id=config.user_id,
         formatting=job_pb2.FormattingConfig(punctuation=config.punctuation),
         scheduling=job_pb2.SchedulingConfig(parallel_engines=config.parallel_engines, priority=config.priority),
@@ -107,6 +114,12 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     if config.details_json:
         json_format.Parse(config.details_json, message.tracking.details)
     return message
+
+
+def _operating_point(message: job_pb2.JobConfig) -> str:
+    if message.operating_point not in OPERATING_POINTS:
+        raise InvalidField("config.operating_point", f"{message.operating_point} is none that this server knows")
+    return OPERATING_POINTS[message.operating_point]
 
 
 def _ttl(message: job_pb2.JobConfig) -> timedelta:

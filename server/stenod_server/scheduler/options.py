@@ -8,6 +8,7 @@ from stenod_server.domain.capacity import Admission
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore, MediaFetcher
+from stenod_server.scheduler.routing import RoutingTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class SchedulerOptions:
 
     node: str
     max_engines: int
-    default_model: str = ""
+    routing: RoutingTable = field(default_factory=RoutingTable)
     elastic: bool = True
     admission: Admission = Admission.QUEUE
     max_queued_jobs: int = 10_000

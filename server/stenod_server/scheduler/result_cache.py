@@ -16,7 +16,7 @@ from stenod_server.recognition import memory
 from stenod_server.scheduler.routing import Route, Router
 
 # What a job's config says that leaves its transcript as it is. All else is part of the key, what is added later too.
-# `model` is not: the recogniser that was chosen stands for it.
+# `model` and `operating_point` are not: the recogniser that was chosen stands for them.
 INDIFFERENT: Final = frozenset(
     {
         "deadline",
@@ -25,6 +25,7 @@ INDIFFERENT: Final = frozenset(
         "max_parallel_engines",
         "model",
         "notifications",
+        "operating_point",
         "origin",
         "parallel_engines",
         "priority",

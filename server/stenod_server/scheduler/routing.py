@@ -1,6 +1,8 @@
-"""Which recogniser takes a job: the one it names, or one that knows its language."""
+"""Which recogniser takes a job: the one it names, the one that the table of the settings has for its language and
+operating point, or the first that says of itself that it serves them.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stenod_server.domain.job import JobConfig
@@ -8,7 +10,40 @@ from stenod_server.errors import EngineUnavailable, ModelNotFound
 from stenod_server.ports import Clock, Engine, ModelProfile
 
 AUTO = "auto"
+ANY = "*"
+STANDARD = "standard"  # where nobody says which operating point
+OPERATING_POINTS = (STANDARD, "enhanced")
 FRESH_S = 5.0  # models come and go by hand: a submit need not ask Triton every time
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """A row of the table. `language` is BCP-47, `auto` or `*`; `de` means `de-CH` too (RFC 4647, basic filtering).
+    An `operating_point` of `*` means each.
+    """
+
+    language: str
+    model: str
+    operating_point: str = ANY
+
+    def holds_for(self, config: JobConfig) -> bool:
+        asked = config.operating_point or STANDARD
+        return self.operating_point in {ANY, asked} and _is_within(config.language, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """`rules` are asked in order and the first that holds decides. Of what none holds for, the models decide by their
+    profiles: those of `preferred` first, then the others by name.
+    """
+
+    rules: Sequence[RoutingRule] = ()
+    preferred: Sequence[str] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that are named, in order, each once."""
+        return tuple(dict.fromkeys((*self.preferred, *(rule.model for rule in self.rules))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,24 +54,43 @@ class Route:
     language: str
 
 
-def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, default_model: str) -> Route:
-    """The model that is named, else the default one, else the first by name, that knows the language.
+def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Route:
+    """The model that is named, else the one of the table, else the first that serves what is asked for.
 
-    Raises ModelNotFound.
+    Raises ModelNotFound, which tells what there is.
     """
     if config.model:
-        profile = profiles.get(config.model)
-        language = _spelt(profile, config.language) if profile else None
-        if profile is None:
-            raise ModelNotFound(config.model)
-        if language is None:
-            raise ModelNotFound(f"{config.model} for language {config.language}")
-        return Route(profile, language)
-    for name in sorted(profiles, key=lambda name: (name != default_model, name)):
+        return _named(profiles, config.model, config)
+    for rule in table.rules:
+        if rule.holds_for(config):  # the operator's word counts, whatever the profile says of operating points
+            return _speaking(profiles, rule.model, config)
+    for name in _by_preference(profiles, table.preferred):
         language = _spelt(profiles[name], config.language)
-        if language is not None:
+        if language is not None and _serves(profiles[name], config.operating_point):
             return Route(profiles[name], language)
-    raise ModelNotFound(f"for language {config.language}")
+    raise _not_found(profiles, config)
+
+
+def _named(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig) -> Route:
+    route = _speaking(profiles, name, config)
+    if not _serves(route.profile, config.operating_point):
+        raise _not_found(profiles, config, name)
+    return route
+
+
+def _speaking(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig) -> Route:
+    profile = profiles.get(name)
+    if profile is None:
+        raise ModelNotFound(name, _there_is(profiles))
+    language = _spelt(profile, config.language)
+    if language is None:
+        raise _not_found(profiles, config, name)
+    return Route(profile, language)
+
+
+def _by_preference(profiles: Mapping[str, ModelProfile], preferred: Sequence[str]) -> list[str]:
+    first = [name for name in preferred if name in profiles]
+    return [*first, *sorted(profiles.keys() - set(first))]
 
 
 def _spelt(profile: ModelProfile, language: str) -> str | None:
@@ -47,13 +101,39 @@ def _spelt(profile: ModelProfile, language: str) -> str | None:
     return codes.get(language.lower()) or codes.get(language.lower().split("-")[0])
 
 
+def _serves(profile: ModelProfile, operating_point: str) -> bool:
+    return not operating_point or operating_point in profile.operating_points
+
+
+def _is_within(language: str, wider: str) -> bool:
+    asked, row = language.lower(), wider.lower()
+    return row in {ANY, asked} or asked.startswith(f"{row}-")
+
+
+def _not_found(profiles: Mapping[str, ModelProfile], config: JobConfig, name: str = "") -> ModelNotFound:
+    asked = f"for language {config.language}"
+    if config.operating_point:
+        asked += f" and operating point {config.operating_point}"
+    return ModelNotFound(f"{name} {asked}".strip(), _there_is(profiles))
+
+
+def _there_is(profiles: Mapping[str, ModelProfile]) -> Mapping[str, str]:
+    loaded = profiles.values()
+    there_is = {
+        "models": profiles.keys(),
+        "languages": {code for profile in loaded for code in profile.languages},
+        "operating_points": {point for profile in loaded for point in profile.operating_points},
+    }
+    return {kind: ", ".join(sorted(values)) or "none" for kind, values in there_is.items()}
+
+
 class Router:
     """Knows the loaded models, as of a few seconds ago."""
 
-    def __init__(self, engine: Engine, clock: Clock, *, default_model: str) -> None:
+    def __init__(self, engine: Engine, clock: Clock, table: RoutingTable) -> None:
         self._engine = engine
         self._clock = clock
-        self._default_model = default_model
+        self._table = table
         self._profiles: Mapping[str, ModelProfile] | None = None
         self._asked_s = 0.0
 
@@ -63,12 +143,17 @@ class Router:
         self._asked_s = self._clock.monotonic_s()
         return self._profiles
 
+    def operating_points(self) -> frozenset[str]:
+        """Those that something serves, as of when the models were last asked."""
+        of_rules = {rule.operating_point for rule in self._table.rules} - {ANY}
+        return frozenset(of_rules.union(*(profile.operating_points for profile in (self._profiles or {}).values())))
+
     async def route(self, config: JobConfig) -> Route:
         """Raises ModelNotFound; EngineUnavailable where the recogniser has never answered."""
         stale = self._profiles is None or self._clock.monotonic_s() - self._asked_s > FRESH_S
         if not stale and self._profiles is not None:
             try:
-                return choose(self._profiles, config, self._default_model)
+                return choose(self._profiles, config, self._table)
             except ModelNotFound:
                 pass  # it may have been loaded since
         try:
@@ -76,4 +161,4 @@ class Router:
         except EngineUnavailable:
             if self._profiles is None:
                 raise
-        return choose(self._profiles or {}, config, self._default_model)
+        return choose(self._profiles or {}, config, self._table)

@@ -72,7 +72,7 @@ class Scheduler:
         self._changed = Broadcast()
         self._updates = JobUpdates()
         self._slots = Slots(options.max_engines, elastic=options.elastic, on_change=self._changed.notify)
-        self._router = Router(adapters.engine, adapters.clock, default_model=options.default_model)
+        self._router = Router(adapters.engine, adapters.clock, options.routing)
         self._executor = Executor(
             adapters,
             options,
@@ -292,6 +292,10 @@ class Scheduler:
     async def models(self) -> Mapping[str, ModelProfile]:
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
         return await self._router.profiles()
+
+    def operating_points(self) -> frozenset[str]:
+        """Those that a recogniser serves, as of when `models` was last called."""
+        return self._router.operating_points()
 
     def stalled_s(self) -> float:
         """How long work has been in flight without anything being finished; 0 when nothing is in flight."""

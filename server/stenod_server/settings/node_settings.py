@@ -5,16 +5,25 @@ Between file and default stands the environment of the containers that stenod re
 
 import ipaddress
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from stenod_server.access.options import AccessOptions, OidcOptions, TlsFiles
+from stenod_server.domain.job_rules import LANGUAGE_PATTERN
 from stenod_server.domain.quota import TenantLimits
+from stenod_server.scheduler.routing import ANY, OPERATING_POINTS, RoutingRule, RoutingTable
 from stenod_server.settings.containers import ContainerEnvironment, read_environment
 
 GIB = 1024**3
@@ -33,6 +42,39 @@ def _host_and_port(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_host_and_port)]
+
+
+def _names(value: object) -> object:
+    """One name, as it was always written, or several with commas."""
+    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
+def _rule(value: object) -> object:
+    """`LANGUAGE[/OPERATING_POINT]=MODEL`, for where a table cannot be written."""
+    if not isinstance(value, str):
+        return value
+    asked, _, model = value.partition("=")
+    language, slash, point = asked.partition("/")
+    return {"language": language, "model": model} | ({"operating_point": point} if slash else {})
+
+
+def _checked(rule: RoutingRule) -> RoutingRule:
+    if not rule.language or (rule.language != ANY and not re.fullmatch(LANGUAGE_PATTERN, rule.language)):
+        message = f"language {rule.language!r} is no BCP-47 code like 'en' or 'pt-BR', nor 'auto' or '*'"
+        raise ValueError(message)
+    if rule.operating_point not in {ANY, *OPERATING_POINTS}:
+        message = f"operating_point {rule.operating_point!r} is none of {', '.join(OPERATING_POINTS)} or '*'"
+        raise ValueError(message)
+    if not rule.model:
+        message = "model is missing: a route is LANGUAGE[/OPERATING_POINT]=MODEL"
+        raise ValueError(message)
+    return rule
+
+
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], NoDecode, BeforeValidator(_names), Field(min_length=1)
+]
+Rule = Annotated[RoutingRule, BeforeValidator(_rule), AfterValidator(_checked)]
 
 
 class Settings(BaseSettings):
@@ -108,7 +150,12 @@ class Settings(BaseSettings):
     )
 
     # Recognition.
-    model: str = Field("moonshine-tiny-en", description="the recogniser for jobs that name none")
+    model: Names = Field(
+        ("moonshine-tiny-en",), description="recognisers to load; the first is for jobs that name none, where it can"
+    )
+    routes: tuple[Rule, ...] = Field(
+        (), description="the recogniser by language and operating point: LANGUAGE[/POINT]=MODEL; the first that holds"
+    )
     triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")
     parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
     elastic: bool = Field(default=True, description="lend idle engines to running jobs")
@@ -261,6 +308,19 @@ class Settings(BaseSettings):
         return TlsFiles(
             cert_file=self.tls_cert_file, key_file=self.tls_key_file, client_ca_file=self.tls_client_ca_file
         )
+
+    @property
+    def default_model(self) -> str:
+        return self.model[0]
+
+    @property
+    def routing(self) -> RoutingTable:
+        return RoutingTable(self.routes, self.model)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those that a Triton is to have loaded."""
+        return self.routing.models
 
     @property
     def data_path(self) -> Path:

@@ -11,6 +11,7 @@ from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import JobStore
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.routing import RoutingTable
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.store.open import Stores, open_store
 from tests.support.builders import FakeClock
@@ -22,7 +23,7 @@ TENANT = "default"
 OPTIONS = SchedulerOptions(
     node="node-a",
     max_engines=4,
-    default_model="fake",
+    routing=RoutingTable(preferred=("fake",)),
     retry=RetryPolicy(first_s=10.0, jitter_ratio=0.0),
     poll_s=0.02,
     watch_poll_s=0.05,

@@ -19,7 +19,7 @@ from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.errors import EnginesUnsatisfiable, QuotaExceeded, StoreUnavailable
 from stenod_server.ports import JobStore, ModelProfile
 from stenod_server.scheduler.result_cache import INDIFFERENT, ResultCache
-from stenod_server.scheduler.routing import Route, Router
+from stenod_server.scheduler.routing import Route, Router, RoutingTable
 from stenod_server.scheduler.scheduler import Submission
 from tests.support.builders import START, FakeClock, make_job
 from tests.support.eventually import eventually, settle
@@ -41,6 +41,7 @@ OTHER_VALUES: dict[str, Any] = {
     "max_parallel_engines": 3,
     "model": "fake",
     "notifications": (Notification(url="https://example.org"),),
+    "operating_point": "standard",
     "origin": Origin("speechmatics"),
     "parallel_engines": 2,
     "priority": 1,
@@ -92,7 +93,7 @@ def _is_copy(job: Job) -> bool:
 
 def _digest(job: Job, profile: ModelProfile = KNOWN, language: str = "en") -> str:
     clock = FakeClock()
-    cache = ResultCache(Router(_engine(), clock, default_model="fake"), clock, timedelta(hours=1))
+    cache = ResultCache(Router(_engine(), clock, RoutingTable(preferred=("fake",))), clock, timedelta(hours=1))
     key = cache.key(job, Route(profile, language))
     assert key is not None
     assert key.since == START - timedelta(hours=1)

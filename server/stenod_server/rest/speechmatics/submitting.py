@@ -88,6 +88,9 @@ async def _with_model(services: Services, asked: Asked) -> JobConfig:
     loaded: Mapping[str, ModelProfile] = {}
     with contextlib.suppress(EngineUnavailable):  # the queue takes jobs while no recogniser is up
         loaded = await services.scheduler.models()
+    is_point = asked.model in services.scheduler.operating_points()
+    if is_point and asked.model not in services.options.model_aliases:
+        return replace(asked.config, operating_point=asked.model)
     name = model_names.recogniser(services.options.model_aliases, asked.model, loaded)
     return replace(asked.config, model=name)
 

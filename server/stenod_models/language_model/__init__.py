@@ -1,0 +1,1 @@
+"""N-gram language models of words, read from ARPA files, and their part in a beam search. Numpy only."""

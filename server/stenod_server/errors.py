@@ -128,8 +128,8 @@ class NotFound(InvalidRequest):
     reason = "NOT_FOUND"
     kind: ClassVar[str] = "resource"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{self.kind} {name!r} does not exist", kind=self.kind, name=name)
+    def __init__(self, name: str, hint: str = "", **metadata: object) -> None:
+        super().__init__(f"{self.kind} {name!r} does not exist{hint}", kind=self.kind, name=name, **metadata)
         self.name = name
 
 
@@ -157,11 +157,9 @@ class ModelNotFound(NotFound):
     kind = "model"
 
     def __init__(self, name: str, there_is: Mapping[str, str] | None = None) -> None:
-        super().__init__(name)
-        if there_is:
-            listed = (f"{kind.replace('_', ' ')}: {values}" for kind, values in there_is.items())
-            self.message += f"; there are {'; '.join(listed)}"
-            self.metadata = {**self.metadata, **there_is}
+        known = there_is or {}
+        listed = "; ".join(f"{kind.replace('_', ' ')}: {values}" for kind, values in known.items())
+        super().__init__(name, f"; there are {listed}" if listed else "", **known)
 
 
 class JobExpired(NotFound):

@@ -95,8 +95,7 @@ def run(server: Server, work: Work, *, busy_s: float = 0.0) -> NoReturn:
 
     `busy_s` is for how long a submission waits for room on a server that is full.
     """
-    import stenod
-
+    stenod = client_library()
     try:
         status = reach(server, work, busy_s=busy_s)
     except stenod.StenodError as error:
@@ -106,9 +105,7 @@ def run(server: Server, work: Work, *, busy_s: float = 0.0) -> NoReturn:
 
 def reach(server: Server, work: Work, *, busy_s: float = 0.0) -> int:
     """As `run`, for a command that goes on afterwards. Raises stenod.StenodError."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is told once, and by us
-    import stenod
-
+    stenod = client_library()
     try:
         key, credentials = server.key(), server.credentials()
     except (OSError, ValueError) as error:
@@ -127,6 +124,14 @@ def reach(server: Server, work: Work, *, busy_s: float = 0.0) -> int:
         return asyncio.run(connected())
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
+
+
+def client_library() -> Any:
+    """`stenod`, imported when it is needed: gRPC is heavy, and reads once whether to speak for itself."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is told once, and by us
+    import stenod
+
+    return stenod
 
 
 def explain(error: "stenod.StenodError", server: Server) -> str:

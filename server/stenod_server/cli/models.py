@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, fail, reach, reaches_server
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, client_library, explain, fail, reach, reaches_server
 from stenod_server.cli.listing import Form, Limit, ListFormat, show_json, show_table
 
 if TYPE_CHECKING:
@@ -163,11 +163,10 @@ def _loaded(server: Server) -> Collection[str] | None:
     async def ask(client: "stenod.Client") -> None:
         loaded.extend(model.name for model in await client.models())
 
-    import stenod
-
+    library = client_library()
     try:
         reach(server, ask)
-    except stenod.StenodError as error:
+    except library.StenodError as error:
         if server == DEFAULT_SERVER:
             return None
         fail(explain(error, server))

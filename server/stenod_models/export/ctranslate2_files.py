@@ -83,9 +83,11 @@ class _Cursor:
 
     def _string(self) -> str:
         length = self._number("<H")
-        raw = bytes(self._data[self._place : self._place + length - 1])
+        raw = bytes(self._data[self._place : self._place + length])
+        if len(raw) != length:
+            raise ValueError("a name is cut short")
         self._place += length
-        return raw.decode()
+        return raw[:-1].decode()
 
 
 def widened(bfloat16: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:

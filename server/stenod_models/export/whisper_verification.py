@@ -23,8 +23,8 @@ _STEPS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`logit_difference` is the largest, as a share of the largest logit; `agreeing` of `compared` greedy tokens are the
-    reference's own choice too. All are 0 where torch is not installed, and then nothing is compared.
+    """`logit_difference` is the largest, as a share of the largest logit; `agreeing` of `compared` greedy tokens are
+    the reference's own choice too. All are 0 where torch is not installed, and then nothing is compared.
     """
 
     reference: str

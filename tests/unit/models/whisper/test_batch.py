@@ -1,0 +1,118 @@
+"""A batch gives what each window gives alone, whatever the mates, their order and the language asked for."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stenod_models.contract import RecognitionOptions
+from stenod_models.families.whisper.runtime import WhisperRecogniser
+from stenod_models.recogniser import Recognition
+
+pytest.importorskip("transformers")
+
+from tests.support.whisper_checkpoints import LANGUAGES, Shape, build_random
+
+OPTIONS = RecognitionOptions()
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> WhisperRecogniser:
+    shape = Shape(target_positions=48, source_positions=80)
+    return build_random(tmp_path_factory.mktemp("whisper"), shape, seed=5)[1]
+
+
+@pytest.fixture(scope="module")
+def windows(recogniser: WhisperRecogniser) -> list[npt.NDArray[np.int16]]:
+    random = np.random.default_rng(7)
+    longest = recogniser.profile.window_max_samples
+    lengths = [0, 800, 1600, 5000, longest // 2, longest // 2 + 1, longest - 1, longest]
+    return [(random.normal(0, 2000, length)).astype(np.int16) for length in lengths]
+
+
+def alone(recogniser: WhisperRecogniser, window: npt.NDArray[np.int16], language: str) -> Recognition:
+    (result,) = recogniser.recognise([window], language=language, options=OPTIONS)
+    assert result is not None
+    return result
+
+
+def assert_same(one: Recognition, other: Recognition) -> None:
+    assert [(word.text, word.start_samples, word.end_samples) for word in one.words] == [
+        (word.text, word.start_samples, word.end_samples) for word in other.words
+    ]
+    assert one.language == other.language
+    assert np.allclose(
+        [one.no_speech, one.language_confidence, *(word.confidence for word in one.words)],
+        [other.no_speech, other.language_confidence, *(word.confidence for word in other.words)],
+        atol=1e-4,
+    )
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.lists(st.integers(0, 7), min_size=2, max_size=8), language=st.sampled_from(["auto", *LANGUAGES[:3]]))
+def test_a_batch_gives_what_each_window_gives_alone(
+    recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]], chosen: list[int], language: str
+) -> None:
+    results = recogniser.recognise([windows[index] for index in chosen], language=language, options=OPTIONS)
+    for index, result in zip(chosen, results, strict=True):
+        assert result is not None
+        assert_same(result, alone(recogniser, windows[index], language))
+
+
+def test_a_cancelled_window_gives_none_and_its_mates_their_words(
+    recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]
+) -> None:
+    polls = 0
+
+    def is_cancelled(index: int) -> bool:
+        nonlocal polls
+        polls += index == 1
+        return index == 1 and polls > 3
+
+    batch = [windows[7], windows[6], windows[5]]
+    results = recogniser.recognise(batch, language="en", options=OPTIONS, is_cancelled=is_cancelled)
+    assert results[1] is None
+    for place in (0, 2):
+        found = results[place]
+        assert found is not None
+        assert_same(found, alone(recogniser, batch[place], "en"))
+
+
+def test_words_are_ordered_inside_the_window(
+    recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]
+) -> None:
+    for window in windows:
+        times = [
+            time for word in alone(recogniser, window, "en").words for time in (word.start_samples, word.end_samples)
+        ]
+        assert times == sorted(times)
+        assert all(0 <= time <= len(window) for time in times)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 1599])
+def test_too_short_or_empty_a_window_has_no_words(recogniser: WhisperRecogniser, samples: int) -> None:
+    for window in (np.full(samples, 1000, np.int16), np.zeros(16_000, np.int16)):
+        result = alone(recogniser, window, "auto")
+        assert result.words == ()
+        assert result.no_speech == 1.0
+
+
+@pytest.mark.parametrize(
+    ("language", "options"),
+    [
+        ("tlh", OPTIONS),
+        ("", OPTIONS),
+        ("en", RecognitionOptions(beam_size=5)),
+    ],
+)
+def test_what_it_cannot_do_is_refused(
+    recogniser: WhisperRecogniser, language: str, options: RecognitionOptions
+) -> None:
+    with pytest.raises(ValueError, match="whisper"):
+        recogniser.check(language, options)
+
+
+def test_too_long_a_window_is_refused(recogniser: WhisperRecogniser) -> None:
+    with pytest.raises(ValueError, match="longer than 25600 samples"):
+        recogniser.recognise([np.zeros(25_601, np.int16)], language="en", options=OPTIONS)

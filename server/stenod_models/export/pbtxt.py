@@ -16,6 +16,8 @@ _PARAMETER: Final = re.compile(
 )
 _NAME: Final = re.compile(r'^name: *"[^"]*"', re.MULTILINE)
 _KIND: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*kind:\s*)KIND_\w+")
+_MAX_BATCH: Final = re.compile(r"^(max_batch_size: *)\d+", re.MULTILINE)
+_PREFERRED_BATCH: Final = re.compile(r"(preferred_batch_size: *\[ *)\d+")
 _INSTANCES: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*count:\s*)\d+")
 
 
@@ -47,6 +49,15 @@ def set_identity(config: Path, *, name: str, licence: str) -> None:
     if not count:
         raise ModelBuildError(f"{config} has no name")
     config.write_text(_with_parameters(named, {PROFILE_PARAMETER: profile.to_json()}))
+
+
+def set_profile(config: Path, profile: Profile) -> None:
+    """Publish this profile, and batch as it says. Raises ModelBuildError where there was none to replace."""
+    text = config.read_text()
+    _profile(text, str(config))
+    for pattern in (_MAX_BATCH, _PREFERRED_BATCH):
+        text = pattern.sub(rf"\g<1>{profile.max_batch_size}", text)
+    config.write_text(_with_parameters(text, {PROFILE_PARAMETER: profile.to_json()}))
 
 
 def set_device(config: Path, device: str) -> None:

@@ -12,4 +12,12 @@ def load_recogniser(profile: Profile, artefacts: Path, *, threads: int) -> Recog
         from stenod_models.families.moonshine.runtime import MoonshineRecogniser  # noqa: PLC0415 - one family is loaded
 
         return MoonshineRecogniser(artefacts, profile, threads=threads)
+    if profile.family == "parakeet":
+        from stenod_models.families.parakeet.runtime import ParakeetRecogniser  # noqa: PLC0415
+
+        return ParakeetRecogniser.load(artefacts, profile, threads=threads)
+    if profile.family == "whisper":
+        from stenod_models.families.whisper.runtime import WhisperRecogniser  # noqa: PLC0415
+
+        return WhisperRecogniser(artefacts, profile, threads=threads)
     raise ValueError(f"family {profile.family!r} of {profile.model} is not known")

@@ -4,18 +4,19 @@ After "Shallow-Fusion End-to-End Contextual Biasing" (Zhao et al., Interspeech 2
 Corasick (1975), so that a phrase that begins inside another one is not missed. Token numbers and scores only, so every
 family can use it:
 
-    trie = PhraseTrie(phrases_of(options.hotwords, tokenise), ends_word_of(texts), takes_back=options.beam_size > 1)
+    trie = PhraseTrie(phrases_of(options.hotwords, tokenise), ends_word_of(texts))
     states = trie.start(rows)
     loop:
         trie.add_to(log_probabilities, states)                         # all of the vocabulary, or …
         scores = log_probabilities_of_ids + trie.amounts(states, ids)  # … some of it, `trie.wanted(states)` among it
         states = trie.advance(states, tokens)                          # reordered by parent first, in a beam
+    words = respelled(words, trie.matches(tokens))
 
-What a token is worth: its phrase's boost. With `takes_back` (a beam) the sum of all that is given along a sequence is
-what its whole phrases are worth: what was given for a beginning is taken back by the token that breaks it off, and a
-phrase is whole only where its word ends ("Ann" is not in "Annual"). Where a phrase goes on as a longer one, tokens are
-paid once. Without `takes_back` (a greedy search) nothing is: there is no rival hypothesis that it could fall behind,
-and taking back would only make every way out of a false beginning dearer.
+What a token is worth: its phrase's boost. The sum of all that is given along a sequence is what its whole phrases are
+worth: what was given for a beginning is taken back by the token that breaks it off, and a phrase is whole only where
+its word ends ("Ann" is not in "Annual"). Where a phrase goes on as a longer one, tokens are paid once. In a greedy
+search, where no rival hypothesis wins by it, taking back helps too: it has a phrase that was begun be finished (on
+English recordings more of the phrases were heard than without, at as many false ones).
 """
 
 from collections import deque
@@ -68,10 +69,9 @@ class _Node:
 class PhraseTrie:
     """States are node numbers; arrays of them are int64 (rows,). Immutable once built, so batches may share one."""
 
-    def __init__(self, phrases: Iterable[Phrase], ends_word: BoolArray, *, takes_back: bool = True) -> None:
+    def __init__(self, phrases: Iterable[Phrase], ends_word: BoolArray) -> None:
         """`ends_word` (vocabulary,): behind a word, this token means that the word is over; the end token does."""
         self._ends_word = ends_word
-        self._takes_back = takes_back
         self._nodes = [_Node({})]
         for phrase in phrases:
             self._insert(phrase)
@@ -98,10 +98,8 @@ class PhraseTrie:
 
     def amounts(self, states: IntArray, tokens: IntArray) -> FloatArray:
         """What each of `tokens` (rows, n) is worth behind its row's state: float32 (rows, n)."""
-        worth = self._root_amounts[tokens]
-        if self._takes_back:
-            worth -= self._held[states, None]
-            worth += np.where(self._ends_word[tokens], self._bank[states, None], 0.0)
+        worth = self._root_amounts[tokens] - self._held[states, None]
+        worth += np.where(self._ends_word[tokens], self._bank[states, None], 0.0)
         places, found = self._find(states[:, None], tokens)
         return np.where(found, self._amounts[places], worth).astype(np.float32)
 
@@ -109,7 +107,7 @@ class PhraseTrie:
         """Add to the scores of the whole vocabulary, (rows, vocabulary), in place."""
         wanted = self.wanted(states)
         scores_of_wanted = np.take_along_axis(scores, wanted, axis=1) + self.amounts(states, wanted)
-        if self._takes_back and self._held[states].any():
+        if self._held[states].any():
             scores -= self._held[states, None]
             scores += self._bank[states, None] * self._ends_word[None]
         np.put_along_axis(scores, wanted, scores_of_wanted, axis=1)
@@ -121,7 +119,7 @@ class PhraseTrie:
 
     def final_amounts(self, states: IntArray) -> FloatArray:
         """What an end without an end token is worth: float32 (rows,)."""
-        return self._bank[states] - self._held[states] if self._takes_back else np.zeros(len(states), np.float32)
+        return self._bank[states] - self._held[states]
 
     def matches(self, tokens: Sequence[int]) -> list[Match]:
         """The whole phrases in a sequence from left to right, each the longest that begins there; none overlap."""
@@ -201,8 +199,6 @@ class PhraseTrie:
 
     def _amount(self, state: int, token: int, target: int) -> float:
         node, following = self._nodes[state], self._nodes[target]
-        if not self._takes_back:
-            return following.boost
         goes_on = node.children.get(token) == target and node.phrase is None
         bank = node.bank if self._ends_word[token] and not goes_on else 0.0
         return following.held - node.held + bank

@@ -55,7 +55,7 @@ _LEAST_CANARY_RATIO: Final = 0.9
 def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float], None]) -> None:
     """Fill the empty directory `target`. Raises ModelBuildError."""
     # onnx is heavy and only building needs it.
-    from stenod_models.families.moonshine.decoder_graph import build_decoder  # noqa: PLC0415
+    from stenod_models.families.moonshine.decoder_graph import build_beam_decoder, build_decoder  # noqa: PLC0415
     from stenod_models.families.moonshine.encoder_graph import build_encoder  # noqa: PLC0415
     from stenod_models.families.moonshine.weights import read_weights  # noqa: PLC0415
 
@@ -72,6 +72,7 @@ def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float]
     report("writing the graphs", 0.85)
     build_encoder(weights).save(version / "encoder.onnx")
     build_decoder(weights, ALIGNMENT_HEADS).save(version / "decoder.onnx")
+    build_beam_decoder(weights, ALIGNMENT_HEADS).save(version / "beam_decoder.onnx")
     shutil.copy(files[_TOKENIZER], version / "tokenizer.bin")
     shutil.copy(files[_LICENCE], target / "LICENCE")
     samples = target / "samples"

@@ -1,6 +1,7 @@
 import pytest
 
-from stenod_models.families.moonshine.tokenizer import SpelledWord, Tokenizer, parse_pieces
+from stenod_models.decoding.spellings import Span
+from stenod_models.families.moonshine.tokenizer import Tokenizer, parse_pieces
 
 SPECIAL = [b"<unk>", b"<s>", b"</s>"]
 BYTES = [bytes([value]) for value in range(256)]
@@ -30,16 +31,16 @@ def byte_tokens(text: str) -> list[int]:
 
 def test_a_space_begins_a_word_and_punctuation_stays_with_it(tokenizer: Tokenizer) -> None:
     words = tokenizer.words([HELLO, COMMA, SPACE, WOR, LD, STOP])
-    assert words == [SpelledWord("hello,", 0, 1), SpelledWord("world.", 2, 5)]
+    assert words == [Span("hello,", 0, 1), Span("world.", 2, 5)]
 
 
 def test_the_first_piece_begins_a_word_without_a_space(tokenizer: Tokenizer) -> None:
-    assert tokenizer.words([WOR, LD]) == [SpelledWord("world", 0, 1)]
+    assert tokenizer.words([WOR, LD]) == [Span("world", 0, 1)]
 
 
 def test_bytes_spell_characters_that_have_no_piece(tokenizer: Tokenizer) -> None:
     tokens = [SPACE, *byte_tokens("né€")]
-    assert tokenizer.words(tokens) == [SpelledWord("né€", 0, len(tokens) - 1)]
+    assert tokenizer.words(tokens) == [Span("né€", 0, len(tokens) - 1)]
 
 
 def test_bytes_that_are_not_utf8_become_replacement_characters(tokenizer: Tokenizer) -> None:
@@ -47,7 +48,7 @@ def test_bytes_that_are_not_utf8_become_replacement_characters(tokenizer: Tokeni
 
 
 def test_closing_punctuation_alone_joins_the_word_before(tokenizer: Tokenizer) -> None:
-    assert tokenizer.words([HELLO, DOTS]) == [SpelledWord("hello…", 0, 1)]
+    assert tokenizer.words([HELLO, DOTS]) == [Span("hello…", 0, 1)]
 
 
 def test_a_dash_alone_is_a_word(tokenizer: Tokenizer) -> None:

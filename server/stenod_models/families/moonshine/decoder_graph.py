@@ -7,9 +7,17 @@ Outputs: next_tokens int64 [batch, 1], probabilities float [batch, 1] (of those 
          attention float [batch, alignment heads, 1, frames] (of the predicted token), present_*.
 
 Logits never leave the graph. Row-wise 8-bit products make a row independent of its batch-mates.
+
+A beam has a graph of its own, so that greedy decoding pays nothing for it. There the tokens and the cache have a slot
+for each hypothesis, [slots, …] with slots = batch * beam, while a window's hypotheses share its cross_* tensors:
+
+Inputs:  count int64 [1], wanted int64 [slots, n], and those above
+Outputs: best_tokens int64 and best_scores float [slots, count], log-probabilities in descending order,
+         wanted_scores float [slots, n], attention float [batch, alignment heads, beam, frames], present_*.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,30 +28,50 @@ from stenod_models.families.moonshine.normalisation import quantised_norm
 from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
 from stenod_models.families.moonshine.weights import MoonshineWeights
 
+# Query [slots, 1, width], keys, values, bias → the mixed values [slots, 1, width] and the attention.
+_Attend: TypeAlias = Callable[[GraphWriter, str, str, str, str], tuple[str, str]]
+
 
 def build_decoder(weights: MoonshineWeights, alignment_heads: Sequence[tuple[int, int]]) -> GraphWriter:
     """`alignment_heads`: (layer, head) pairs whose cross-attention is published."""
     graph = GraphWriter("moonshine_decoder_step")
-    hidden = _embed(graph, weights, graph.input("tokens", "int64", ["batch", 1]))
-    graph.input("past_lengths", "int32", ["batch"])
+    hidden, attention = _layers(graph, weights, alignment_heads, slots="batch", attend=_attend_alone)
+    _predict(graph, weights, hidden)
+    graph.output(attention, "attention", "float", ["batch", len(alignment_heads), 1, "frames"])
+    return graph
+
+
+def build_beam_decoder(weights: MoonshineWeights, alignment_heads: Sequence[tuple[int, int]]) -> GraphWriter:
+    """As build_decoder, for several hypotheses of each window."""
+    graph = GraphWriter("moonshine_beam_step")
+    hidden, attention = _layers(graph, weights, alignment_heads, slots="slots", attend=_attend_together)
+    _rank(graph, weights, hidden)
+    graph.output(attention, "attention", "float", ["batch", len(alignment_heads), "beam", "frames"])
+    return graph
+
+
+def _layers(
+    graph: GraphWriter,
+    weights: MoonshineWeights,
+    alignment_heads: Sequence[tuple[int, int]],
+    *,
+    slots: str,
+    attend: _Attend,
+) -> tuple[str, str]:
+    """Returns the last hidden state and the attention of the alignment heads. `slots` is the name of their number."""
+    hidden = _embed(graph, weights, graph.input("tokens", "int64", [slots, 1]))
+    graph.input("past_lengths", "int32", [slots])
     graph.input("total_length", "int32", [1])
-    bias = graph.input("cross_bias", "float", ["batch", 1, 1, "frames"])
+    graph.input("cross_bias", "float", ["batch", 1, 1, "frames"])
     attention = []
     for layer in range(arch.LAYERS):
-        hidden = _self_attention(graph, weights, layer, hidden)
-        hidden, probabilities = _cross_attention(graph, weights, layer, hidden, bias)
+        hidden = _self_attention(graph, weights, layer, hidden, slots)
+        hidden, probabilities = _cross_attention(graph, weights, layer, hidden, attend)
         heads = [head for chosen, head in alignment_heads if chosen == layer]
         if heads:
             attention.append(graph.op("Gather", probabilities, graph.ints(*heads), axis=1))
         hidden = _feed_forward(graph, weights, layer, hidden)
-    _predict(graph, weights, hidden)
-    graph.output(
-        graph.op("Concat", *attention, axis=1),
-        "attention",
-        "float",
-        ["batch", len(alignment_heads), 1, "frames"],
-    )
-    return graph
+    return hidden, graph.op("Concat", *attention, axis=1)
 
 
 def _embed(graph: GraphWriter, weights: MoonshineWeights, tokens: str) -> str:
@@ -52,7 +80,7 @@ def _embed(graph: GraphWriter, weights: MoonshineWeights, tokens: str) -> str:
     return graph.op("DequantizeLinear", values, graph.const(table.scale), graph.const(table.zero, np.int8))
 
 
-def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
+def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str, slots: str) -> str:
     prefix = f"decoder.layers.{layer}"
     columns = padded_head_columns(arch.CACHED_HEAD_SIZE)
     plain = padded_head_columns(arch.CACHED_HEAD_SIZE, rotated=False)
@@ -60,7 +88,7 @@ def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, h
     joined = side_by_side([query.columns(columns), key.columns(columns), value.columns(plain)])
     normed = quantised_norm(graph, weights, f"{prefix}.input_layernorm", hidden)
     cosine, sine = rotary_tables(arch.MAX_TOKENS)
-    cache: list[int | str] = ["batch", arch.HEADS, "capacity", arch.CACHED_HEAD_SIZE]
+    cache: list[int | str] = [slots, arch.HEADS, "capacity", arch.CACHED_HEAD_SIZE]
     attended = graph.ops(
         "GroupQueryAttention",
         [
@@ -93,24 +121,16 @@ def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, h
 
 
 def _cross_attention(
-    graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str, bias: str
+    graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str, attend: _Attend
 ) -> tuple[str, str]:
-    """Returns the new hidden state and the attention [batch, heads, 1, frames].
-
-    With one token per row, [batch, 1, width] and [batch, heads, 1, head_size] are the same memory, so plain matrix
-    products need no transposition here.
-    """
+    """Returns the new hidden state and the attention."""
     prefix = f"decoder.layers.{layer}"
     keys = graph.input(f"cross_key_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
     values = graph.input(f"cross_value_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
     normed = quantised_norm(graph, weights, f"{prefix}.post_attention_layernorm", hidden)
     scaled = weights.matrices[f"{prefix}.encoder_attn.q_proj"].scaled(arch.HEAD_SIZE**-0.5)
     query = matmul(graph, normed, f"{prefix}.encoder_attn.q_proj", scaled)
-    heads = graph.op("Reshape", query, graph.ints(0, arch.HEADS, 1, arch.HEAD_SIZE))
-    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
-    scores = graph.op("Add", graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1), bias)
-    probabilities = graph.op("Softmax", scores, axis=-1)
-    mixed = graph.op("Reshape", graph.op("MatMul", probabilities, values), graph.ints(0, 1, arch.WIDTH))
+    mixed, probabilities = attend(graph, query, keys, values, "cross_bias")
     out = matmul(
         graph,
         quantise_rows(graph, mixed),
@@ -118,6 +138,31 @@ def _cross_attention(
         weights.matrices[f"{prefix}.encoder_attn.o_proj"],
     )
     return graph.op("Add", hidden, out), probabilities
+
+
+def _attend_alone(graph: GraphWriter, query: str, keys: str, values: str, bias: str) -> tuple[str, str]:
+    """With one token per row, [batch, 1, width] and [batch, heads, 1, head_size] are the same memory, so plain matrix
+    products need no transposition here.
+    """
+    heads = graph.op("Reshape", query, graph.ints(0, arch.HEADS, 1, arch.HEAD_SIZE))
+    probabilities = _attention(graph, heads, keys, bias)
+    return graph.op("Reshape", graph.op("MatMul", probabilities, values), graph.ints(0, 1, arch.WIDTH)), probabilities
+
+
+def _attend_together(graph: GraphWriter, query: str, keys: str, values: str, bias: str) -> tuple[str, str]:
+    """The hypotheses of a window are rows of one product with its keys, which so are read once for all of them."""
+    batch = graph.op("Shape", bias, start=0, end=1)
+    shape = graph.op("Concat", batch, graph.ints(-1, arch.HEADS, arch.HEAD_SIZE), axis=0)
+    heads = graph.op("Transpose", graph.op("Reshape", query, shape), perm=[0, 2, 1, 3])
+    probabilities = _attention(graph, heads, keys, bias)
+    mixed = graph.op("Transpose", graph.op("MatMul", probabilities, values), perm=[0, 2, 1, 3])
+    return graph.op("Reshape", mixed, graph.ints(-1, 1, arch.WIDTH)), probabilities
+
+
+def _attention(graph: GraphWriter, heads: str, keys: str, bias: str) -> str:
+    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
+    scores = graph.op("Add", graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1), bias)
+    return graph.op("Softmax", scores, axis=-1)
 
 
 def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
@@ -141,3 +186,15 @@ def _predict(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None
     softmax = graph.op("Softmax", logits, axis=-1)
     graph.ops("ReduceMax", [softmax, graph.ints(-1)], ["probabilities"], keepdims=0)
     graph.output_of("probabilities", "float", ["batch", 1])
+
+
+def _rank(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
+    normed = quantised_norm(graph, weights, "decoder.norm", hidden)
+    logits = matmul(graph, normed, "decoder.logits", weights.matrices["decoder.logits"])
+    scores = graph.op("Reshape", graph.op("LogSoftmax", logits, axis=-1), graph.ints(0, -1))
+    graph.ops("TopK", [scores, graph.input("count", "int64", [1])], ["best_scores", "best_tokens"], axis=-1)
+    graph.output_of("best_scores", "float", ["slots", "count"])
+    graph.output_of("best_tokens", "int64", ["slots", "count"])
+    wanted = graph.input("wanted", "int64", ["slots", "wanted"])
+    graph.ops("GatherElements", [scores, wanted], ["wanted_scores"], axis=1)
+    graph.output_of("wanted_scores", "float", ["slots", "wanted"])

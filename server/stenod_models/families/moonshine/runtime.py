@@ -1,23 +1,33 @@
 """MoonshineRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from stenod_models.alignment.dtw import token_starts
 from stenod_models.alignment.word_times import WordSpan, times_of_words
-from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, RecognitionOptions
+from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Hotword, Profile, RecognitionOptions
+from stenod_models.decoding.beam import BeamSearch, decode_beam
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
+from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.spellings import ends_word_of, phrases_of, respelled
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.beam_session import BeamDecoder
 from stenod_models.families.moonshine.scratch import FloatArray
-from stenod_models.families.moonshine.sessions import Decoder, Encoder
+from stenod_models.families.moonshine.sessions import Decoder, EncodedBatch, Encoder
 from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
+# The tokens of a window and the attention each was predicted with, (tokens or more, heads, frames).
+_Decoded: TypeAlias = tuple[Hypothesis, FloatArray]
+
 _LANGUAGE: Final = "en"
 _TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
+_MAX_BEAM: Final = 16
+_KEPT_TRIES: Final = 8  # a job's windows come with the same hotwords: their trie is built once
 _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token counts
 
 
@@ -30,10 +40,13 @@ class MoonshineRecogniser:
         `padding_frames` has every window computed with that much padding, to prove that it changes nothing.
         """
         self._padding_frames = padding_frames
+        self._artefacts = artefacts
+        self._threads = threads
         self.profile = profile
         self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
         self._decoder = Decoder(artefacts / "decoder.onnx", threads)
+        self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     def recognise(
         self,
@@ -56,7 +69,7 @@ class MoonshineRecogniser:
         audible = [index for index in wanted if len(windows[index]) >= arch.MIN_SAMPLES]
         if audible:
             chosen = [windows[index] for index in audible]
-            found = self._recognise(chosen, lambda row: is_cancelled(audible[row]))
+            found = self._recognise(chosen, options, lambda row: is_cancelled(audible[row]))
             for index, result in zip(audible, found, strict=True):
                 results[index] = result
         return results
@@ -68,37 +81,79 @@ class MoonshineRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows English only")
         if options.task not in self.profile.tasks:
             raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
-        if options.beam_size != 1 or options.hotwords or options.prompt:
-            raise ValueError(f"{self.profile.model} decodes greedily: no beam, hotwords or prompt")
+        if options.beam_size > _MAX_BEAM:
+            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {_MAX_BEAM}")
+        if options.prompt:
+            raise ValueError(f"prompt: {self.profile.model} takes none")
 
     def warm(self) -> None:
         noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
         for bucket in self.profile.length_buckets_samples:
-            self._run([noise[:bucket]], lambda _row: False, cap=2)
+            self._greedy([noise[:bucket]], lambda _row: False, cap=2)
         shortest = noise[: self.profile.length_buckets_samples[0]]
-        self._run([shortest] * self.profile.max_batch_size, lambda _row: False, cap=2)
+        self._greedy([shortest] * self.profile.max_batch_size, lambda _row: False, cap=2)
 
     def _recognise(
-        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]
+        self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]
     ) -> list[Recognition | None]:
-        hypotheses, attention = self._run(windows, is_cancelled)
+        if options.beam_size == 1 and not options.hotwords:
+            found = self._greedy(windows, is_cancelled)
+            trie = None
+        else:
+            trie = self._trie_of(options.hotwords)
+            found = self._beam(windows, options.beam_size, trie, is_cancelled)
         return [
-            None if hypothesis is None else self._words(window, hypothesis, attention[:, row, :, 0])
-            for row, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
+            None if decoded is None else self._words(window, *decoded, trie)
+            for window, decoded in zip(windows, found, strict=True)
         ]
 
-    def _run(
+    def _greedy(
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
-    ) -> tuple[list[Hypothesis | None], FloatArray]:
+    ) -> list[_Decoded | None]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        run = self._decoder.start(self._encoder.encode(windows, padding_frames=self._padding_frames), max(caps))
+        run = self._decoder.start(self._encode(windows), max(caps))
         hypotheses = decode_greedy(
             run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
         )
-        return hypotheses, run.attention
+        return [
+            None if hypothesis is None else (hypothesis, run.attention[:, row, :, 0])
+            for row, hypothesis in enumerate(hypotheses)
+        ]
 
-    def _words(self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray) -> Recognition:
+    def _beam(
+        self, windows: Sequence[Int16Audio], beam_size: int, trie: PhraseTrie, is_cancelled: Callable[[int], bool]
+    ) -> list[_Decoded | None]:
+        caps = [_token_cap(len(window)) for window in windows]
+        run = self._beam_decoder.start(self._encode(windows), max(caps), beam_size)
+        search = BeamSearch(
+            beam_size=beam_size,
+            start_token=arch.START_TOKEN,
+            end_token=arch.END_TOKEN,
+            fusions=() if trie.is_empty else (trie,),
+        )
+        return [
+            None if hypothesis is None else (hypothesis, run.attention_of(row, hypothesis))
+            for row, hypothesis in enumerate(decode_beam(run, caps, search, is_cancelled=is_cancelled))
+        ]
+
+    def _encode(self, windows: Sequence[Int16Audio]) -> EncodedBatch:
+        return self._encoder.encode(windows, padding_frames=self._padding_frames)
+
+    @cached_property
+    def _beam_decoder(self) -> BeamDecoder:
+        """Loaded when it is first asked for: most jobs want no beam and no hotwords, and it holds its own weights."""
+        return BeamDecoder(self._artefacts / "beam_decoder.onnx", self._threads)
+
+    def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
+        phrases = phrases_of(hotwords, lambda text: [self._tokenizer.tokens(text)])
+        return PhraseTrie(phrases, ends_word_of(self._tokenizer.texts()))
+
+    def _words(
+        self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray, trie: PhraseTrie | None
+    ) -> Recognition:
         words = self._tokenizer.words(hypothesis.tokens)
+        if trie is not None:
+            words = respelled(words, trie.matches(hypothesis.tokens))
         if not words:
             return _EMPTY
         rows = len(hypothesis.tokens) + hypothesis.ended  # the end token's attention says where the last word ends

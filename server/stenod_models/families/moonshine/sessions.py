@@ -14,7 +14,7 @@ from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.scratch import FloatArray, Scratch
 
 _ERRORS_ONLY: Final = 3
-_PARTS: Final = ("key", "value")
+PARTS: Final = ("key", "value")
 # The decoder sees whole blocks of frames: vector kernels treat a partial block at the end differently, and such last
 # bits, which would depend on the longest window of the batch, can grow where the next product rounds to 8 bits.
 _FRAME_BLOCK: Final = 16
@@ -33,7 +33,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _ort_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
+def ort_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
     """A view for ONNX Runtime: both sides see the same memory, and the array must outlive it."""
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
@@ -54,7 +54,7 @@ class Encoder:
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
-        self._outputs = [f"cross_{part}_{layer}" for layer in range(arch.LAYERS) for part in _PARTS] + ["cross_bias"]
+        self._outputs = [f"cross_{part}_{layer}" for layer in range(arch.LAYERS) for part in PARTS] + ["cross_bias"]
         self._scratch = Scratch()
 
     def encode(self, windows: Sequence[npt.NDArray[np.int16]], *, padding_frames: int = 0) -> EncodedBatch:
@@ -64,7 +64,7 @@ class Encoder:
         """
         counts = [arch.frames_of(len(window)) for window in windows]
         frames = -(-max(counts) // _FRAME_BLOCK) * _FRAME_BLOCK
-        shape = (arch.LAYERS, len(_PARTS), len(windows), arch.HEADS, frames, arch.HEAD_SIZE)
+        shape = (arch.LAYERS, len(PARTS), len(windows), arch.HEADS, frames, arch.HEAD_SIZE)
         batch = EncodedBatch(
             self._scratch.take("keys_values", shape), self._scratch.take("bias", (len(windows), 1, 1, frames))
         )
@@ -82,7 +82,7 @@ class Encoder:
         audio = np.zeros((1, arch.padded_samples(frames)), np.int16)
         kept = window[: audio.shape[1]]
         audio[0, : len(kept)] = kept
-        inputs = {"audio": _ort_value(audio), "samples": _ort_value(np.array([len(window)], np.int32))}
+        inputs = {"audio": ort_value(audio), "samples": ort_value(np.array([len(window)], np.int32))}
         return [value.numpy() for value in self._session.run_with_ort_values(self._outputs, inputs)]
 
 
@@ -98,7 +98,7 @@ class Decoder:
     def start(self, encoded: EncodedBatch, capacity: int) -> "DecoderRun":
         """Begin a batch of which no row takes more than `capacity` steps; ends the one before."""
         batch, _one, _one_too, frames = encoded.bias.shape
-        cache_shape = (arch.LAYERS, len(_PARTS), batch, arch.HEADS, capacity, arch.CACHED_HEAD_SIZE)
+        cache_shape = (arch.LAYERS, len(PARTS), batch, arch.HEADS, capacity, arch.CACHED_HEAD_SIZE)
         attention_shape = (capacity, batch, self._attention_heads, 1, frames)
         cache = self._scratch.take("cache", cache_shape)
         return DecoderRun(self._session, encoded, cache, self._scratch.take("attention", attention_shape))
@@ -132,7 +132,7 @@ class DecoderRun:
             self._bind(rows)
         self._tokens[:rows, 0] = tokens
         place = self.attention[self._past[0], :rows]
-        self._binding.bind_ortvalue_output("attention", _ort_value(place))
+        self._binding.bind_ortvalue_output("attention", ort_value(place))
         self._session.run_with_iobinding(self._binding)
         self._past += 1
         self._total += 1
@@ -153,13 +153,13 @@ class DecoderRun:
             "probabilities": self._probabilities[:rows],
         }
         for layer in range(arch.LAYERS):
-            for index, part in enumerate(_PARTS):
+            for index, part in enumerate(PARTS):
                 inputs[f"cross_{part}_{layer}"] = self._encoded.keys_values[layer, index, :rows]
                 inputs[f"past_{part}_{layer}"] = self._cache[layer, index, :rows]
                 outputs[f"present_{part}_{layer}"] = self._cache[layer, index, :rows]
         self._rows = rows
         self._binding = self._session.io_binding()
-        self._bound = {name: _ort_value(array) for name, array in (inputs | outputs).items()}
+        self._bound = {name: ort_value(array) for name, array in (inputs | outputs).items()}
         for name in inputs:
             self._binding.bind_ortvalue_input(name, self._bound[name])
         for name in outputs:

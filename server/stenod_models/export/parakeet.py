@@ -1,0 +1,89 @@
+"""Builds the entry of a Parakeet model (TDT, RNN-T or CTC) from a Hugging Face directory.
+
+fp32 and int8 become ONNX graphs for ONNX Runtime; fp16 and bf16 become weights for the torch runtime of a GPU.
+"""
+
+import importlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.parakeet_checkpoint import Checkpoint, read_checkpoint
+from stenod_models.export.parakeet_verification import verify
+from stenod_models.export.pbtxt import profile_of, set_profile
+from stenod_models.export.templates import template_of
+from stenod_models.families.parakeet import sessions, vocabulary
+from stenod_models.families.parakeet.architecture import WEIGHTS, Runtime
+
+TEMPLATE: Final = "parakeet"
+VERSION: Final = "1"
+RUNTIMES: Final[dict[str, Runtime]] = {
+    "fp32": "onnxruntime",
+    "int8": "onnxruntime",
+    "fp16": "torch",
+    "bf16": "torch",
+}
+
+_LANGUAGES: Final = re.compile(r"^language:\s*\n((?:\s*-\s*\S+\s*\n)+)", re.MULTILINE)
+
+Report = Callable[[str, float], None]
+
+
+def build(target: Path, *, source: Path, precision: str, report: Report) -> None:
+    """Fill the empty directory `target`; tried against the torch model before it returns. Raises ModelBuildError."""
+    runtime = RUNTIMES.get(precision)
+    if runtime is None:
+        raise ModelBuildError(f"precision {precision!r} is not known: there are {', '.join(RUNTIMES)}")
+    report("reading the weights", 0.0)
+    checkpoint = read_checkpoint(source, precision=precision, runtime=runtime)
+    ignored = shutil.ignore_patterns("__pycache__", ".gitignore")
+    shutil.copytree(template_of(TEMPLATE), target, dirs_exist_ok=True, ignore=ignored)
+    languages = languages_of(source)
+    if languages:
+        config = target / "config.pbtxt"
+        set_profile(config, replace(profile_of(config), languages=languages))
+    version = target / VERSION
+    checkpoint.architecture.save(version)
+    (version / vocabulary.FILE_NAME).write_text(json.dumps(checkpoint.pieces, ensure_ascii=False) + "\n", "utf-8")
+    report("writing the model", 0.2)
+    if runtime == "torch":
+        _write_weights(version, checkpoint)
+    else:
+        _write_graphs(version, checkpoint)
+    for licence in source.glob("LICEN[CS]E*"):
+        shutil.copy(licence, target / "LICENCE")
+    report("comparing with the torch model", 0.7)
+    report(f"verified: {verify(version, checkpoint)}", 1.0)
+
+
+def _write_graphs(version: Path, checkpoint: Checkpoint) -> None:
+    from stenod_models.families.parakeet.decoder_graph import build_joint, build_predictor  # noqa: PLC0415 - needs onnx
+    from stenod_models.families.parakeet.encoder_graph import build_encoder  # noqa: PLC0415
+
+    architecture, weights = checkpoint.architecture, checkpoint.weights()
+    build_encoder(weights, architecture).save(version / sessions.ENCODER)
+    if architecture.kind != "ctc":
+        build_predictor(weights, architecture).save(version / sessions.PREDICTOR)
+        build_joint(weights, architecture).save(version / sessions.JOINT)
+
+
+def _write_weights(version: Path, checkpoint: Checkpoint) -> None:
+    torch = importlib.import_module("torch")
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[checkpoint.architecture.precision]
+    weights = {name: value.to(dtype) for name, value in checkpoint.model.state_dict().items()}
+    torch.save(weights, version / WEIGHTS)
+
+
+def languages_of(source: Path) -> tuple[str, ...]:
+    """What the front matter of its README lists; empty where it lists none."""
+    try:
+        text = (source / "README.md").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ()
+    found = _LANGUAGES.search(text)
+    return tuple(re.findall(r"-\s*[\"']?([\w-]+)", found[1])) if found else ()

@@ -1,0 +1,143 @@
+"""ParakeetRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
+from stenod_models.families.parakeet.architecture import FRAME_SAMPLES, MIN_SAMPLES, Architecture
+from stenod_models.families.parakeet.emissions import Emissions
+from stenod_models.families.parakeet.sessions import OnnxBackend
+from stenod_models.families.parakeet.vocabulary import SpelledWord, Vocabulary
+from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
+
+FloatArray = npt.NDArray[np.float32]
+
+_UNDETERMINED: Final = "und"  # BCP-47's word for a language that is not known
+
+
+class Backend(Protocol):
+    """What runs the networks. `max_padding_ratio` is as in recogniser.Recogniser."""
+
+    max_padding_ratio: float
+
+    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]) -> list[Emissions | None]:
+        """Windows of MIN_SAMPLES or more, as one batch. A cancelled window gives None."""
+        ...
+
+    def encode(self, windows: Sequence[Int16Audio]) -> list[FloatArray]:
+        """Of each window its own frames, before the decoder: to compare with the model that this was built from."""
+        ...
+
+
+class ParakeetRecogniser:
+    def __init__(self, profile: Profile, vocabulary: Vocabulary, backend: Backend) -> None:
+        self.profile = profile
+        self.max_padding_ratio = backend.max_padding_ratio
+        self._vocabulary = vocabulary
+        self._backend = backend
+
+    @classmethod
+    def load(cls, artefacts: Path, profile: Profile, *, threads: int) -> Self:
+        """From the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
+        backend = load_backend(artefacts, threads=threads, buckets_samples=profile.length_buckets_samples)
+        return cls(profile, Vocabulary.load(artefacts), backend)
+
+    def recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        *,
+        language: str,
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool] = lambda _index: False,
+    ) -> list[Recognition | None]:
+        self.check(language, options)
+        longest = self.profile.length_buckets_samples[-1]
+        if any(len(window) > longest for window in windows):
+            raise ValueError(f"a window is longer than {longest} samples")
+        spoken = self._spoken_language(language)
+        wanted = [index for index in range(len(windows)) if not is_cancelled(index)]
+        results: list[Recognition | None] = [None] * len(windows)
+        for index in wanted:
+            results[index] = _recognition((), spoken)
+        audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES]
+        if audible:
+            chosen = [windows[index] for index in audible]
+            found = self._backend.decode(chosen, lambda row: is_cancelled(audible[row]))
+            for index, emissions in zip(audible, found, strict=True):
+                results[index] = None if emissions is None else self._heard(emissions, len(windows[index]), spoken)
+        return results
+
+    def check(self, language: str, options: RecognitionOptions) -> None:
+        """Raises ValueError for what this family cannot do."""
+        known = {AUTO_LANGUAGE, *self.profile.languages}
+        if _primary(language) not in known:
+            raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
+        if options.task not in self.profile.tasks:
+            raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
+        if options.beam_size != 1 or options.hotwords or options.prompt:
+            raise ValueError(f"{self.profile.model} decodes greedily: no beam, hotwords or prompt")
+
+    def warm(self) -> None:
+        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
+        for bucket in self.profile.length_buckets_samples:
+            self._backend.decode([noise[:bucket]], _never)
+        shortest = noise[: self.profile.length_buckets_samples[0]]
+        self._backend.decode([shortest] * self.profile.max_batch_size, _never)
+
+    def _spoken_language(self, asked: str) -> tuple[str, float]:
+        """Parakeet does not say what it heard: what was asked for, or its only language, or nothing known."""
+        if _primary(asked) != AUTO_LANGUAGE:
+            return _primary(asked), 1.0
+        return (self.profile.languages[0], 1.0) if len(self.profile.languages) == 1 else (_UNDETERMINED, 0.0)
+
+    def _heard(self, emissions: Emissions, samples: int, language: tuple[str, float]) -> Recognition:
+        spelled = self._vocabulary.words(emissions.tokens)
+        firsts = [emissions.starts[word.first] for word in spelled]
+        limits = [*firsts[1:], -(-samples // FRAME_SAMPLES)]
+        words = [_timed(word, emissions, limit, samples) for word, limit in zip(spelled, limits, strict=False)]
+        return _recognition(tuple(words), language, emissions.probabilities)
+
+
+def load_backend(artefacts: Path, *, threads: int, buckets_samples: Sequence[int]) -> Backend:
+    """What the entry was built for. `buckets_samples` ascends; its last entry is the longest window."""
+    architecture = Architecture.load(artefacts)
+    if architecture.runtime == "torch":
+        from stenod_models.families.parakeet.torch_runtime import TorchBackend  # noqa: PLC0415 - torch is heavy
+
+        return TorchBackend(artefacts, architecture, buckets_samples=buckets_samples)
+    return OnnxBackend(artefacts, architecture, threads=threads)
+
+
+def _recognition(
+    words: tuple[RecognisedWord, ...], language: tuple[str, float], probabilities: Sequence[float] = ()
+) -> Recognition:
+    """There is no token for "no speech": without words it is taken as certain, otherwise as one minus the geometric
+    mean of the tokens' probabilities, which is low for clear speech and high where the decoder guesses at noise.
+    """
+    no_speech = 1.0 - _geometric_mean(probabilities) if words else 1.0
+    return Recognition(words, language[0], language[1], no_speech=no_speech)
+
+
+def _timed(word: SpelledWord, emissions: Emissions, limit: int, samples: int) -> RecognisedWord:
+    """From its first token's frame to where its last sounding token ends, at least a frame, at most to `limit`."""
+    first = emissions.starts[word.first]
+    end = min(max(emissions.ends[word.sounding], emissions.starts[word.sounding] + 1), max(limit, first))
+    confidence = _geometric_mean(emissions.probabilities[word.first : word.last + 1])
+    start_samples = min(first * FRAME_SAMPLES, samples)
+    return RecognisedWord(word.text, start_samples, min(end * FRAME_SAMPLES, samples), confidence)
+
+
+def _geometric_mean(probabilities: Sequence[float]) -> float:
+    return float(np.exp(np.log(np.maximum(probabilities, 1e-9)).mean()))
+
+
+def _primary(language: str) -> str:
+    return language.lower().replace("_", "-").split("-")[0]
+
+
+def _never(_row: int) -> bool:
+    return False

@@ -1,0 +1,281 @@
+"""Small random Parakeet checkpoints as Hugging Face directories, and what transformers itself makes of them.
+
+The heads are biased so that token streams look like speech: about a third of the frames looked at give a label, and
+labels last one to four frames. Needs torch and transformers: guard with `pytest.importorskip("transformers")`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+import torch
+import transformers
+from tokenizers import decoders, models
+
+transformers.logging.disable_progress_bar()
+
+Kind = Literal["tdt", "rnnt", "ctc"]
+Window = npt.NDArray[np.int16]
+
+KINDS: tuple[Kind, ...] = ("tdt", "rnnt", "ctc", "tdt")
+SAMPLE_RATE_HZ = 16_000
+LABEL_RATIO = {"tdt": 0.4, "rnnt": 0.15, "ctc": 0.3}
+_MODELS = {
+    "tdt": (transformers.ParakeetTDTConfig, transformers.ParakeetForTDT),
+    "rnnt": (transformers.ParakeetRNNTConfig, transformers.ParakeetForRNNT),
+    "ctc": (transformers.ParakeetCTCConfig, transformers.ParakeetForCTC),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What differs from checkpoint to checkpoint."""
+
+    kind: Kind
+    seed: int
+
+    @property
+    def encoder(self) -> dict[str, Any]:
+        random = np.random.default_rng(self.seed)
+        heads = int(random.choice([2, 4]))
+        return {
+            "hidden_size": heads * int(random.choice([16, 24])),
+            "num_hidden_layers": int(random.integers(1, 4)),
+            "num_attention_heads": heads,
+            "intermediate_size": int(random.choice([96, 160])),
+            "num_mel_bins": int(random.choice([80, 128])),
+            "conv_kernel_size": int(random.choice([5, 9])),
+            "subsampling_conv_channels": 16,
+            "attention_bias": bool(random.integers(2)),
+            "convolution_bias": bool(random.integers(2)),
+            "scale_input": bool(random.integers(2)),
+        }
+
+
+def make_checkpoint(folder: Path, shape: Shape, *, blank_shift: float = 0.0) -> Path:
+    """Save a checkpoint in `folder`. `blank_shift` is added to the blank's bias: with 1e3 the model hears nothing."""
+    torch.manual_seed(shape.seed)
+    pieces = vocabulary(shape.seed)
+    tokenizer = _tokenizer(pieces, shape.kind)
+    blank = len(pieces)
+    config_class, model_class = _MODELS[shape.kind]
+    options: dict[str, Any] = {"vocab_size": blank + 1, "encoder_config": shape.encoder}
+    if shape.kind == "ctc":
+        options |= {"pad_token_id": blank}
+    else:
+        options |= {"blank_token_id": blank, "pad_token_id": 2, "decoder_hidden_size": 40, "num_decoder_layers": 2}
+    model = model_class(config_class(**options)).eval()
+    if shape.kind != "ctc":
+        model.generation_config.decoder_start_token_id = blank
+    if shape.kind == "tdt":  # generate() chooses among tokens and durations alike
+        model.generation_config.suppress_tokens = list(range(blank + 1, blank + 1 + len(model.config.durations)))
+    _randomise(model)
+    extractor = transformers.ParakeetFeatureExtractor(feature_size=shape.encoder["num_mel_bins"])
+    _calibrate(model, extractor, shape.kind, blank)
+    _head_of(model, shape.kind).bias.data[blank] += blank_shift
+    model.save_pretrained(folder)
+    transformers.ParakeetProcessor(extractor, tokenizer, decoder_type=shape.kind).save_pretrained(folder)
+    return folder
+
+
+def vocabulary(seed: int) -> list[str]:
+    """Pieces like a SentencePiece model's: control tokens, bytes, punctuation, words, letters."""
+    random = np.random.default_rng(seed)
+    letters = "abcdefghijklmnopqrstuvwxyzäéñß"
+    made = {"".join(random.choice(list(letters), random.integers(1, 4))) for _ in range(150)}
+    opening = [f"▁{piece}" for piece in sorted(made)[::2]]
+    byte_pieces = [f"<0x{byte:02X}>" for byte in (0xC3, 0xA9, 0x41)]
+    control = ["<unk>", "<|nospeech|>", "<pad>", "<|endoftext|>"]
+    return [*control, *byte_pieces, "▁", ".", ",", *opening, *sorted(made)[1::2]]
+
+
+def _tokenizer(pieces: Sequence[str], kind: Kind) -> Any:
+    table = {piece: index for index, piece in enumerate(pieces)}
+    built = tokenizers.Tokenizer(models.BPE(table, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    built.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = [piece for piece in pieces if piece.startswith("<") and not piece.startswith("<0x")]
+    built.add_special_tokens([tokenizers.AddedToken(piece, normalized=False, special=True) for piece in special])
+    blank = "<blank>"
+    built.add_special_tokens([tokenizers.AddedToken(blank, normalized=False, special=True)])
+    padding = blank if kind == "ctc" else "<pad>"
+    return transformers.ParakeetTokenizer(tokenizer_object=built, unk_token="<unk>", pad_token=padding)
+
+
+@torch.no_grad()
+def _randomise(model: Any) -> None:
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2.0)
+        elif name.endswith(("inv_freq", "num_batches_tracked")):
+            continue
+        elif value.dim() > 1 and "bias_" not in name:
+            value.normal_(0.0, 1.0 / np.sqrt(value[0].numel()))
+        elif "norm" in name and name.endswith("weight"):
+            value.normal_(1.0, 0.1)
+        else:
+            value.normal_(0.0, 0.1)
+    if hasattr(model, "decoder"):
+        model.decoder.embedding.weight.normal_(0.0, 1.0)
+
+
+def _head_of(model: Any, kind: Kind) -> Any:
+    return model.ctc_head if kind == "ctc" else model.joint.head
+
+
+@torch.no_grad()
+def _calibrate(model: Any, extractor: Any, kind: Kind, blank: int) -> None:
+    """Sharpen the head and move the blank's bias to where it wins as often as wanted."""
+    head = _head_of(model, kind)
+    head.weight.mul_(4.0)
+    inputs = extractor(as_floats(window_of(20.0, 1)), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+    if kind == "ctc":
+        logits = model(**inputs).logits[0]
+    else:
+        encoded = model.get_audio_features(**inputs).pooler_output
+        said = torch.randint(0, blank, (1, encoded.shape[1]))
+        logits = model.joint(model.decoder(said), encoded)[0]
+        if kind == "tdt":
+            head.bias[blank + 1 :] += torch.tensor([-4.0, 1.0, 1.0, 0.5, 0.0])
+    others = logits[:, :blank].max(dim=1).values
+    head.bias[blank] += torch.quantile(others - logits[:, blank], 1 - LABEL_RATIO[kind])
+
+
+def as_floats(window: Window) -> npt.NDArray[np.float32]:
+    scaled: npt.NDArray[np.float32] = window.astype(np.float32) / np.float32(32768)
+    return scaled
+
+
+def window_of(seconds: float, seed: int) -> Window:
+    """Gliding tones, noise bursts and pauses, so that features change all the time."""
+    random = np.random.default_rng(seed)
+    samples = int(seconds * SAMPLE_RATE_HZ)
+    pieces = []
+    while sum(map(len, pieces)) < samples:
+        length = int(random.integers(800, 6400))
+        time_s = np.arange(length) / SAMPLE_RATE_HZ
+        tone = np.sin(2 * np.pi * (random.uniform(80, 3000) + random.uniform(-2000, 2000) * time_s) * time_s)
+        pieces.append(tone * random.choice([0.0, 0.05, 0.3]) + random.normal(0, random.choice([0.002, 0.1]), length))
+    sound = np.concatenate(pieces)[:samples] if pieces else np.zeros(0)
+    window: Window = np.clip(sound * 32767, -32768, 32767).astype(np.int16)
+    return window
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One window: its labels, the frames they span, the text, the smallest top-2 margin on the way, and the most labels
+    of one frame.
+    """
+
+    tokens: list[int]
+    starts: list[int]
+    ends: list[int]
+    text: str
+    margin: float
+    most_at_frame: int
+
+
+class Reference:
+    """transformers' own feature extractor, model, generate() and decode()."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.kind = kind
+        self.model = _MODELS[kind][1].from_pretrained(folder).eval()
+        self.processor = transformers.ParakeetProcessor.from_pretrained(folder)
+        self.blank = self.model.config.pad_token_id if kind == "ctc" else self.model.config.blank_token_id
+
+    def inputs(self, windows: Sequence[Window]) -> Any:
+        audio = [as_floats(window) for window in windows]
+        return self.processor.feature_extractor(audio, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+
+    def exact_features(self, window: Window) -> npt.NDArray[np.float64]:
+        """What ParakeetFeatureExtractor computes, step by step as it does, but in double precision."""
+        extractor = self.processor.feature_extractor
+        audio = torch.from_numpy(window / 32768.0)[None]
+        sharpened = torch.cat([audio[:, :1], audio[:, 1:] - extractor.preemphasis * audio[:, :-1]], dim=1)
+        hann = torch.hann_window(extractor.win_length, periodic=False, dtype=torch.float64)
+        options = {"hop_length": extractor.hop_length, "win_length": extractor.win_length, "window": hann}
+        spectrum = torch.stft(sharpened, extractor.n_fft, **options, return_complex=True, pad_mode="constant")
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        bands = transformers.audio_utils.mel_filter_bank(
+            257, extractor.feature_size, 0.0, 8000.0, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
+        )
+        features = torch.log(torch.from_numpy(bands.T) @ power + 2**-24)[0].T[: len(window) // extractor.hop_length]
+        exact: npt.NDArray[np.float64] = ((features - features.mean(0)) / (features.std(0) + 1e-5)).numpy()
+        return exact
+
+    @torch.no_grad()
+    def encoded(self, windows: Sequence[Window]) -> list[npt.NDArray[np.float32]]:
+        """Of each window its own frames: what the joint network takes, or the CTC logits."""
+        inputs = self.inputs(windows)
+        if self.kind == "ctc":
+            values = self.model(**inputs).logits
+        else:
+            values = self.model.get_audio_features(**inputs).pooler_output
+        lengths = self._lengths(inputs)
+        return [value[:length].numpy() for value, length in zip(values, lengths, strict=True)]
+
+    def _lengths(self, inputs: Any) -> list[int]:
+        return self.model._get_subsampling_output_length(inputs["attention_mask"].sum(-1)).tolist()
+
+    @torch.no_grad()
+    def hear(self, windows: Sequence[Window]) -> list[Heard]:
+        inputs = self.inputs(windows)
+        lengths = self._lengths(inputs)
+        if self.kind == "ctc":
+            return list(self._ctc(self.model.generate(**inputs), self.encoded(windows), lengths))
+        out = self.model.generate(**inputs)
+        encoded = self.model.get_audio_features(**inputs).pooler_output
+        rows = zip(out.sequences.tolist(), out.durations.tolist(), encoded, lengths, strict=True)
+        return [self._transduced(*row) for row in rows]
+
+    def _ctc(
+        self, sequences: Any, logits: Sequence[npt.NDArray[np.float32]], lengths: Sequence[int]
+    ) -> Iterator[Heard]:
+        for row, (scores, length) in enumerate(zip(logits, lengths, strict=True)):
+            tokens = sequences[row, :length].tolist()
+            starts = [i for i, token in enumerate(tokens) if token != self.blank and (i == 0 or tokens[i - 1] != token)]
+            ends = [next((j for j in range(i, length) if tokens[j] != tokens[i]), length) for i in starts]
+            margin = _margin(torch.from_numpy(scores))
+            text = self.processor.tokenizer.decode(tokens, skip_special_tokens=True)
+            yield Heard([tokens[i] for i in starts], starts, ends, text, margin, 1)
+
+    def _transduced(self, sequence: list[int], advances: list[int], encoded: Any, length: int) -> Heard:
+        """A row whose frames are used up goes on stepping with its batch: what it says after that is not its text."""
+        frame, steps = 0, []
+        for token, advance in zip(sequence[1:], advances[1:], strict=True):
+            if frame >= length:
+                break
+            steps.append((token, frame, advance))
+            frame += advance
+        labels = [step for step in steps if step[0] != self.blank]
+        tokens, starts = [step[0] for step in labels], [step[1] for step in labels]
+        lasting = [step[2] if self.kind == "tdt" else 0 for step in labels]  # an RNN-T's steps are no durations
+        ends = [min(start + frames, length) for start, frames in zip(starts, lasting, strict=True)]
+        text = self.processor.tokenizer.decode(tokens, skip_special_tokens=True, group_tokens=False)
+        most = max((starts.count(start) for start in set(starts)), default=0)
+        return Heard(tokens, starts, ends, text, self._margin_along(steps, encoded), most)
+
+    def _margin_along(self, steps: Sequence[tuple[int, int, int]], encoded: Any) -> float:
+        """The smallest difference between the best and the second best choice of all steps of a decoded row."""
+        said, taken = [self.blank], []
+        for token, _frame, _advance in steps:
+            taken.append(len(said) - 1)
+            if token != self.blank:
+                said.append(token)
+        predicted = self.model.decoder(torch.tensor([said]))[0, taken]
+        frames = torch.tensor([frame for _token, frame, _advance in steps])
+        logits = self.model.joint(predicted, encoded[frames])
+        size = self.model.config.vocab_size
+        margin = _margin(logits[:, :size])
+        return min(margin, _margin(logits[:, size:])) if self.kind == "tdt" else margin
+
+
+def _margin(logits: Any) -> float:
+    best = logits.topk(2, dim=-1).values
+    return float((best[..., 0] - best[..., 1]).min())

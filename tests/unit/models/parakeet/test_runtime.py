@@ -1,0 +1,124 @@
+"""What becomes of emissions: words, times, confidences; and what is refused. No networks in here."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from stenod_models.contract import Profile, RecognitionOptions
+from stenod_models.families.parakeet.emissions import Emissions
+from stenod_models.families.parakeet.runtime import ParakeetRecogniser
+from stenod_models.families.parakeet.vocabulary import Vocabulary
+from stenod_models.recogniser import Int16Audio, Recognition
+
+PROFILE = Profile("p", "parakeet", ("en", "de"), 16_000, 32_000, (16_000, 32_000), 4)
+PIECES = ["▁the", "▁c", "at", "."]
+FRAME = 1280
+
+
+class ScriptedBackend:
+    max_padding_ratio = 0.5
+
+    def __init__(self, *rows: Emissions) -> None:
+        self.rows = rows
+        self.batches: list[list[int]] = []
+
+    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]) -> list[Emissions | None]:
+        self.batches.append([len(window) for window in windows])
+        return [None if is_cancelled(row) else self.rows[row % len(self.rows)] for row in range(len(windows))]
+
+    def encode(self, windows: Sequence[Int16Audio]) -> list[npt.NDArray[np.float32]]:
+        raise NotImplementedError
+
+
+def load(*rows: Emissions, profile: Profile = PROFILE) -> ParakeetRecogniser:
+    return ParakeetRecogniser(profile, Vocabulary(PIECES), ScriptedBackend(*rows))
+
+
+def heard(recogniser: ParakeetRecogniser, samples: int = 16_000, language: str = "en") -> Recognition:
+    (result,) = recogniser.recognise([np.ones(samples, np.int16)], language=language, options=RecognitionOptions())
+    assert result is not None
+    return result
+
+
+def test_words_have_times_in_samples_and_confidences() -> None:
+    result = heard(load(Emissions([0, 1, 2, 3], [1, 4, 6, 9], [3, 6, 8, 9], [0.5, 0.8, 0.2, 0.4])))
+    assert [word.text for word in result.words] == ["the", "cat."]
+    assert [(word.start_samples, word.end_samples) for word in result.words] == [
+        (1 * FRAME, 3 * FRAME),
+        (4 * FRAME, 8 * FRAME),  # its full stop, said a frame later, takes no time
+    ]
+    assert [word.confidence for word in result.words] == pytest.approx([0.5, (0.8 * 0.2 * 0.4) ** (1 / 3)])
+    assert result.no_speech == pytest.approx(1 - (0.5 * 0.8 * 0.2 * 0.4) ** 0.25)
+
+
+def test_a_word_lasts_a_frame_at_least_but_neither_into_the_next_nor_past_the_window() -> None:
+    result = heard(load(Emissions([0, 0, 0, 0], [1, 1, 5, 12], [1, 7, 7, 14], [1.0] * 4)))
+    assert [(word.start_samples, word.end_samples) for word in result.words] == [
+        (FRAME, FRAME),
+        (FRAME, 5 * FRAME),
+        (5 * FRAME, 7 * FRAME),
+        (12 * FRAME, 16_000),
+    ]
+
+
+def test_a_window_without_tokens_is_no_speech() -> None:
+    result = heard(load(Emissions()))
+    assert result.words == ()
+    assert result.no_speech == 1.0
+
+
+def test_a_window_of_less_than_two_feature_frames_is_no_speech() -> None:
+    recogniser = load(Emissions([0], [0], [1], [1.0]))
+    assert heard(recogniser, samples=319).words == ()
+    assert heard(recogniser, samples=320).words != ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "languages", "told"),
+    [("de-AT", ("en", "de"), ("de", 1.0)), ("auto", ("en", "de"), ("und", 0.0)), ("auto", ("en",), ("en", 1.0))],
+)
+def test_the_language_is_what_was_asked_for_or_the_only_one(
+    asked: str, languages: tuple[str, ...], told: tuple[str, float]
+) -> None:
+    profile = Profile("p", "parakeet", languages, 16_000, 32_000, (32_000,), 4)
+    result = heard(load(Emissions(), profile=profile), language=asked)
+    assert (result.language, result.language_confidence) == told
+
+
+@pytest.mark.parametrize(
+    ("language", "options"),
+    [
+        ("ja", RecognitionOptions()),
+        ("en", RecognitionOptions(task="translate")),
+        ("en", RecognitionOptions(beam_size=2)),
+        ("en", RecognitionOptions(prompt="so")),
+    ],
+)
+def test_what_it_cannot_do_is_refused(language: str, options: RecognitionOptions) -> None:
+    with pytest.raises(ValueError, match=r"language 'ja'|task 'translate'|greedily"):
+        load(Emissions()).check(language, options)
+
+
+def test_a_window_longer_than_the_last_bucket_is_refused() -> None:
+    with pytest.raises(ValueError, match="longer than 32000 samples"):
+        heard(load(Emissions()), samples=32_001)
+
+
+def test_a_cancelled_window_gives_none_and_its_mates_their_own() -> None:
+    recogniser = load(Emissions([0], [0], [1], [1.0]))
+    windows = [np.ones(length, np.int16) for length in (16_000, 100, 8_000)]
+    results = recogniser.recognise(
+        windows, language="en", options=RecognitionOptions(), is_cancelled=lambda index: index == 0
+    )
+    assert results[0] is None
+    assert [len(result.words) for result in results[1:] if result] == [0, 1]
+
+
+def test_warming_runs_every_bucket_and_one_full_batch() -> None:
+    recogniser = load(Emissions())
+    recogniser.warm()
+    backend = recogniser._backend
+    assert isinstance(backend, ScriptedBackend)
+    assert backend.batches == [[16_000], [32_000], [16_000] * 4]

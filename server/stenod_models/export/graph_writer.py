@@ -19,6 +19,7 @@ INT64: Final = TensorProto.INT64
 
 _OPSET: Final = 18
 _IR_VERSION: Final = 9
+_LARGEST_INLINE_BYTES: Final = 1 << 30
 _ELEMENT_TYPES: Final = {
     "float": TensorProto.FLOAT,
     "int16": TensorProto.INT16,
@@ -100,4 +101,7 @@ class GraphWriter:
         )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(CONTRIB, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="stenod")
-        onnx.save(model, str(path))
+        size_bytes = sum(len(weight.raw_data) for weight in self._initializers.values())
+        # A protobuf message ends at 2 GiB: what weighs more lies beside the graph.
+        is_large = size_bytes > _LARGEST_INLINE_BYTES
+        onnx.save(model, str(path), save_as_external_data=is_large, location=f"{path.name}.data")

@@ -74,3 +74,22 @@ def test_lengths_from_128_take_two_bytes() -> None:
 def test_a_tokenizer_cut_short_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="ends inside"):
         parse_pieces(data)
+
+
+def test_text_becomes_the_tokens_of_the_earliest_merges() -> None:
+    pieces = ["ab", "bc", "▁a", "▁ab", "▁", "a", "b", "c"]
+    early = Tokenizer([*SPECIAL, *BYTES, *(piece.encode() for piece in pieces)])
+    ab, bc, _a, space_ab, space, _single, b, c = range(FIRST_WORD, FIRST_WORD + len(pieces))
+    assert early.tokens("abc") == [space_ab, c]
+    assert early.tokens("bc ab") == [space, bc, space_ab]
+    assert early.tokens("b") == [space, b]
+    assert ab not in early.tokens("ab")
+
+
+def test_text_outside_the_vocabulary_becomes_bytes(tokenizer: Tokenizer) -> None:
+    assert tokenizer.tokens("é") == [SPACE, *byte_tokens("é")]
+
+
+def test_texts_tell_where_words_begin(tokenizer: Tokenizer) -> None:
+    texts = tokenizer.texts()
+    assert [texts[token] for token in (0, HELLO, WOR, COMMA, TWO)] == ["", " hello", "wor", ",", " two words"]

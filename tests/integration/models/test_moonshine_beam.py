@@ -1,0 +1,113 @@
+"""Beam and hotwords of the default model. Greedily it hears "bullishness" where the reader says "belief"."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from stenod_models.contract import Hotword, RecognitionOptions
+from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.families.moonshine.runtime import MoonshineRecogniser
+from stenod_models.recogniser import Recognition
+from tests.support.models import DEFAULT_MODEL, read_audio
+
+Audio = npt.NDArray[np.int16]
+HZ = 16_000
+
+
+@pytest.fixture(scope="module")
+def speech(built_models_dir: Path) -> Audio:
+    """44 s of reading."""
+    return read_audio(built_models_dir / DEFAULT_MODEL / "samples" / "two_cities.wav")
+
+
+def recognise(
+    recogniser: MoonshineRecogniser, windows: Sequence[Audio], options: RecognitionOptions
+) -> list[Recognition]:
+    results = recogniser.recognise(windows, language="en", options=options)
+    return [result for result in results if result is not None]
+
+
+def texts(result: Recognition) -> list[str]:
+    return [word.text for word in result.words]
+
+
+def test_a_beam_of_one_says_what_greedy_decoding_says(recogniser: MoonshineRecogniser, speech: Audio) -> None:
+    windows = [speech[: 10 * HZ], speech[10 * HZ : 16 * HZ], speech[20 * HZ : 24 * HZ]]
+    nothing_to_hear = PhraseTrie([], np.zeros(32_768, np.bool_))
+    alike = zip(
+        recogniser._greedy(windows, lambda _row: False),
+        recogniser._beam(windows, 1, nothing_to_hear, lambda _row: False),
+        strict=True,
+    )
+    for greedy, beam in alike:
+        assert greedy is not None
+        assert beam is not None
+        assert greedy[0].tokens == beam[0].tokens
+        assert beam[0].probabilities == pytest.approx(greedy[0].probabilities, rel=1e-3)
+        np.testing.assert_allclose(beam[1], greedy[1][: len(beam[1])], atol=1e-4)
+
+
+def test_a_beam_hears_what_greedy_decoding_misses(recogniser: MoonshineRecogniser, speech: Audio) -> None:
+    (greedy,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions())
+    (beam,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions(beam_size=4))
+    assert texts(greedy)[-1] == "bullishness."
+    assert texts(beam)[-1] == "belief."
+    assert texts(beam)[:-1] == texts(greedy)[:-1]
+    for mine, other in zip(beam.words[:-1], greedy.words, strict=False):
+        assert (mine.start_samples, mine.end_samples) == pytest.approx(
+            (other.start_samples, other.end_samples), abs=800
+        )
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_hotword_is_heard_among_a_thousand(recogniser: MoonshineRecogniser, speech: Audio, beam_size: int) -> None:
+    others = tuple(Hotword(f"unheard{number}") for number in range(999))
+    options = RecognitionOptions(beam_size=beam_size, hotwords=(*others, Hotword("belief", 3.0)))
+    (result,) = recognise(recogniser, [speech[: 10 * HZ]], options)
+    assert texts(result)[-1] == "belief."
+
+
+def test_what_a_hotword_sounds_like_is_written_as_it_is(recogniser: MoonshineRecogniser, speech: Audio) -> None:
+    hotword = Hotword("The Times", sounds_like=("times",))
+    (plain,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions())
+    (result,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions(hotwords=(hotword,)))
+    assert texts(plain)[:6] == ["It", "was", "the", "best", "of", "times."]
+    assert texts(result)[:7] == ["It", "was", "the", "best", "of", "The", "Times."]
+    assert result.words[5].start_samples == plain.words[5].start_samples
+    assert result.words[6].end_samples == plain.words[5].end_samples
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_window_gives_in_a_batch_what_it_gives_alone(
+    recogniser: MoonshineRecogniser, speech: Audio, beam_size: int
+) -> None:
+    options = RecognitionOptions(beam_size=beam_size, hotwords=(Hotword("belief"), Hotword("season of light")))
+    windows = [speech[begin * HZ : end * HZ] for begin, end in ((0, 10), (10, 13), (13, 28), (30, 31), (31, 44))]
+    together = recognise(recogniser, windows, options)
+    for window, result in zip(windows, together, strict=True):
+        (alone,) = recognise(recogniser, [window], options)
+        assert texts(alone) == texts(result)
+        for mine, other in zip(alone.words, result.words, strict=True):
+            assert replace(mine, confidence=0) == replace(other, confidence=0)
+            assert mine.confidence == pytest.approx(other.confidence, abs=1e-3)
+
+
+def test_a_cancelled_window_gives_none_and_its_mates_their_words(
+    recogniser: MoonshineRecogniser, speech: Audio
+) -> None:
+    options = RecognitionOptions(beam_size=2)
+    windows = [speech[: 3 * HZ], speech[: 8 * HZ]]
+    polls = 0
+
+    def is_cancelled(index: int) -> bool:
+        nonlocal polls
+        polls += index == 1
+        return index == 1 and polls > 5
+
+    results = recogniser.recognise(windows, language="en", options=options, is_cancelled=is_cancelled)
+    assert results[1] is None
+    assert results[0] == recognise(recogniser, windows[:1], options)[0]

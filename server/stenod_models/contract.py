@@ -127,6 +127,7 @@ class Profile:
     `length_buckets_samples` is ascending; its last entry is the longest window taken. `window_target_samples` is
     the length the segmenter aims at, `window_max_samples` the length it never exceeds. `revision` is of what the model
     was built from: `stenod models add` sets it; empty means unknown, and then no transcript of it is used again.
+    `identifies_languages`: with AUTO_LANGUAGE it hears which of its languages is spoken, and how sure it is.
     """
 
     model: str
@@ -141,6 +142,7 @@ class Profile:
     operating_points: tuple[str, ...] = ("standard",)
     licence: str = ""
     revision: str = ""
+    identifies_languages: bool = False
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
 
     @property

@@ -92,6 +92,7 @@ def _profile(checkpoint: Checkpoint) -> Profile:
         window_max_samples=window,
         length_buckets_samples=(window,),
         max_batch_size=_batch_size(arch),
+        identifies_languages=arch.multilingual,
     )
 
 

@@ -218,4 +218,5 @@ def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
         operating_points=profile.operating_points,
         default_engines=profile.default_engines,
         revision=profile.revision,
+        identifies_languages=profile.identifies_languages,
     )

@@ -28,6 +28,7 @@ class ModelProfile:
     operating_points: tuple[str, ...]
     default_engines: int
     revision: str = ""  # of what it was built from; empty: unknown
+    identifies_languages: bool = False  # of what is spoken, where it is asked for `auto`
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 
 from stenod_server.domain.job import Checkpoint
-from stenod_server.ports import WindowPlan
+from stenod_server.ports import RecognitionRequest, WindowPlan
 from stenod_server.recognition.facts import Facts
 from stenod_server.recognition.guard import Guard, GuardLimits
 from stenod_server.recognition.stitch import SegmentRules, Stitcher
@@ -16,10 +16,10 @@ from stenod_server.recognition.stitch import SegmentRules, Stitcher
 FORMAT = 1  # of the memory; another one is of another release, and of no use
 
 
-def signature(model: str, plan: WindowPlan) -> str:
+def signature(request: RecognitionRequest, plan: WindowPlan) -> str:
     """What the windows and their words depend on besides the recording."""
     lengths = f"{plan.window_target_samples}/{plan.window_max_samples}"
-    return f"{FORMAT} {model} {lengths} {plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
+    return f"{FORMAT} {request.model} {request.language} {lengths} {plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
 
 
 @dataclass(slots=True)

@@ -81,7 +81,7 @@ class Recording:
 
     @property
     def signature(self) -> str:
-        return signature(self.request.model, self.plan)
+        return signature(self.request, self.plan)
 
 
 class Pipeline:

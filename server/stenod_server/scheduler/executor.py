@@ -7,6 +7,7 @@ import random
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
@@ -17,6 +18,7 @@ from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
+from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
@@ -115,6 +117,7 @@ class Executor:
         self.cache = ResultCache(router, adapters.clock, options.cache_ttl)
         # A window that hangs must not keep the other engines idle: room for several rounds behind it.
         self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
+        self._listener = Listener(adapters.engine, adapters.front_end)
         self._chance = random.Random()  # noqa: S311  jitter is no secret
 
     async def run(self, running: Running) -> Ended:
@@ -177,26 +180,38 @@ class Executor:
 
     async def _recognise(self, running: Running, job: Job) -> Done | Reused:
         route = await self._router.route(job.config)
-        key = self.cache.key(job, route)
+        listener = await self._router.listener(job.config)
+        # What is heard first decides who recognises the rest: no key stands for that.
+        key = None if listener else self.cache.key(job, route)
         if key is not None and (reused := await self._reuse(job, key)):
             return Reused(reused)
         async with self._adapters.blobs.local_path(job.media.key) as path:
-            recording = Recording(
-                path=path,
-                plan=self._plan(job, route),
-                request=RecognitionRequest(route.profile.model, route.language, interactive=running.interactive),
-                window_timeout_s=self._options.window_timeout_s,
-                rules=SegmentRules(punctuation=job.config.punctuation),
-            )
+            engines = JobEngines(job.job_id, self._slots, self.pulse)
+            heard = None
+            if listener:
+                heard = await self._listener.listen(self._recording(running, job, listener, path), engines)
+                route = self._router.settled(job.config, heard)
+                _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
+            recording = self._recording(running, job, route, path)
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder(job, route)
-            engines = JobEngines(job.job_id, self._slots, self.pulse)
             recording = replace(recording, resume=job.checkpoint)
             info = await self._pipeline.transcribe(recording, engines, recorder)
+        if heard and heard.language == info.language:
+            info = replace(info, language_confidence=heard.confidence)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
         info = replace(info, warnings=(*job.config.warnings, *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
+
+    def _recording(self, running: Running, job: Job, route: Route, path: Path) -> Recording:
+        return Recording(
+            path=path,
+            plan=self._plan(job, route),
+            request=RecognitionRequest(route.profile.model, route.language, interactive=running.interactive),
+            window_timeout_s=self._options.window_timeout_s,
+            rules=SegmentRules(punctuation=job.config.punctuation),
+        )
 
     async def _reuse(self, job: Job, key: CacheKey) -> Job | None:
         """The job, SUCCEEDED with an earlier one's transcript, where there is one."""

@@ -3,11 +3,12 @@ operating point, or the first that says of itself that it serves them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stenod_server.domain.job import JobConfig
 from stenod_server.errors import EngineUnavailable, ModelNotFound
 from stenod_server.ports import Clock, Engine, ModelProfile
+from stenod_server.recognition.language_choice import LanguageChoice
 
 AUTO = "auto"
 ANY = "*"
@@ -69,6 +70,38 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
         if language is not None and _serves(profiles[name], config.operating_point):
             return Route(profiles[name], language)
     raise _not_found(profiles, config)
+
+
+def listener(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Route | None:
+    """Who finds out the language of a job that names none: its recogniser itself where that can, else the one that can
+    tell the most languages. None: the language is named, nobody can tell, or a row of `auto` takes the job as it is.
+    """
+    if config.language != AUTO or any(rule.language == AUTO and rule.holds_for(config) for rule in table.rules):
+        return None
+    able = {name: profile for name, profile in profiles.items() if profile.identifies_languages}
+    own = choose(profiles, config, table).profile
+    if own.model in able:
+        return Route(own, AUTO)
+    if config.model or not able:
+        return None
+    return Route(max((able[name] for name in sorted(able)), key=lambda profile: len(profile.languages)), AUTO)
+
+
+def settled(
+    profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable, heard: LanguageChoice
+) -> Route:
+    """Where the job goes once it was listened to: as if it had named the language. Where that is not certain, or spoken
+    by nobody else, to who listened, who tells the language window by window.
+    """
+    route = listener(profiles, config, table)
+    if route is None or not heard.language:
+        return choose(profiles, config, table)
+    if not heard.is_certain:
+        return route
+    try:
+        return choose(profiles, replace(config, language=heard.language), table)
+    except ModelNotFound:
+        return Route(route.profile, heard.language)
 
 
 def _named(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig) -> Route:
@@ -147,6 +180,15 @@ class Router:
         """Those that something serves, as of when the models were last asked."""
         of_rules = {rule.operating_point for rule in self._table.rules} - {ANY}
         return frozenset(of_rules.union(*(profile.operating_points for profile in (self._profiles or {}).values())))
+
+    async def listener(self, config: JobConfig) -> Route | None:
+        """Who finds out the job's language first, if anybody. As `route`."""
+        await self.route(config)
+        return listener(self._profiles or {}, config, self._table)
+
+    def settled(self, config: JobConfig, heard: LanguageChoice) -> Route:
+        """The route of a job that was listened to."""
+        return settled(self._profiles or {}, config, self._table, heard)
 
     async def route(self, config: JobConfig) -> Route:
         """Raises ModelNotFound; EngineUnavailable where the recogniser has never answered."""

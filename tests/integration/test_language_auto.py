@@ -1,0 +1,109 @@
+"""A job that names no language: what is heard first decides who recognises it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stenod_server.app.node import Node
+from stenod_server.domain.job import Job, JobConfig, JobState
+from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
+from stenod_server.scheduler.intake import InlineMedia
+from stenod_server.scheduler.scheduler import Submission
+from tests.support.front_end import ScriptedFrontEnd, make_windows
+from tests.support.node import fake_node
+
+ENGLISH = replace(FAKE_PROFILE, model="english", languages=("en",))
+GERMAN = replace(FAKE_PROFILE, model="german", languages=("de",))
+LARGE = replace(FAKE_PROFILE, model="large", languages=("de", "en", "fr"), identifies_languages=True)
+WINDOWS = 6
+Asked = list[tuple[str, str]]
+
+
+class Ear(FakeEngine):
+    """Where it is asked for `auto`, it hears what it is told to, as surely as it is told."""
+
+    def __init__(self, language: str, confidence: float, *profiles: Any) -> None:
+        super().__init__(profiles)
+        self.heard = language, confidence
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        result = await super().recognise(audio, request, timeout_s=timeout_s)
+        if request.language != "auto":
+            return result
+        return replace(result, language=self.heard[0], language_confidence=self.heard[1])
+
+
+async def transcribed(node: Node, config: JobConfig) -> Job:
+    job = await node.intake.submit("default", Submission(config=config), InlineMedia(b"RIFF"))
+    return await node.scheduler.wait("default", job.job_id)
+
+
+async def run(tmp_path: Path, engine: FakeEngine, config: JobConfig, **settings: Any) -> tuple[Job, Asked]:
+    """The job when it has ended, and what of whom was asked, in order and each once in a row."""
+    front_end = ScriptedFrontEnd(make_windows(WINDOWS, seconds=5.0))
+    async with fake_node(tmp_path, engine, front_end, **{"model": "english", "parallel": 1, **settings}) as node:
+        ended = await transcribed(node, config)
+    return ended, [(request.model, request.language) for request in engine.requests]
+
+
+LISTENED = [("large", "auto")] * 2  # ten seconds of speech
+
+
+@pytest.mark.parametrize(
+    ("language", "confidence", "expected"),
+    [
+        ("de", 0.9, [*LISTENED, *[("german", "de")] * WINDOWS]),
+        ("en", 0.9, [*LISTENED, *[("english", "en")] * WINDOWS]),
+        ("fr", 0.9, [*LISTENED, *[("large", "fr")] * WINDOWS]),
+        ("de", 0.4, [("large", "auto")] * (WINDOWS + WINDOWS)),  # never certain: it is told window by window
+        ("", 0.0, [*[("large", "auto")] * WINDOWS, *[("english", "auto")] * WINDOWS]),  # nothing to go by
+    ],
+)
+async def test_it_goes_to_who_speaks_what_was_heard(
+    tmp_path: Path, language: str, confidence: float, expected: Asked
+) -> None:
+    job, asked = await run(tmp_path, Ear(language, confidence, ENGLISH, GERMAN, LARGE), JobConfig())
+    assert job.state is JobState.SUCCEEDED
+    assert asked == expected
+    assert job.info is not None
+    if language and confidence > 0.5:
+        assert (job.info.language, job.info.language_confidence) == (language, pytest.approx(confidence))
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "first"),
+    [
+        (JobConfig(language="de"), {}, ("german", "de")),  # it names one
+        (JobConfig(model="english"), {}, ("english", "auto")),  # it names who takes it, who knows one
+        (JobConfig(), {"routes": ["auto=english"]}, ("english", "auto")),  # so the table says
+    ],
+)
+async def test_it_is_not_listened_to_where_nothing_is_open(
+    tmp_path: Path, config: JobConfig, settings: dict[str, Any], first: tuple[str, str]
+) -> None:
+    _, asked = await run(tmp_path, Ear("de", 0.9, ENGLISH, GERMAN, LARGE), config, **settings)
+    assert asked == [first] * WINDOWS
+
+
+async def test_a_recogniser_that_is_named_and_can_tell_is_the_one_that_listens(tmp_path: Path) -> None:
+    _, asked = await run(tmp_path, Ear("de", 0.9, ENGLISH, GERMAN, LARGE), JobConfig(model="large"))
+    assert asked == [*LISTENED, *[("large", "de")] * WINDOWS]
+
+
+async def test_where_nobody_can_tell_all_is_as_ever(tmp_path: Path) -> None:
+    deaf = replace(LARGE, identifies_languages=False)
+    _, asked = await run(tmp_path, Ear("de", 0.9, ENGLISH, GERMAN, deaf), JobConfig())
+    assert asked == [("english", "auto")] * WINDOWS
+
+
+async def test_no_transcript_of_it_is_used_again(tmp_path: Path) -> None:
+    known = [replace(profile, revision="r1") for profile in (ENGLISH, LARGE)]
+    engine = Ear("en", 0.9, *known)
+    front_end = ScriptedFrontEnd(make_windows(WINDOWS, seconds=5.0))
+    async with fake_node(tmp_path, engine, front_end, model="english", cache_ttl_s=60.0) as node:
+        for _ in range(2):
+            await transcribed(node, JobConfig())
+    assert len(engine.requests) == 2 * (len(LISTENED) + WINDOWS)

@@ -5,17 +5,15 @@ accumulated, so nothing drifts. Promises, for any input: words come out in order
 `start <= end`, inside their window; each word that is kept comes out once, in exactly one segment.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.ports import Window
+from stenod_server.recognition.context_chunks import Tail, first_new, is_before, tail_of
 from stenod_server.text.punctuation import ends_sentence, without_marks
-
-_NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Stitcher:
         self._rules = rules or SegmentRules()
         self._open: list[Word] = []
         self._last: Word | None = None
+        self._tail: Tail | None = None  # of the last window, where the next one shares speech with it
         self._count = 0
 
     @property
@@ -73,6 +72,7 @@ class Stitcher:
         return {
             "open": [_pack(word) for word in self._open],
             "last": _pack(self._last) if self._last else None,
+            "tail": _pack_tail(self._tail) if self._tail else None,
             "count": self._count,
         }
 
@@ -80,15 +80,18 @@ class Stitcher:
         """Go on where `remember` was called. Raises what a memory that is none makes of it."""
         self._open = [Word(*packed) for packed in memory["open"]]
         self._last = Word(*memory["last"]) if memory["last"] else None
+        self._tail = _unpack_tail(memory["tail"]) if memory["tail"] else None
         self._count = int(memory["count"])
 
     def place(self, frame: Frame, words: Sequence[Word]) -> list[Word]:
         """The window's words that are the window's own, in samples of the file."""
         placed = [_shifted(word, frame) for word in words]
-        kept = [word for word in placed if _belongs(word, frame)]
-        if kept and self._last is not None and _is_repeated(self._last, kept[0]):
-            kept = kept[1:]
-        return kept
+        own = placed[self._first_own(frame, placed) :]
+        self._tail = None
+        if frame.keep_end_samples < frame.end_samples:
+            self._tail = tail_of(placed, frame.keep_end_samples)
+            own = [word for word in own if is_before(word, frame.keep_end_samples)]
+        return own
 
     def feed(self, frame: Frame, words: Sequence[Word]) -> list[Segment]:
         """Add the placed words of the next window; gives the segments that are whole now."""
@@ -102,6 +105,13 @@ class Stitcher:
     def finish(self) -> list[Segment]:
         """The last segment, if one is open."""
         return list(self._close())
+
+    def _first_own(self, frame: Frame, placed: Sequence[Word]) -> int:
+        if frame.keep_start_samples <= frame.start_samples:
+            return 0
+        if self._tail is None or self._tail.seam_samples != frame.keep_start_samples:
+            return sum(is_before(word, frame.keep_start_samples) for word in placed)
+        return first_new(self._tail, placed)
 
     def _in_order(self, word: Word) -> Word:
         floor = self._last.start_samples if self._last else 0
@@ -141,31 +151,16 @@ def _pack(word: Word) -> list[Any]:
     return list(astuple(word))
 
 
+def _pack_tail(tail: Tail) -> list[Any]:
+    return [tail.seam_samples, [_pack(word) for word in tail.words], tail.given]
+
+
+def _unpack_tail(packed: Sequence[Any]) -> Tail:
+    seam_samples, words, given = packed
+    return Tail(seam_samples, tuple(Word(*word) for word in words), given)
+
+
 def _shifted(word: Word, frame: Frame) -> Word:
     start = min(max(frame.start_samples + word.start_samples, frame.start_samples), frame.end_samples)
     end = min(max(frame.start_samples + word.end_samples, start), frame.end_samples)
     return replace(word, start_samples=start, end_samples=end)
-
-
-def _belongs(word: Word, frame: Frame) -> bool:
-    """A word belongs to the window in whose kept part its midpoint lies: to one of two neighbours, never to both.
-
-    Where the window carries no context on a side there is no neighbour to keep the word instead.
-    """
-    double_middle = word.start_samples + word.end_samples
-    after_start = frame.keep_start_samples <= frame.start_samples or double_middle >= 2 * frame.keep_start_samples
-    before_end = frame.keep_end_samples >= frame.end_samples or double_middle < 2 * frame.keep_end_samples
-    return after_start and before_end
-
-
-def _is_repeated(last: Word, first: Word) -> bool:
-    """The same word, heard by two windows that share context and timed a little apart: both kept it.
-
-    Only windows that overlap can give words that overlap.
-    """
-    overlap = first.start_samples < last.end_samples
-    return overlap and _plain(last.text) == _plain(first.text)
-
-
-def _plain(text: str) -> str:
-    return _NOT_ALPHANUMERIC.sub("", text).casefold()

@@ -75,9 +75,11 @@ def _reference(checkpoint: Checkpoint, features: FloatArray, tokens: list[int]) 
     import torch  # noqa: PLC0415 - heavy, and in the extra `export` only
     from transformers import WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415
 
-    model = WhisperForConditionalGeneration(WhisperConfig(**_config(checkpoint)))
-    weights = {f"model.{name}": torch.tensor(checkpoint.float32(name)) for name in checkpoint.tensors}
-    model.load_state_dict(weights | {"proj_out.weight": weights["model.decoder.embed_tokens.weight"]})
+    with torch.device("meta"):  # without weights of its own to make and throw away
+        model = WhisperForConditionalGeneration(WhisperConfig(**_config(checkpoint)))
+    weights = {f"model.{name}": torch.from_numpy(checkpoint.float32(name).copy()) for name in checkpoint.tensors}
+    weights["proj_out.weight"] = weights["model.decoder.embed_tokens.weight"]
+    model.load_state_dict(weights, assign=True)
     with torch.no_grad():
         output = model.eval()(
             input_features=torch.from_numpy(features), decoder_input_ids=torch.tensor([tokens], dtype=torch.long)

@@ -2,8 +2,7 @@
 
 A window is decoded greedily; where the text repeats itself, is unlikely or does not end, it is sampled at rising
 temperatures until it is none of these ("Robust Speech Recognition via Large-Scale Weak Supervision", section 4.5). The
-noise of a temperature is seeded by the window's own samples, and a token is the largest sum of score and Gumbel noise
-("Gumbel-max"; Maddison et al., "A* Sampling", 2014): so a window gives the same alone and in every batch.
+noise is seeded by the window's own samples: so a window gives the same alone and in every batch.
 """
 
 import zlib
@@ -14,8 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stenod_models.contract import Hotword
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
-from stenod_models.families.whisper.sessions import NO_BOOSTS, DecoderRun
+from stenod_models.families.whisper.boosts import Boosts
+from stenod_models.families.whisper.sessions import NO_BOOSTS, DecoderRun, EncodedBatch
 from stenod_models.families.whisper.vocabulary import Vocabulary
 
 FloatArray = npt.NDArray[np.float32]
@@ -47,22 +48,36 @@ class Attempt:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PromptedBatch:
+    """Windows to decode: `prompts` is int64 (rows, tokens)."""
+
+    windows: Sequence[npt.NDArray[np.int16]]
+    encoded: EncodedBatch
+    prompts: npt.NDArray[np.int64]
+    hotwords: tuple[Hotword, ...]
+
+    def only(self, rows: Sequence[int]) -> "PromptedBatch":
+        chosen = [self.windows[row] for row in rows]
+        return PromptedBatch(chosen, self.encoded.only(rows), self.prompts[list(rows)], self.hotwords)
+
+
 @dataclass(slots=True)
 class PromptedRun:
     """A decoding.greedy.Step: the first call takes each row's prompt, whatever token it is given.
 
-    `prompts` is int64 (rows, tokens); `noise` gives the boosts of one step, or is None for greedy decoding.
+    `prompts` is int64 (rows, tokens); `boosts` are added for the choice of each token.
     """
 
     run: DecoderRun
     prompts: npt.NDArray[np.int64]
     suppressed_first: FloatArray
     suppressed: FloatArray
-    noise: Callable[[int], FloatArray] | None = None
+    boosts: Boosts | None = None
     log_probabilities: list[FloatArray] = field(default_factory=list)
 
     def __call__(self, tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        boosts = NO_BOOSTS if self.noise is None else self.noise(len(tokens))
+        boosts = NO_BOOSTS if self.boosts is None else self.boosts(tokens)
         first = not self.log_probabilities
         following, logs = self.run.advance(
             self.prompts if first else tokens[:, None],
@@ -116,18 +131,3 @@ def better(one: Attempt | None, other: Attempt) -> Attempt:
         return attempt.is_sound, attempt.compression_ratio <= _MOST_COMPRESSION_RATIO, attempt.log_probability
 
     return other if rank(other) > rank(one) else one
-
-
-class Noise:
-    """Gumbel noise for rows that are sampled, from a generator per row."""
-
-    def __init__(self, windows: Sequence[npt.NDArray[np.int16]], temperature: float, vocabulary: int) -> None:
-        seeds = [[zlib.crc32(window.tobytes()), round(temperature * 10)] for window in windows]
-        self._generators = [np.random.default_rng(seed) for seed in seeds]
-        self._temperature = temperature
-        self._vocabulary = vocabulary
-
-    def __call__(self, rows: int) -> FloatArray:
-        """Float32 (rows, vocabulary) for the first rows; each generator advances by one step."""
-        drawn = [generator.gumbel(size=self._vocabulary) for generator in self._generators[:rows]]
-        return (np.stack(drawn) * self._temperature).astype(np.float32)

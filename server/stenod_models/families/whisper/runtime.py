@@ -1,19 +1,19 @@
 """WhisperRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
-from stenod_models.families.whisper import attempts
+from stenod_models.decoding.spellings import respelled
 from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
-from stenod_models.families.whisper.attempts import Attempt, Noise, PromptedRun
+from stenod_models.families.whisper.attempts import TEMPERATURES, Attempt, PromptedBatch, PromptedRun, better, decode
+from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
 from stenod_models.families.whisper.features import LogMel
 from stenod_models.families.whisper.sessions import SUPPRESSED, Decoder, EncodedBatch, Encoder
+from stenod_models.families.whisper.spelling import words_of
 from stenod_models.families.whisper.transcript import Heard, heard_in, is_silence, silent, timed_words
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, Recognition
@@ -33,6 +33,7 @@ class WhisperRecogniser:
         self._features = LogMel(arch.mels, 2 * arch.source_positions)
         self._encoder = Encoder(artefacts / "encoder.onnx", arch, threads)
         self._decoder = Decoder(artefacts / "decoder.onnx", arch, threads)
+        self._phrases = PhraseBook(self._vocabulary, arch.vocabulary)
         never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
         self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]
         self._suppressed_first = self._suppressed.copy()
@@ -59,8 +60,8 @@ class WhisperRecogniser:
             results[index] = None
         audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES and np.any(windows[index])]
         if audible:
-            batch = _Batch([windows[index] for index in audible], language, options)
-            found = self._recognise(batch, lambda row: is_cancelled(audible[row]))
+            chosen = [windows[index] for index in audible]
+            found = self._recognise(chosen, language, options, lambda row: is_cancelled(audible[row]))
             for index, result in zip(audible, found, strict=True):
                 results[index] = result
         return results
@@ -71,29 +72,37 @@ class WhisperRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
         if options.task not in self.profile.tasks:
             raise ValueError(f"task {options.task!r}: {self.profile.model} offers {', '.join(self.profile.tasks)}")
-        if options.beam_size != 1 or options.hotwords:
-            raise ValueError(f"{self.profile.model} decodes greedily: no beam_size beyond 1, no hotwords")
+        if options.beam_size != 1:
+            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} decodes greedily")
 
     def warm(self) -> None:
         noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
-        language = next(iter(self._vocabulary.languages), "en")
         for count in {1, self.profile.max_batch_size}:
-            batch = _Batch([noise] * count, language, RecognitionOptions())
-            encoded = self._encode(batch.windows)
-            prompts = self._prompts(self._listen(encoded, AUTO_LANGUAGE), batch.options)
-            self._attempt(encoded, batch.windows, prompts, 0.0, lambda _row: False, cap=2)
+            batch, _heard = self._prompted([noise] * count, AUTO_LANGUAGE, RecognitionOptions())
+            self._attempt(batch, 0.0, lambda _row: False, cap=2)
 
-    def _recognise(self, batch: "_Batch", is_cancelled: Callable[[int], bool]) -> list[Recognition | None]:
-        encoded = self._encode(batch.windows)
-        heard = self._listen(encoded, batch.language)
-        kept = self._decode(encoded, batch, heard, is_cancelled)
+    def _recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        language: str,
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool],
+    ) -> list[Recognition | None]:
+        batch, heard = self._prompted(windows, language, options)
         return [
-            None if attempt is None else self._recognition(window, listened, attempt, batch.options.task)
-            for window, listened, attempt in zip(batch.windows, heard, kept, strict=True)
+            None if attempt is None else self._recognition(window, listened, attempt, options)
+            for window, listened, attempt in zip(windows, heard, self._decode(batch, heard, is_cancelled), strict=True)
         ]
 
-    def _encode(self, windows: Sequence[Int16Audio]) -> EncodedBatch:
-        return self._encoder.encode([self._features(window) for window in windows])
+    def _prompted(
+        self, windows: Sequence[Int16Audio], language: str, options: RecognitionOptions
+    ) -> tuple[PromptedBatch, list[Heard]]:
+        encoded = self._encoder.encode([self._features(window) for window in windows])
+        heard = self._listen(encoded, language)
+        previous = self._vocabulary.encode(options.prompt) if options.prompt.strip() else []
+        room = self._arch.target_positions // 2 - _LONGEST_START
+        prompts = [self._vocabulary.prompt(item.language, options.task, previous[-room:]) for item in heard]
+        return PromptedBatch(windows, encoded, np.array(prompts, np.int64), options.hotwords), heard
 
     def _listen(self, encoded: EncodedBatch, language: str) -> list[Heard]:
         """One step over the start token alone: what stands in the place of the language says both."""
@@ -102,69 +111,47 @@ class WhisperRecogniser:
         known = None if language.lower() == AUTO_LANGUAGE else self._vocabulary.language_of(language)
         return [heard_in(row, self._vocabulary, known) for row in run.logits(start)]
 
-    def _prompts(self, heard: Sequence[Heard], options: RecognitionOptions) -> npt.NDArray[np.int64]:
-        previous = self._vocabulary.encode(options.prompt) if options.prompt.strip() else []
-        room = self._arch.target_positions // 2 - _LONGEST_START
-        rows = [self._vocabulary.prompt(item.language, options.task, previous[-room:]) for item in heard]
-        return np.array(rows, np.int64)
-
     def _decode(
-        self, encoded: EncodedBatch, batch: "_Batch", heard: Sequence[Heard], is_cancelled: Callable[[int], bool]
+        self, batch: PromptedBatch, heard: Sequence[Heard], is_cancelled: Callable[[int], bool]
     ) -> list[Attempt | None]:
         """The attempt to keep of each row: the first sound one, or the best."""
-        prompts = self._prompts(heard, batch.options)
-        kept: list[Attempt | None] = [None] * encoded.rows
-        pending = list(range(encoded.rows))
-        for temperature in attempts.TEMPERATURES:
+        kept: list[Attempt | None] = [None] * len(heard)
+        pending = list(range(len(heard)))
+        for temperature in TEMPERATURES:
             rows, pending = pending, []
             if not rows:
                 break
-            found = self._attempt(
-                encoded.only(rows),
-                [batch.windows[row] for row in rows],
-                prompts[rows],
-                temperature,
-                lambda place, rows=rows: is_cancelled(rows[place]),  # type: ignore[misc]
-            )
+            found = self._attempt(batch.only(rows), temperature, lambda place, rows=rows: is_cancelled(rows[place]))  # type: ignore[misc]
             for row, attempt in zip(rows, found, strict=True):
-                kept[row] = None if attempt is None else attempts.better(kept[row], attempt)
+                kept[row] = None if attempt is None else better(kept[row], attempt)
                 if attempt and not attempt.is_sound and not is_silence(heard[row], attempt):
                     pending.append(row)
         return kept
 
     def _attempt(
-        self,
-        encoded: EncodedBatch,
-        windows: Sequence[Int16Audio],
-        prompts: npt.NDArray[np.int64],
-        temperature: float,
-        is_cancelled: Callable[[int], bool],
-        cap: int | None = None,
+        self, batch: PromptedBatch, temperature: float, is_cancelled: Callable[[int], bool], cap: int | None = None
     ) -> list[Attempt | None]:
-        most = self._arch.target_positions // 2 if cap is None else cap
-        steps = min(most, self._arch.target_positions - prompts.shape[1])
-        frames = max(frames_of(len(window)) for window in windows)
-        run = self._decoder.start(encoded, capacity=prompts.shape[1] + steps, steps=steps, frames=frames)
-        noise = Noise(windows, temperature, self._arch.vocabulary) if temperature else None
-        step = PromptedRun(run, prompts, self._suppressed_first, self._suppressed, noise)
-        return attempts.decode(
-            step,
-            steps,
-            vocabulary=self._vocabulary,
-            is_cancelled=is_cancelled,
-            temperature=temperature,
-        )
+        arch = self._arch
+        length = batch.prompts.shape[1]
+        steps = min(arch.target_positions // 2 if cap is None else cap, arch.target_positions - length)
+        frames = max(frames_of(len(window)) for window in batch.windows)
+        run = self._decoder.start(batch.encoded, capacity=length + steps, steps=steps, frames=frames)
+        boosts: list[Boosts] = [Noise(batch.windows, temperature, arch.vocabulary)] if temperature else []
+        if batch.hotwords:
+            boosts.append(Favour(self._phrases.trie_of(batch.hotwords), arch.vocabulary))
+        step = PromptedRun(run, batch.prompts, self._suppressed_first, self._suppressed, together(boosts))
+        return decode(step, steps, vocabulary=self._vocabulary, is_cancelled=is_cancelled, temperature=temperature)
 
-    def _recognition(self, window: Int16Audio, heard: Heard, attempt: Attempt, task: str) -> Recognition:
+    def _recognition(
+        self, window: Int16Audio, heard: Heard, attempt: Attempt, options: RecognitionOptions
+    ) -> Recognition:
+        tokens = attempt.hypothesis.tokens
         if is_silence(heard, attempt):
             return silent(heard)
-        spoken = "en" if task == "translate" else heard.language
-        words = timed_words(window, attempt, self._vocabulary, spoken)
-        return Recognition(words, heard.language, heard.confidence, heard.no_speech) if words else silent(heard)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    windows: Sequence[Int16Audio]
-    language: str
-    options: RecognitionOptions
+        words = words_of(self._vocabulary, tokens, "en" if options.task == "translate" else heard.language)
+        if options.hotwords:
+            words = respelled(words, self._phrases.trie_of(options.hotwords).matches(tokens))
+        if not words:
+            return silent(heard)
+        timed = timed_words(window, attempt, words)
+        return Recognition(timed, heard.language, heard.confidence, heard.no_speech)

@@ -5,9 +5,9 @@ Closing punctuation joins the word before it, opening punctuation the word behin
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from stenod_models.decoding.spellings import Span
 from stenod_models.families.whisper.vocabulary import Vocabulary
 
 _WITHOUT_BLANKS: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
@@ -16,24 +16,15 @@ _OPENING: Final = frozenset("\"'“‘¿¡([{-«")  # noqa: RUF001
 _REPLACEMENT: Final = "\ufffd"
 
 
-@dataclass(frozen=True, slots=True)
-class SpelledWord:
-    """`text` is spelled by tokens [first, last] of the sequence, both included."""
-
-    text: str
-    first: int
-    last: int
-
-
 def text_of(vocabulary: Vocabulary, tokens: Sequence[int]) -> str:
     """Bytes that are not UTF-8 become �."""
     return b"".join(map(vocabulary.bytes_of, tokens)).decode("utf-8", "replace")
 
 
-def words_of(vocabulary: Vocabulary, tokens: Sequence[int], language: str) -> list[SpelledWord]:
+def words_of(vocabulary: Vocabulary, tokens: Sequence[int], language: str) -> list[Span]:
     """Words without blanks at their ends, none empty, their token spans ascending."""
     spans = _characters if language in _WITHOUT_BLANKS else _between_blanks
-    words: list[SpelledWord] = []
+    words: list[Span] = []
     opening = ""
     opened_at = 0
     for first, last in spans(vocabulary, tokens):
@@ -43,15 +34,15 @@ def words_of(vocabulary: Vocabulary, tokens: Sequence[int], language: str) -> li
         # A quotation mark opens behind a blank and closes elsewhere.
         opens = set(text) <= _OPENING and last + 1 < len(tokens)
         if words and not opening and set(text) <= _CLOSING and not (opens and _has_blank(vocabulary, tokens[first])):
-            words[-1] = SpelledWord(words[-1].text + text, words[-1].first, last)
+            words[-1] = Span(words[-1].text + text, words[-1].first, last)
         elif opens:
             opened_at = opened_at if opening else first
             opening += text
         else:
-            words.append(SpelledWord(opening + text, opened_at if opening else first, last))
+            words.append(Span(opening + text, opened_at if opening else first, last))
             opening = ""
     if opening and words:
-        words[-1] = SpelledWord(words[-1].text + opening, words[-1].first, len(tokens) - 1)
+        words[-1] = Span(words[-1].text + opening, words[-1].first, len(tokens) - 1)
     return words
 
 

@@ -4,6 +4,7 @@ Word times come from the cross-attention of the alignment heads by dynamic time 
 openai/whisper; a confidence is the geometric mean of the probabilities of the word's tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,16 +13,16 @@ import numpy.typing as npt
 
 from stenod_models.alignment.dtw import token_starts
 from stenod_models.alignment.word_times import WordSpan, times_of_words
+from stenod_models.decoding.spellings import Span
 from stenod_models.families.whisper.architecture import FRAME_SAMPLES, frames_of
 from stenod_models.families.whisper.attempts import Attempt
-from stenod_models.families.whisper.spelling import words_of
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
 FloatArray = npt.NDArray[np.float32]
 
-_LIKELY_SILENCE: Final = 0.6  # no-speech probability from which an unlikely text is taken for invented
-_LEAST_LOG_PROBABILITY: Final = -1.0
+# The mean log probability that a text needs where surely somebody speaks. It needs more, the likelier silence is.
+_LEAST_LOG_PROBABILITY: Final = -2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +48,26 @@ def heard_in(logits: FloatArray, vocabulary: Vocabulary, language: str | None) -
 
 
 def is_silence(heard: Heard, attempt: Attempt) -> bool:
-    """An unlikely text where probably nobody speaks is invented."""
-    return heard.no_speech > _LIKELY_SILENCE and attempt.log_probability < _LEAST_LOG_PROBABILITY
+    """An unlikely text where perhaps nobody speaks is invented.
+
+    openai/whisper drops what has a log probability below -1 and a no-speech probability above 0.6. Whisper base is
+    surer than that of " you" in silence, and less sure that a tone is no speech; a limit that rises with the
+    probability of silence parts the two better.
+    """
+    return attempt.log_probability < _LEAST_LOG_PROBABILITY * (1 - heard.no_speech)
 
 
 def silent(heard: Heard) -> Recognition:
     return Recognition((), heard.language, heard.confidence, heard.no_speech)
 
 
-def timed_words(
-    window: Int16Audio, attempt: Attempt, vocabulary: Vocabulary, language: str
-) -> tuple[RecognisedWord, ...]:
-    """`language` is that of the text. The attention of the end says where the last word ends."""
-    hypothesis = attempt.hypothesis
-    words = words_of(vocabulary, hypothesis.tokens, language)
-    if not words:
-        return ()
+def timed_words(window: Int16Audio, attempt: Attempt, words: Sequence[Span]) -> tuple[RecognisedWord, ...]:
+    """The attention of the end says where the last word ends."""
     frames = frames_of(len(window))
     starts = np.append(token_starts(_within(attempt.attention, frames)), frames)
     spans = [WordSpan(int(starts[word.first]), int(starts[word.last + 1])) for word in words]
     times = times_of_words(window, spans, FRAME_SAMPLES)
-    logs = np.log(np.maximum(hypothesis.probabilities, 1e-9))
+    logs = np.log(np.maximum(attempt.hypothesis.probabilities, 1e-9))
     return tuple(
         RecognisedWord(word.text, start, end, float(np.exp(logs[word.first : word.last + 1].mean())))
         for word, (start, end) in zip(words, times, strict=True)

@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from stenod_models.families.whisper.spelling import SpelledWord, text_of, words_of
+from stenod_models.decoding.spellings import Span
+from stenod_models.families.whisper.spelling import text_of, words_of
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from tests.support.whisper_checkpoints import tokens
 
@@ -82,7 +83,7 @@ def test_languages_without_blanks_fall_into_characters() -> None:
 def test_spans_cover_the_tokens_in_order() -> None:
     sequence = VOCABULARY.encode("and the lobster.")
     words = words_of(VOCABULARY, sequence, "en")
-    assert words[0] == SpelledWord("and", 0, 0)
+    assert words[0] == Span("and", 0, 0)
     assert words[-1].last == len(sequence) - 1
     assert all(one.last + 1 == other.first for one, other in pairwise(words))
     assert text_of(VOCABULARY, sequence) == " and the lobster."

@@ -15,7 +15,7 @@ from transformers import GenerationMixin  # noqa: E402 - behind the guards
 
 from stenod_models.contract import RecognitionOptions  # noqa: E402
 from stenod_models.families.whisper.runtime import WhisperRecogniser  # noqa: E402
-from stenod_models.families.whisper.transcript import Heard  # noqa: E402
+from stenod_models.families.whisper.sessions import EncodedBatch  # noqa: E402
 from tests.support.whisper_checkpoints import Shape, build_random, tokens  # noqa: E402
 
 SHAPES = (
@@ -51,6 +51,10 @@ def windows_for(recogniser: WhisperRecogniser, count: int, seed: int = 0) -> lis
     ]
 
 
+def encoded(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]) -> EncodedBatch:
+    return recogniser._encoder.encode([recogniser._features(window) for window in windows])
+
+
 def torch_features(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]) -> Any:
     return torch.from_numpy(np.stack([recogniser._features(window) for window in windows]))
 
@@ -59,7 +63,7 @@ def torch_features(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.i
 def test_the_encoder_gives_the_keys_and_values_of_the_model(build: Build, seed: int) -> None:
     model, recogniser = build(seed)
     windows = windows_for(recogniser, 2)
-    found = recogniser._encode(windows).keys_values
+    found = encoded(recogniser, windows).keys_values
     with torch.no_grad():
         hidden = model.model.encoder(torch_features(recogniser, windows)).last_hidden_state
         for layer, block in enumerate(model.model.decoder.layers):
@@ -75,7 +79,7 @@ def test_the_decoder_gives_the_logits_of_the_model(build: Build, seed: int) -> N
     windows = windows_for(recogniser, 3)
     random = np.random.default_rng(seed)
     sequence = random.integers(0, END, (3, 20))
-    run = recogniser._decoder.start(recogniser._encode(windows), capacity=20, steps=20, frames=5)
+    run = recogniser._decoder.start(encoded(recogniser, windows), capacity=20, steps=20, frames=5)
     found = [run.logits(sequence[:, :4])] + [run.logits(sequence[:, place : place + 1]) for place in range(4, 20)]
     with torch.no_grad():
         expected = model(
@@ -88,13 +92,14 @@ def test_the_decoder_gives_the_logits_of_the_model(build: Build, seed: int) -> N
 @pytest.mark.parametrize("seed", range(20))
 def test_greedy_tokens_are_those_of_generate(build: Build, seed: int) -> None:
     model, recogniser = build(seed)
-    windows = windows_for(recogniser, 4, seed)
-    prompts = recogniser._prompts([Heard("de", 1.0, 0.0)] * 4, RecognitionOptions())
-    encoded = recogniser._encode(windows)
-    attempts = recogniser._attempt(encoded, windows, prompts, 0.0, lambda _row: False)
+    windows = windows_for(recogniser, 3, seed)
+    batch, _heard = recogniser._prompted(windows, "de", RecognitionOptions())
+    attempts = recogniser._attempt(batch, 0.0, lambda _row: False)
     never = np.flatnonzero(recogniser._suppressed[0] < 0).tolist()
     for row, attempt in enumerate(attempts):
-        expected, clear = _generate(model, torch_features(recogniser, windows[row : row + 1]), prompts[row], never)
+        expected, clear = _generate(
+            model, torch_features(recogniser, windows[row : row + 1]), batch.prompts[row], never
+        )
         assert attempt is not None
         found = attempt.hypothesis.tokens
         assert len(found) >= 1
@@ -130,7 +135,7 @@ def test_other_precisions_stay_near(tmp_path: Path, precision: str) -> None:
     windows = windows_for(exact, 1)
     sequence = np.arange(4)[None]
     found, expected = (
-        one._decoder.start(one._encode(windows), capacity=4, steps=1, frames=5).logits(sequence)
+        one._decoder.start(encoded(one, windows), capacity=4, steps=1, frames=5).logits(sequence)
         for one in (recogniser, exact)
     )
     difference = np.abs(found - expected).max() / np.abs(expected).max()

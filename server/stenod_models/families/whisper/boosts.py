@@ -1,0 +1,77 @@
+"""What is added to the scores of one step for the choice of a token: the noise of a temperature, favoured phrases."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from stenod_models.contract import Hotword
+from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.spellings import ends_word_of, phrases_of
+from stenod_models.families.whisper.spelling import text_of
+from stenod_models.families.whisper.vocabulary import Vocabulary
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+Boosts = Callable[[IntArray], FloatArray]
+"""Takes the last tokens (rows,), of no meaning at the first step; gives float32 (rows, vocabulary). Rows never grow."""
+
+
+class Noise:
+    """Gumbel noise from a generator per row, seeded by the window's own samples.
+
+    The largest sum of score and Gumbel noise is a sample of the distribution ("Gumbel-max"; Maddison et al., "A*
+    Sampling", 2014), so a graph that takes the largest score can sample.
+    """
+
+    def __init__(self, windows: Sequence[npt.NDArray[np.int16]], temperature: float, vocabulary: int) -> None:
+        seeds = [[zlib.crc32(window.tobytes()), round(temperature * 10)] for window in windows]
+        self._generators = [np.random.default_rng(seed) for seed in seeds]
+        self._temperature = temperature
+        self._vocabulary = vocabulary
+
+    def __call__(self, tokens: IntArray) -> FloatArray:
+        drawn = [generator.gumbel(size=self._vocabulary) for generator in self._generators[: len(tokens)]]
+        return (np.stack(drawn) * self._temperature).astype(np.float32)
+
+
+class Favour:
+    """Phrases that are easier to hear."""
+
+    def __init__(self, trie: PhraseTrie, vocabulary: int) -> None:
+        self._trie = trie
+        self._vocabulary = vocabulary
+        self._states: IntArray | None = None
+
+    def __call__(self, tokens: IntArray) -> FloatArray:
+        rows = len(tokens)
+        before = self._states
+        self._states = self._trie.start(rows) if before is None else self._trie.advance(before[:rows], tokens)
+        boosts = np.zeros((rows, self._vocabulary), np.float32)
+        self._trie.add_to(boosts, self._states)
+        return boosts
+
+
+class PhraseBook:
+    """Tries of hotwords in one vocabulary; the latest lists are kept."""
+
+    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
+        self._vocabulary = vocabulary
+        # Bytes that are a part of a character only do not end a word.
+        texts = (text_of(vocabulary, [token]).replace("\ufffd", "x") for token in range(size))
+        self._ends_word = ends_word_of(texts)
+        self.trie_of = lru_cache(maxsize=8)(self._trie_of)
+
+    def _trie_of(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
+        phrases = phrases_of(hotwords, lambda text: (self._vocabulary.encode(text),))
+        return PhraseTrie(phrases, self._ends_word)
+
+
+def together(parts: Sequence[Boosts]) -> Boosts | None:
+    """The sum of all; None where there is nothing to add."""
+    if not parts:
+        return None
+    return lambda tokens: np.sum([part(tokens) for part in parts], axis=0, dtype=np.float32)

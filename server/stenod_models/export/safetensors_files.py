@@ -54,7 +54,7 @@ def read_directory(directory: Path) -> dict[str, Array]:
 def read_file(path: Path) -> dict[str, Array]:
     try:
         data = np.memmap(path, np.uint8, "r")
-        (length,) = struct.unpack_from("<Q", data[:8])
+        (length,) = struct.unpack("<Q", bytes(data[:8]))
         header = json.loads(bytes(data[8 : 8 + length]))
         return {name: _tensor(data[8 + length :], entry) for name, entry in header.items() if name != "__metadata__"}
     except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -81,7 +81,8 @@ def _reference(checkpoint: Checkpoint, features: FloatArray, tokens: list[int]) 
     weights["proj_out.weight"] = weights["model.decoder.embed_tokens.weight"]
     model.load_state_dict(weights, assign=True)
     with torch.no_grad():
-        output = model.eval()(
+        model.train(mode=False)
+        output = model(
             input_features=torch.from_numpy(features), decoder_input_ids=torch.tensor([tokens], dtype=torch.long)
         )
     logits: FloatArray = output.logits[0].numpy()

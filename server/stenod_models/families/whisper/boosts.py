@@ -35,7 +35,8 @@ class Noise:
 
     def __call__(self, tokens: IntArray) -> FloatArray:
         drawn = [generator.gumbel(size=self._vocabulary) for generator in self._generators[: len(tokens)]]
-        return (np.stack(drawn) * self._temperature).astype(np.float32)
+        noise: FloatArray = (np.stack(drawn) * self._temperature).astype(np.float32)
+        return noise
 
 
 class Favour:

@@ -41,7 +41,7 @@ def _layer(layers: Layers, prefix: str, hidden: str, heads: int) -> str:
 
 def _cross_attention_outputs(layers: Layers, arch: Architecture, hidden: str) -> None:
     graph, rows = layers.graph, layers.rows(hidden)
-    shape = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
+    shape: list[int | str] = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
     for layer in range(arch.decoder_layers):
         for part, name in (("k", "cross_key"), ("v", "cross_value")):
             product = layers.product(rows, f"decoder.layers.{layer}.encoder_attn.{part}_proj")

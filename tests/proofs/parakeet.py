@@ -25,7 +25,16 @@ from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.features import FeatureExtractor
 from stenod_models.families.parakeet.sessions import OnnxBackend
 from stenod_models.families.parakeet.vocabulary import Vocabulary
-from tests.support.parakeet_checkpoints import KINDS, Heard, Reference, Shape, Window, make_checkpoint, window_of
+from tests.support.parakeet_checkpoints import (
+    KINDS,
+    Heard,
+    Reference,
+    Shape,
+    Window,
+    make_checkpoint,
+    transformers,
+    window_of,
+)
 
 CHECKPOINTS = 20
 BATCHES = 20
@@ -136,8 +145,6 @@ def _encoder_difference(trial: Trial, windows: Sequence[Window]) -> float:
 
 
 def main() -> int:
-    import transformers  # noqa: PLC0415
-
     transformers.logging.set_verbosity_error()
     warnings.simplefilter("ignore")  # generate() warns of a length that it chose itself
     checkpoints = int(sys.argv[1]) if len(sys.argv) > 1 else CHECKPOINTS

@@ -4,6 +4,7 @@ The heads are biased so that token streams look like speech: about a third of th
 labels last one to four frames. Needs torch and transformers: guard with `pytest.importorskip("transformers")`.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import tokenizers
-import torch
-import transformers
-from tokenizers import decoders, models
 
+torch: Any = importlib.import_module("torch")
+transformers: Any = importlib.import_module("transformers")
+tokenizers: Any = importlib.import_module("tokenizers")
+torch.set_grad_enabled(False)  # nothing is trained here
 transformers.logging.disable_progress_bar()
 
 Kind = Literal["tdt", "rnnt", "ctc"]
@@ -95,9 +96,10 @@ def vocabulary(seed: int) -> list[str]:
 
 def _tokenizer(pieces: Sequence[str], kind: Kind) -> Any:
     table = {piece: index for index, piece in enumerate(pieces)}
-    built = tokenizers.Tokenizer(models.BPE(table, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
-    built.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    built = tokenizers.Tokenizer(tokenizers.models.BPE(table, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    parts = tokenizers.decoders
+    built.decoder = parts.Sequence(
+        [parts.Replace("▁", " "), parts.ByteFallback(), parts.Fuse(), parts.Strip(" ", 1, 0)]
     )
     special = [piece for piece in pieces if piece.startswith("<") and not piece.startswith("<0x")]
     built.add_special_tokens([tokenizers.AddedToken(piece, normalized=False, special=True) for piece in special])
@@ -107,7 +109,6 @@ def _tokenizer(pieces: Sequence[str], kind: Kind) -> Any:
     return transformers.ParakeetTokenizer(tokenizer_object=built, unk_token="<unk>", pad_token=padding)
 
 
-@torch.no_grad()
 def _randomise(model: Any) -> None:
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         if name.endswith("running_var"):
@@ -128,9 +129,8 @@ def _head_of(model: Any, kind: Kind) -> Any:
     return model.ctc_head if kind == "ctc" else model.joint.head
 
 
-@torch.no_grad()
 def _calibrate(model: Any, extractor: Any, kind: Kind, blank: int) -> None:
-    """Sharpen the head and move the blank's bias to where it wins as often as wanted."""
+    """Sharpen the head, give every token its chance, and let the blank win as often as wanted."""
     head = _head_of(model, kind)
     head.weight.mul_(4.0)
     inputs = extractor(as_floats(window_of(20.0, 1)), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
@@ -140,8 +140,10 @@ def _calibrate(model: Any, extractor: Any, kind: Kind, blank: int) -> None:
         encoded = model.get_audio_features(**inputs).pooler_output
         said = torch.randint(0, blank, (1, encoded.shape[1]))
         logits = model.joint(model.decoder(said), encoded)[0]
-        if kind == "tdt":
-            head.bias[blank + 1 :] += torch.tensor([-4.0, 1.0, 1.0, 0.5, 0.0])
+    head.bias -= logits.mean(dim=0)
+    if kind == "tdt":
+        head.bias[blank + 1 :] += torch.tensor([-4.0, 1.0, 1.0, 0.5, 0.0])
+    logits = logits - logits.mean(dim=0)
     others = logits[:, :blank].max(dim=1).values
     head.bias[blank] += torch.quantile(others - logits[:, blank], 1 - LABEL_RATIO[kind])
 
@@ -155,8 +157,8 @@ def window_of(seconds: float, seed: int) -> Window:
     """Gliding tones, noise bursts and pauses, so that features change all the time."""
     random = np.random.default_rng(seed)
     samples = int(seconds * SAMPLE_RATE_HZ)
-    pieces = []
-    while sum(map(len, pieces)) < samples:
+    pieces: list[npt.NDArray[np.float64]] = []
+    while sum(len(piece) for piece in pieces) < samples:
         length = int(random.integers(800, 6400))
         time_s = np.arange(length) / SAMPLE_RATE_HZ
         tone = np.sin(2 * np.pi * (random.uniform(80, 3000) + random.uniform(-2000, 2000) * time_s) * time_s)
@@ -209,7 +211,6 @@ class Reference:
         exact: npt.NDArray[np.float64] = ((features - features.mean(0)) / (features.std(0) + 1e-5)).numpy()
         return exact
 
-    @torch.no_grad()
     def encoded(self, windows: Sequence[Window]) -> list[npt.NDArray[np.float32]]:
         """Of each window its own frames: what the joint network takes, or the CTC logits."""
         inputs = self.inputs(windows)
@@ -221,9 +222,9 @@ class Reference:
         return [value[:length].numpy() for value, length in zip(values, lengths, strict=True)]
 
     def _lengths(self, inputs: Any) -> list[int]:
-        return self.model._get_subsampling_output_length(inputs["attention_mask"].sum(-1)).tolist()
+        lengths: list[int] = self.model._get_subsampling_output_length(inputs["attention_mask"].sum(-1)).tolist()
+        return lengths
 
-    @torch.no_grad()
     def hear(self, windows: Sequence[Window]) -> list[Heard]:
         inputs = self.inputs(windows)
         lengths = self._lengths(inputs)

@@ -65,7 +65,8 @@ class OnnxBackend:
             None if is_cancelled(row) else self._encode(window, padding_frames) for row, window in enumerate(windows)
         ]
         if self._arch.kind == "ctc":
-            return [None if outputs is None else collapse(*outputs, self._limits.blank) for outputs in encoded]
+            blank = self._limits.blank
+            return [None if outputs is None else collapse(outputs[0], outputs[1], blank) for outputs in encoded]
         lengths = [0 if outputs is None else len(outputs[0]) for outputs in encoded]
         frames = np.zeros((len(windows), max(1, *lengths), self._arch.predictor_size), np.float32)
         for row, outputs in enumerate(encoded):

@@ -86,12 +86,9 @@ class GreedyLoop:
             self._turn()
 
     def _capture(self) -> None:
-        """On a stream of its own, after one run to have libraries loaded and memory taken."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._turn()
-        torch.cuda.current_stream().wait_stream(stream)
+        """After one run, to have libraries loaded and memory taken."""
+        self._turn()
+        torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             for _ in range(_TURNS):

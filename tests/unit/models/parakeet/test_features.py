@@ -23,7 +23,8 @@ def by_definition(window: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
         np.log(np.abs(bins @ (around[start : start + 400] * hann)) ** 2 @ mel_bands(80) + 2.0**-24)
         for start in range(0, len(audio) // 160 * 160, 160)
     ]
-    return (np.array(rows) - np.mean(rows, axis=0)) / (np.std(rows, axis=0, ddof=1) + 1e-5)
+    features: npt.NDArray[np.float64] = (np.array(rows) - np.mean(rows, axis=0)) / (np.std(rows, axis=0, ddof=1) + 1e-5)
+    return features
 
 
 @pytest.mark.parametrize("samples", [320, 481, 3200, 9999])

@@ -69,6 +69,8 @@ async def test_it_goes_to_who_speaks_what_was_heard(
     assert job.state is JobState.SUCCEEDED
     assert asked == expected
     assert job.info is not None
+    is_doubtful = bool(language) and confidence < 0.5
+    assert is_doubtful == ("LANGUAGE_UNCERTAIN" in {warning.reason for warning in job.info.warnings})
     if language and confidence > 0.5:
         assert (job.info.language, job.info.language_confidence) == (language, pytest.approx(confidence))
 

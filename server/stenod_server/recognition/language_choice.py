@@ -8,9 +8,13 @@ the family's own measure is. Windows are taken until one language is ahead for g
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.ports import WindowResult
+
+LANGUAGE_UNCERTAIN: Final = "LANGUAGE_UNCERTAIN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,15 @@ class LanguageChoice:
     language: str
     confidence: float
     is_certain: bool
+
+    @property
+    def warnings(self) -> tuple[Warning, ...]:
+        """What the caller of the job should know of it."""
+        if self.is_certain or not self.language:
+            return ()
+        return (
+            Warning(LANGUAGE_UNCERTAIN, f"most like {self.language} ({self.confidence:.2f}); told window by window"),
+        )
 
 
 @dataclass(slots=True)

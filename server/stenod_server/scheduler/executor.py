@@ -201,7 +201,7 @@ class Executor:
             info = replace(info, language_confidence=heard.confidence)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
-        info = replace(info, warnings=(*job.config.warnings, *info.warnings))
+        info = replace(info, warnings=(*job.config.warnings, *(heard.warnings if heard else ()), *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
 
     def _recording(self, running: Running, job: Job, route: Route, path: Path) -> Recording:

@@ -40,7 +40,7 @@ class Candidates:
 class BeamStep(Protocol):
     """Advances hypotheses by one token."""
 
-    def __call__(self, tokens: IntArray, parents: IntArray, wanted: IntArray) -> Candidates:
+    def __call__(self, tokens: IntArray, parents: IntArray, wanted: IntArray, /) -> Candidates:
         """Take the last token (slots,) of each slot; may reuse memory.
 
         `parents` (slots,): the slot of the call before whose hypothesis this one goes on from; its own at first.

@@ -32,7 +32,8 @@ class RandomModel:
         logits = np.random.default_rng([seed, *prefix]).normal(0, 2, self.vocabulary)
         logits[END] += self.end_bias
         logits[START] = -30
-        return (logits - np.log(np.exp(logits).sum())).astype(np.float32)
+        scores: npt.NDArray[np.float32] = (logits - np.log(np.exp(logits).sum())).astype(np.float32)
+        return scores
 
     def scores(self, tokens: IntArray, parents: IntArray) -> npt.NDArray[np.float32]:
         self.sizes.append(len(tokens))
@@ -106,7 +107,7 @@ def worth(
             states = trie.advance(states, np.array([token]))
     if trie and (not tokens or tokens[-1] != END):
         total += float(trie.final_amounts(states)[0])
-    return total / max(1, len(tokens)) ** length_penalty
+    return total / float(max(1, len(tokens)) ** length_penalty)
 
 
 @pytest.mark.parametrize("with_phrases", [False, True])

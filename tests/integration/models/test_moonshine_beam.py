@@ -10,6 +10,7 @@ import pytest
 
 from stenod_models.contract import Hotword, RecognitionOptions
 from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.export.pbtxt import profile_of
 from stenod_models.families.moonshine.runtime import MoonshineRecogniser
 from stenod_models.recogniser import Recognition
 from tests.support.models import DEFAULT_MODEL, read_audio
@@ -111,3 +112,19 @@ def test_a_cancelled_window_gives_none_and_its_mates_their_words(
     results = recogniser.recognise(windows, language="en", options=options, is_cancelled=is_cancelled)
     assert results[1] is None
     assert results[0] == recognise(recogniser, windows[:1], options)[0]
+
+
+def test_a_language_model_decides_what_a_beam_is_not_sure_of(
+    built_models_dir: Path, speech: Audio, tmp_path: Path
+) -> None:
+    entry = built_models_dir / DEFAULT_MODEL
+    for path in (entry / "1").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    words = ["it", "was", "the", "best", "of", "times", "worst", "age", "wisdom", "foolishness", "epoch"]
+    scored = [f"-1.5 {word}" for word in words]
+    counts = f"\\data\\\nngram 1={len(words) + 3}\n\n\\1-grams:\n"
+    listed = "\n".join(["-3 <unk>", "-1 </s>", "-0.3 bullishness", *scored])
+    (tmp_path / "language_model.arpa").write_text(f"{counts}{listed}\n\n\\end\\\n")
+    recogniser = MoonshineRecogniser(tmp_path, profile_of(entry / "config.pbtxt"), threads=1)
+    (result,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions(beam_size=4))
+    assert texts(result)[-1] == "bullishness."

@@ -10,7 +10,7 @@ import numpy as np
 from stenod_models.alignment.dtw import token_starts
 from stenod_models.alignment.word_times import WordSpan, times_of_words
 from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Hotword, Profile, RecognitionOptions
-from stenod_models.decoding.beam import BeamSearch, decode_beam
+from stenod_models.decoding.beam import BeamSearch, Fusion, decode_beam
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import ends_word_of, phrases_of, respelled
@@ -19,6 +19,8 @@ from stenod_models.families.moonshine.beam_session import BeamDecoder
 from stenod_models.families.moonshine.scratch import FloatArray
 from stenod_models.families.moonshine.sessions import Decoder, EncodedBatch, Encoder
 from stenod_models.families.moonshine.tokenizer import Tokenizer
+from stenod_models.language_model.beside import fusion_beside
+from stenod_models.language_model.fusion import WordPieces, opens_word_of
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
 # The tokens of a window and the attention each was predicted with, (tokens or more, heads, frames).
@@ -46,6 +48,7 @@ class MoonshineRecogniser:
         self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
         self._decoder = Decoder(artefacts / "decoder.onnx", threads)
+        self._language_model = fusion_beside(artefacts, self._word_pieces())
         self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     def recognise(
@@ -125,11 +128,11 @@ class MoonshineRecogniser:
     ) -> list[_Decoded | None]:
         caps = [_token_cap(len(window)) for window in windows]
         run = self._beam_decoder.start(self._encode(windows), max(caps), beam_size)
+        fusions: list[Fusion] = [] if trie.is_empty else [trie]
+        if self._language_model is not None and beam_size > 1:
+            fusions.append(self._language_model)
         search = BeamSearch(
-            beam_size=beam_size,
-            start_token=arch.START_TOKEN,
-            end_token=arch.END_TOKEN,
-            fusions=() if trie.is_empty else (trie,),
+            beam_size=beam_size, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, fusions=fusions
         )
         return [
             None if hypothesis is None else (hypothesis, run.attention_of(row, hypothesis))
@@ -143,6 +146,12 @@ class MoonshineRecogniser:
     def _beam_decoder(self) -> BeamDecoder:
         """Loaded when it is first asked for: most jobs want no beam and no hotwords, and it holds its own weights."""
         return BeamDecoder(self._artefacts / "beam_decoder.onnx", self._threads)
+
+    def _word_pieces(self) -> WordPieces:
+        def spell(tokens: Sequence[int]) -> str:
+            return " ".join(word.text for word in self._tokenizer.words(tokens))
+
+        return WordPieces(opens_word=opens_word_of(self._tokenizer.texts()), end_token=arch.END_TOKEN, spell=spell)
 
     def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
         phrases = phrases_of(hotwords, lambda text: [self._tokenizer.tokens(text)])

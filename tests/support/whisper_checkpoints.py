@@ -53,7 +53,7 @@ def make_model(shape: Shape, seed: int) -> Any:
 
     listed = tokens()
     end = listed.index("<|endoftext|>")
-    config = WhisperConfig(
+    config: Any = WhisperConfig(
         vocab_size=len(listed),
         num_mel_bins=shape.mels,
         d_model=shape.width,
@@ -72,10 +72,10 @@ def make_model(shape: Shape, seed: int) -> Any:
         suppress_tokens=[3, 7],
         begin_suppress_tokens=[32, end],
         init_std=0.3,
-        attn_implementation="eager",
     )
     torch.manual_seed(seed)
-    model = WhisperForConditionalGeneration(config).eval()
+    model: Any = WhisperForConditionalGeneration(config)
+    model.eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):

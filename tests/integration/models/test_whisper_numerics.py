@@ -111,7 +111,7 @@ def test_greedy_tokens_are_those_of_generate(build: Build, seed: int) -> None:
 
 def _generate(model: Any, features: Any, prompt: npt.NDArray[np.int64], never: list[int]) -> tuple[list[int], int]:
     """The tokens behind the prompt, and how many of them had no rival within the margin."""
-    output = GenerationMixin.generate(
+    output: Any = GenerationMixin.generate(
         model,
         input_features=features,
         decoder_input_ids=torch.from_numpy(prompt[None]),

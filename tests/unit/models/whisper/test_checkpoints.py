@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from stenod_models.export.ctranslate2_files import read_variables, widened
@@ -70,7 +71,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return model, folder
 
 
-def expected_tensors(model: Any) -> dict[str, np.ndarray]:
+def expected_tensors(model: Any) -> dict[str, npt.NDArray[np.float32]]:
     return {name: value.numpy() for name, value in model.model.state_dict().items()}
 
 

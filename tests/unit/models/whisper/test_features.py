@@ -1,4 +1,5 @@
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from stenod_models.families.whisper.features import LogMel
@@ -6,7 +7,7 @@ from stenod_models.families.whisper.features import LogMel
 SAMPLES = 32_000
 
 
-def noise(samples: int, seed: int = 0) -> np.ndarray:
+def noise(samples: int, seed: int = 0) -> npt.NDArray[np.int16]:
     return np.random.default_rng(seed).normal(0, 3000, samples).astype(np.int16)
 
 

@@ -86,7 +86,7 @@ class Provenance:
     device: str
     licence: str
     source: str
-    revision: str
+    source_revision: str
     files: Mapping[str, str]
     tools: Mapping[str, str]
 
@@ -215,7 +215,7 @@ def _export(
         device=request.device or "cpu",
         licence=licence or licence_of(folder),
         source=request.source,
-        revision=revision,
+        source_revision=revision,
         files={name: hub.sha256_of(folder / name) for name in names},
         tools=versions(),
     )

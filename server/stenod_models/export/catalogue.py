@@ -258,7 +258,7 @@ def _of_wheel(entry: CatalogueEntry) -> Provenance:
         device="cpu",
         licence=entry.licence,
         source=entry.source,
-        revision="",
+        source_revision="",
         files=dict(entry.wheel.files) if entry.wheel else {},
         tools=build_request.versions(),
     )

@@ -12,7 +12,7 @@ import pytest
 
 from stenod_models.export import hub as hub_client
 from stenod_models.export.build_request import BuildRequest
-from stenod_models.export.catalogue import add, installed
+from stenod_models.export.catalogue import CATALOGUE, add, installed
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.pbtxt import profile_of
 from stenod_models.export.templates import template_of
@@ -111,7 +111,7 @@ def test_of_a_hub_the_needed_files_are_fetched_at_one_revision(tmp_path: Path, h
     entry = add("tiny", tmp_path, progress=lambda phase, done: told.append((phase, done)), request=request)
     record = record_of(entry)
     assert exporter[0]["files"] == ["README.md", "config.json", "model.safetensors"]
-    assert (record["source"], record["revision"], record["licence"]) == ("someone/tiny", REVISION, "apache-2.0")
+    assert (record["source"], record["source_revision"], record["licence"]) == ("someone/tiny", REVISION, "apache-2.0")
     assert record["files"]["model.safetensors"] == hub.about()["siblings"][1]["lfs"]["sha256"]  # type: ignore[index]
     done = [ratio for _, ratio in told]
     assert (done == sorted(done), done[-1]) == (True, 1.0)
@@ -160,6 +160,18 @@ def test_each_thing_that_goes_wrong_is_said_and_leaves_no_entry(
         add("tiny", tmp_path, progress=quiet, request=BuildRequest(source=source))
     assert entries(tmp_path) == []
     assert hub.served.get("model.safetensors", 0) in {0, len(WEIGHTS)}
+
+
+def test_a_name_of_the_catalogue_is_built_once_for_each_thing_that_is_asked_of_it(
+    tmp_path: Path, hub: Hub, exporter: Built
+) -> None:
+    hub.repository = CATALOGUE["whisper-large-v3-turbo"].hub
+    for request in (BuildRequest(), BuildRequest(precision="fp32"), BuildRequest(precision="int8"), BuildRequest()):
+        entry = add("whisper-large-v3-turbo", tmp_path, progress=quiet, request=request)
+    assert [call["precision"] for call in exporter] == ["fp32", "int8"]
+    record = record_of(entry)
+    assert (record["revision"], record["source_revision"], record["licence"]) == (1, REVISION, "MIT")
+    assert [model.is_current for model in installed(tmp_path)] == [True]
 
 
 @pytest.mark.usefixtures("exporter")

@@ -51,6 +51,16 @@ def test_a_current_entry_is_left_alone(tmp_path: Path) -> None:
     assert add("silero-vad", tmp_path, progress=quiet) == entry
 
 
+def test_an_entry_that_was_built_is_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    counted = dataclasses.replace(CATALOGUE["silero-vad"], build=lambda target, **_: calls.append(target))
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"silero-vad": counted})
+    for _ in range(2):
+        add("silero-vad", tmp_path, progress=quiet)
+    assert len(calls) == 1
+    assert [model.is_current for model in installed(tmp_path)] == [True]
+
+
 def test_what_somebody_else_built_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(target: Path, **_: object) -> None:
         (target / "mine").touch()

@@ -236,7 +236,7 @@ def _fill(
     entry = CATALOGUE.get(name)
     if entry is not None and entry.build is not None:
         entry.build(scratch, cache_dir=cache_dir, report=report)
-        provenance = _of_wheel(entry)
+        provenance = _of_wheel(entry, _profile(scratch))
     else:
         asked = request if request.source or entry is None else replace(request, source=entry.hub)
         downloads = (cache_dir or scratch.parent) / _DOWNLOADS
@@ -251,9 +251,9 @@ def _fill(
     return {**built, **asdict(provenance)}
 
 
-def _of_wheel(entry: CatalogueEntry) -> Provenance:
+def _of_wheel(entry: CatalogueEntry, profile: Profile | None) -> Provenance:
     return Provenance(
-        family=entry.name,
+        family=profile.family if profile else entry.name,
         precision=entry.precision,
         device="cpu",
         licence=entry.licence,

@@ -42,7 +42,7 @@ def pinned(content: bytes) -> PinnedWheel:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ModelBuildError, match="no model is called 'nope'; there are moonshine-tiny-en, .*silero-vad"):
+    with pytest.raises(ModelBuildError, match=r"no model is called 'nope'; there are moonshine-tiny-en, .*silero-vad"):
         add("nope", tmp_path, progress=quiet)
 
 

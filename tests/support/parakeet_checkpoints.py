@@ -5,6 +5,7 @@ labels last one to four frames. Needs torch and transformers: guard with `pytest
 """
 
 import importlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def vocabulary(seed: int) -> list[str]:
     letters = "abcdefghijklmnopqrstuvwxyzäéñß"
     made = {"".join(random.choice(list(letters), random.integers(1, 4))) for _ in range(150)}
     opening = [f"▁{piece}" for piece in sorted(made)[::2]]
-    byte_pieces = [f"<0x{byte:02X}>" for byte in (0xC3, 0xA9, 0x41)]
+    byte_pieces = [f"<0x{byte:02X}>" for byte in (0x41, 0x42, 0x43)]
     control = ["<unk>", "<|nospeech|>", "<pad>", "<|endoftext|>"]
     return [*control, *byte_pieces, "▁", ".", ",", *opening, *sorted(made)[1::2]]
 
@@ -280,3 +281,84 @@ class Reference:
 def _margin(logits: Any) -> float:
     best = logits.topk(2, dim=-1).values
     return float((best[..., 0] - best[..., 1]).min())
+
+
+def export_as_nemo_does(reference: Reference, folder: Path) -> Path:
+    """The graphs, names and shapes of a NeMo export, with onnx-asr's vocabulary and config.json."""
+    model = reference.model
+    model.set_attn_implementation("eager")
+    size = model.config.encoder_config.num_mel_bins
+    audio = (torch.zeros(2, size, 160), torch.tensor([160, 80]))
+    axes = {"audio_signal": {0: "batch", 2: "time"}, "length": {0: "batch"}}
+    folder.mkdir()
+    if reference.kind == "ctc":
+        _export(_NemoCtc(model), audio, folder / "model.onnx", axes, ["logprobs"])
+    else:
+        _export(_NemoEncoder(model), audio, folder / "encoder-model.onnx", axes, ["outputs", "encoded_lengths"])
+        _export_decoder(model, folder / "decoder_joint-model.onnx")
+    table = {token: piece for piece, token in reference.processor.tokenizer.get_vocab().items()}
+    lines = [f"{'<blk>' if token == reference.blank else table[token]} {token}" for token in sorted(table)]
+    (folder / "vocab.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    config = {"model_type": f"nemo-conformer-{reference.kind}", "features_size": size, "subsampling_factor": 8}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def _export_decoder(model: Any, path: Path) -> None:
+    size, width = model.config.num_decoder_layers, model.config.decoder_hidden_size
+    states = torch.zeros(2, size, 3, width)
+    one = torch.ones(3, dtype=torch.int32)
+    encoded = torch.zeros(3, model.config.encoder_config.hidden_size, 1)
+    axes = {
+        "encoder_outputs": {0: "batch"},
+        "targets": {0: "batch"},
+        "target_length": {0: "batch"},
+        "input_states_1": {1: "batch"},
+        "input_states_2": {1: "batch"},
+    }
+    names = ["outputs", "prednet_lengths", "output_states_1", "output_states_2"]
+    _export(_NemoDecoder(model), (encoded, one[:, None], one, states[0], states[1]), path, axes, names)
+
+
+def _export(module: Any, inputs: tuple[Any, ...], path: Path, axes: dict[str, Any], outputs: list[str]) -> None:
+    torch.onnx.export(
+        module.eval(),
+        inputs,
+        str(path),
+        input_names=list(axes),
+        output_names=outputs,
+        dynamic_shapes=tuple(axes.values()),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+class _NemoEncoder(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, audio_signal: Any, length: Any) -> tuple[Any, Any]:
+        mask = torch.arange(audio_signal.shape[2]) < length[:, None]
+        encoded = self.model.encoder(audio_signal.transpose(1, 2), attention_mask=mask)
+        return encoded.last_hidden_state.transpose(1, 2), (length + 7) // 8
+
+
+class _NemoCtc(_NemoEncoder):
+    def forward(self, audio_signal: Any, length: Any) -> Any:
+        encoded, _lengths = super().forward(audio_signal, length)
+        return self.model.ctc_head(encoded.transpose(1, 2)).log_softmax(-1)
+
+
+class _NemoDecoder(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, encoder_outputs: Any, targets: Any, target_length: Any, first: Any, second: Any) -> Any:
+        decoder = self.model.decoder
+        said, (hidden, cell) = decoder.lstm(decoder.embedding(targets), (first, second))
+        heard = self.model.encoder_projector(encoder_outputs.transpose(1, 2))
+        logits = self.model.joint(decoder.decoder_projector(said), heard)
+        return logits[:, None], target_length, hidden, cell

@@ -1,4 +1,4 @@
-"""Builds the entry of a Parakeet model (TDT, RNN-T or CTC) from a Hugging Face directory.
+"""Builds the entry of a Parakeet model (TDT, RNN-T or CTC) from a Hugging Face or an onnx-asr directory.
 
 fp32 and int8 become ONNX graphs for ONNX Runtime; fp16 and bf16 become weights for the torch runtime of a GPU.
 """
@@ -14,11 +14,12 @@ from typing import Final
 
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.parakeet_checkpoint import Checkpoint, read_checkpoint
+from stenod_models.export.parakeet_nemo import is_nemo_export, read_nemo_export, try_nemo_export
 from stenod_models.export.parakeet_verification import verify
 from stenod_models.export.pbtxt import profile_of, set_profile
 from stenod_models.export.templates import template_of
 from stenod_models.families.parakeet import sessions, vocabulary
-from stenod_models.families.parakeet.architecture import WEIGHTS, Runtime
+from stenod_models.families.parakeet.architecture import WEIGHTS, Architecture, Runtime
 
 TEMPLATE: Final = "parakeet"
 VERSION: Final = "1"
@@ -39,26 +40,44 @@ def build(target: Path, *, source: Path, precision: str, report: Report) -> None
     runtime = RUNTIMES.get(precision)
     if runtime is None:
         raise ModelBuildError(f"precision {precision!r} is not known: there are {', '.join(RUNTIMES)}")
-    report("reading the weights", 0.0)
-    checkpoint = read_checkpoint(source, precision=precision, runtime=runtime)
     ignored = shutil.ignore_patterns("__pycache__", ".gitignore")
     shutil.copytree(template_of(TEMPLATE), target, dirs_exist_ok=True, ignore=ignored)
     languages = languages_of(source)
     if languages:
         config = target / "config.pbtxt"
         set_profile(config, replace(profile_of(config), languages=languages))
-    version = target / VERSION
-    checkpoint.architecture.save(version)
-    (version / vocabulary.FILE_NAME).write_text(json.dumps(checkpoint.pieces, ensure_ascii=False) + "\n", "utf-8")
+    for licence in source.glob("LICEN[CS]E*"):
+        shutil.copy(licence, target / "LICENCE")
+    report("reading the weights", 0.0)
+    if is_nemo_export(source):
+        _build_from_nemo(target / VERSION, source, precision, report)
+    else:
+        _build_from_checkpoint(target / VERSION, read_checkpoint(source, precision=precision, runtime=runtime), report)
+
+
+def _build_from_checkpoint(version: Path, checkpoint: Checkpoint, report: Report) -> None:
+    _describe(version, checkpoint.architecture, checkpoint.pieces)
     report("writing the model", 0.2)
-    if runtime == "torch":
+    if checkpoint.architecture.runtime == "torch":
         _write_weights(version, checkpoint)
     else:
         _write_graphs(version, checkpoint)
-    for licence in source.glob("LICEN[CS]E*"):
-        shutil.copy(licence, target / "LICENCE")
     report("comparing with the torch model", 0.7)
     report(f"verified: {verify(version, checkpoint)}", 1.0)
+
+
+def _build_from_nemo(version: Path, source: Path, precision: str, report: Report) -> None:
+    export = read_nemo_export(source, precision)
+    _describe(version, export.architecture, export.pieces)
+    report("copying the graphs", 0.2)
+    export.copy(version)
+    report("trying the model", 0.7)
+    report(f"verified: {try_nemo_export(version, export)}", 1.0)
+
+
+def _describe(version: Path, architecture: Architecture, pieces: list[str]) -> None:
+    architecture.save(version)
+    (version / vocabulary.FILE_NAME).write_text(json.dumps(pieces, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _write_graphs(version: Path, checkpoint: Checkpoint) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 Kind = Literal["tdt", "rnnt", "ctc"]
-Runtime = Literal["onnxruntime", "torch"]
+Runtime = Literal["onnxruntime", "nemo", "torch"]  # "nemo": ONNX Runtime on graphs that NeMo exported
 
 FILE_NAME: Final = "architecture.json"
 WEIGHTS: Final = "weights.pt"  # of the torch runtime
@@ -19,7 +19,8 @@ MIN_SAMPLES: Final = 2 * HOP_SAMPLES  # the features' variance needs two frames
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """`blank` is the token that stands for none. `durations` are the frames that a TDT head chooses from; a CTC model
-    has no prediction network, and its `predictor_*` are 0. `max_symbols` is the most tokens of one encoded frame.
+    has no prediction network, and its `predictor_*` are 0. `max_symbols` is the most tokens of one encoded frame. Of a
+    NeMo export the shape of the encoder is not known, nor needed: it is 0.
     """
 
     kind: Kind

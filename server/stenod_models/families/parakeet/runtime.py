@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.families.parakeet.architecture import FRAME_SAMPLES, MIN_SAMPLES, Architecture
 from stenod_models.families.parakeet.emissions import Emissions
+from stenod_models.families.parakeet.nemo_sessions import NemoBackend
 from stenod_models.families.parakeet.sessions import OnnxBackend
 from stenod_models.families.parakeet.vocabulary import SpelledWord, Vocabulary
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
@@ -109,7 +110,8 @@ def load_backend(artefacts: Path, *, threads: int, buckets_samples: Sequence[int
         from stenod_models.families.parakeet.torch_runtime import TorchBackend  # noqa: PLC0415 - torch is heavy
 
         return TorchBackend(artefacts, architecture, buckets_samples=buckets_samples)
-    return OnnxBackend(artefacts, architecture, threads=threads)
+    kind = NemoBackend if architecture.runtime == "nemo" else OnnxBackend
+    return kind(artefacts, architecture, threads=threads)
 
 
 def _recognition(

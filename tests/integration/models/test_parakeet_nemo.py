@@ -1,0 +1,77 @@
+"""An onnx-asr directory of a NeMo export: taken as it is, it says here what onnx-asr says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("onnxscript")
+
+from stenod_models.contract import RecognitionOptions
+from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.parakeet import VERSION, build
+from stenod_models.export.pbtxt import profile_of
+from stenod_models.families.registry import load_recogniser
+from tests.support.parakeet_checkpoints import (
+    Kind,
+    Reference,
+    Shape,
+    as_floats,
+    export_as_nemo_does,
+    make_checkpoint,
+    window_of,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch and transformers warn of their own doings
+
+WINDOWS = [window_of(seconds, seed) for seed, seconds in enumerate((6.0, 0.9, 11.0, 3.1))]
+
+
+@pytest.mark.parametrize("kind", ["tdt", "rnnt", "ctc"])
+def test_what_it_says_is_what_onnx_asr_says_of_the_same_directory(tmp_path: Path, kind: Kind) -> None:
+    onnx_asr = pytest.importorskip("onnx_asr")
+    source = make_checkpoint(tmp_path / "source", Shape(kind, seed=3))
+    export = export_as_nemo_does(Reference(source, kind), tmp_path / "export")
+    phases: list[str] = []
+    build(tmp_path / "entry", source=export, precision="fp32", report=lambda phase, _done: phases.append(phase))
+    assert phases[-1].startswith("verified: ")
+    entry = tmp_path / "entry"
+    recogniser = load_recogniser(profile_of(entry / "config.pbtxt"), entry / VERSION, threads=1)
+    found = recogniser.recognise(WINDOWS, language="en", options=RecognitionOptions())
+    theirs = onnx_asr.load_model(f"nemo-conformer-{kind}", export).with_timestamps()
+    words = 0
+    for window, result in zip(WINDOWS, found, strict=True):
+        wanted = theirs.recognize(as_floats(window))
+        assert result is not None
+        assert "".join(word.text for word in result.words) == "".join(_text(wanted.tokens).split())
+        starts = {round(start * 16_000) for start in wanted.timestamps}
+        assert {word.start_samples for word in result.words} <= starts
+        words += len(result.words)
+    assert words > 10
+
+
+def _text(tokens: list[str]) -> str:
+    """Without control tokens, and with bytes as the characters that they spell, which onnx-asr leaves as they are."""
+    raw = b""
+    for token in tokens:
+        is_byte = token.startswith("<0x")
+        raw += bytes([int(token[3:5], 16)]) if is_byte else b"" if token.startswith("<") else token.encode()
+    return raw.decode("utf-8", "replace")
+
+
+def test_a_directory_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "encoder-model.onnx").write_bytes(b"no graph")
+    (tmp_path / "vocab.txt").write_text("a 0\n<blk> 1\n")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nemo-conformer-tdt"}))
+    with pytest.raises(ModelBuildError, match="no onnx-asr directory that can be read"):
+        build(tmp_path / "entry", source=tmp_path, precision="fp32", report=lambda _phase, _done: None)
+    shutil.rmtree(tmp_path / "entry")
+    with pytest.raises(ModelBuildError, match="precision int8 cannot be had"):
+        build(tmp_path / "entry", source=tmp_path, precision="int8", report=lambda _phase, _done: None)
+    shutil.rmtree(tmp_path / "entry")
+    (tmp_path / "vocab.txt").write_text("a 0\nb 1\n")
+    with pytest.raises(ModelBuildError, match="<blk> among them"):
+        build(tmp_path / "entry", source=tmp_path, precision="fp32", report=lambda _phase, _done: None)

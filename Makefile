@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/runtime.stamp ## Make .venv with the service: .venv/bin/stenod
 setup-dev: .venv/dev.stamp ## Make .venv with the service, the tests and the tools
@@ -42,6 +42,9 @@ gen-check: setup-dev ## Fail when the committed stubs are not those of proto/
 
 bench: setup-dev ## Measure the service, the bare recogniser and peers in one run
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-%: setup-dev ## Measure one thing: make bench-dialects, each HTTP dialect against gRPC
+	@$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)
 
 prove-%: setup-dev ## Run a proof in full: make prove-invariance, prove-faults, prove-memory, … (tests/proofs)
 	@$(BIN)/python -m tests.proofs.$(subst -,_,$*) $(ARGS)

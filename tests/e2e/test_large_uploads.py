@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.proofs import uploads
+from tests.support.speech import needs_speech
+
+pytestmark = [pytest.mark.triton, *needs_speech]
 
 SIZE_MIB = 48
 
 
-@pytest.mark.speech
 async def test_a_large_recording_passes_through_every_way_in(
     built_models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ async def test_a_receiver_that_is_never_there_is_given_up_and_the_job_stays_done
     async with receiving() as gone:
         url = gone.url("/told?key=s3cret")
     job = await rig.ended(telling(url))
-    async with rig.notifying(replace(OPTIONS, give_up_after=timedelta(milliseconds=300))):
+    async with rig.notifying(replace(OPTIONS, give_up_after=timedelta(seconds=2))):
         now = await rig.settled(job)
     (notice,) = now.notices
     assert (now.state, notice.state) == (JobState.SUCCEEDED, NoticeState.GIVEN_UP)

@@ -73,10 +73,12 @@ def _weights(kind: Kind, random: np.random.Generator) -> dict[str, FloatArray]:
 
 def _block_shapes() -> dict[str, tuple[int, ...]]:
     wide = 2 * HIDDEN
-    feeds = {f"feed_forward{one}.linear1": (wide, HIDDEN) for one in (1, 2)}
+    feeds: dict[str, tuple[int, ...]] = {f"feed_forward{one}.linear1": (wide, HIDDEN) for one in (1, 2)}
     feeds |= {f"feed_forward{one}.linear2": (HIDDEN, wide) for one in (1, 2)}
-    attention = {f"self_attn.{one}_proj": (HIDDEN, HIDDEN) for one in ("q", "k", "v", "o", "relative_k")}
-    convolution = {
+    attention: dict[str, tuple[int, ...]] = {
+        f"self_attn.{one}_proj": (HIDDEN, HIDDEN) for one in ("q", "k", "v", "o", "relative_k")
+    }
+    convolution: dict[str, tuple[int, ...]] = {
         "conv.pointwise_conv1": (wide, HIDDEN, 1),
         "conv.depthwise_conv": (HIDDEN, 1, 9),
         "conv.pointwise_conv2": (HIDDEN, HIDDEN, 1),

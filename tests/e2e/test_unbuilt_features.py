@@ -14,7 +14,6 @@ from stenod_server.rpc.job_config import UNBUILT
 from tests.support.node import fake_node
 
 ASKED: dict[str, job_pb2.JobConfig] = {
-    "expected_languages": job_pb2.JobConfig(expected_languages=["de"]),
     "task": job_pb2.JobConfig(task=job_pb2.TASK_TRANSLATE),
     "formatting.numerals": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(numerals=True)),
     "formatting.permitted_marks": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(permitted_marks=["."])),

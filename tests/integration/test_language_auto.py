@@ -75,6 +75,15 @@ async def test_it_goes_to_who_speaks_what_was_heard(
         assert (job.info.language, job.info.language_confidence) == (language, pytest.approx(confidence))
 
 
+async def test_only_a_language_that_can_be_expected_is_heard(tmp_path: Path) -> None:
+    engine = Ear("fr", 0.9, ENGLISH, GERMAN, LARGE)
+    _, asked = await run(tmp_path, engine, JobConfig(expected_languages=("de", "en")))
+    assert asked == [*[("large", "auto")] * WINDOWS, *[("english", "auto")] * WINDOWS]
+    engine = Ear("de", 0.9, ENGLISH, GERMAN, LARGE)
+    _, asked = await run(tmp_path / "again", engine, JobConfig(expected_languages=("de", "en")))
+    assert asked == [*LISTENED, *[("german", "de")] * WINDOWS]
+
+
 @pytest.mark.parametrize(
     ("config", "settings", "first"),
     [

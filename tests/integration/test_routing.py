@@ -84,6 +84,29 @@ async def test_what_nobody_takes_is_refused_with_what_there_is(http: HttpNode, c
     assert (info.metadata["languages"], info.metadata["operating_points"]) == ("de, en, fr", "enhanced, standard")
 
 
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("de", ["en"]), ("auto", ["auto"]), ("auto", [""]), ("", ["d e"]), ("", [f"l{n}" for n in range(21)])],
+)
+async def test_languages_to_expect_are_checked(http: HttpNode, language: str, expected: list[str]) -> None:
+    config = job_pb2.JobConfig(language=language, expected_languages=expected)
+    async with grpc.aio.insecure_channel(http.node.address) as channel:
+        stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.SubmitJob(pb.SubmitJobRequest(media=media_pb2.MediaSource(inline=b"RIFF"), config=config))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "config.expected_languages" in str(refused.value.details())
+
+
+async def test_languages_to_expect_choose_the_recogniser_and_are_told_again(http: HttpNode, engine: FakeEngine) -> None:
+    config = job_pb2.JobConfig(language="auto", expected_languages=["de"])
+    assert await asked_of(engine, http, config) == ("german", "auto")
+    async with grpc.aio.insecure_channel(http.node.address) as channel:
+        stub: Any = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
+        jobs = (await stub.ListJobs(pb.ListJobsRequest())).jobs
+    assert list(jobs[0].config.expected_languages) == ["de"]
+
+
 async def test_every_dialect_tells_what_there_is(http: HttpNode) -> None:
     recording = {"file": ("a.wav", b"RIFF")}
     openai = await http.client.post(

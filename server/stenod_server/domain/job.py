@@ -82,16 +82,17 @@ class Origin:
 class JobConfig:
     """How one recording is to be transcribed. Validated at the edge; stored as canonical JSON with the job.
 
-    `language` is BCP-47 or `auto`; an empty `operating_point` is nobody's wish. `parallel_engines` are reserved;
-    `max_parallel_engines` caps reserved + elastic (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its
-    end). A larger `priority` runs earlier. `ttl` 0 means the node's retention; `deadline` counts from the job's
-    acceptance, 0 = none. `keep_media` keeps the media as long as the transcript. `warnings` are of the edge, to stand
-    beside those of the recognition.
+    `language` is BCP-47 or `auto`, which is one of `expected_languages`, where there are any; an empty
+    `operating_point` is nobody's wish. `parallel_engines` are reserved; `max_parallel_engines` caps reserved + elastic
+    (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its end). A larger `priority` runs earlier. `ttl` 0
+    means the node's retention; `deadline` counts from the job's acceptance, 0 = none. `keep_media` keeps the media as
+    long as the transcript. `warnings` are of the edge, to stand beside those of the recognition.
     """
 
     language: str = "auto"
     model: str = ""
     operating_point: str = ""
+    expected_languages: tuple[str, ...] = ()
     parallel_engines: int = 1
     max_parallel_engines: int = 0
     priority: int = 0

@@ -8,17 +8,16 @@ from stenod_server.recognition.pipeline import EngineSource, Recording
 class Listener:
     """Keeps nothing between recordings, so one serves all jobs."""
 
-    def __init__(self, engine: Engine, front_end: AudioFrontEnd, rules: ChoiceRules | None = None) -> None:
+    def __init__(self, engine: Engine, front_end: AudioFrontEnd) -> None:
         self._engine = engine
         self._front_end = front_end
-        self._rules = rules or ChoiceRules()
 
-    async def listen(self, recording: Recording, engines: EngineSource) -> LanguageChoice:
+    async def listen(self, recording: Recording, engines: EngineSource, rules: ChoiceRules) -> LanguageChoice:
         """Recognise windows from the start, one after the other, until the language is clear; each takes an engine.
 
         `recording.request` names a recogniser that identifies languages. Raises what `Pipeline.transcribe` raises.
         """
-        ballot = LanguageBallot(self._rules)
+        ballot = LanguageBallot(rules)
         async with self._front_end.windows(recording.path, recording.plan) as items:
             async for item in items:
                 if isinstance(item, Window):

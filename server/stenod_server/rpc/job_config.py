@@ -12,9 +12,10 @@ from google.protobuf.message import Message
 from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
 from stenod_server.domain.job import JobConfig
-from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature
 from stenod_server.rpc import notifications
 
+MAX_EXPECTED_LANGUAGES: Final = 20
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
 MAX_TTL_S: Final = 365 * 86_400
@@ -40,7 +41,6 @@ def _differs(name: str, *accepted: object) -> Callable[[Message], bool]:
 
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
-    Unbuilt("expected_languages", lambda c: bool(c.expected_languages)),
     Unbuilt("task", _differs("task", 0, job_pb2.TASK_TRANSCRIBE)),
     Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
     Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
@@ -71,6 +71,7 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
     tracking = message.tracking
     return JobConfig(
         language=job_rules.language("config.language", message.language),
+        expected_languages=_expected_languages(message),
         model=message.model,
         operating_point=_operating_point(message),
         parallel_engines=parallel_engines,
@@ -93,6 +94,7 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
 def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     message = job_pb2.JobConfig(
         language=config.language,
+        expected_languages=config.expected_languages,
         model=config.model,
         operating_point=_NUMBERS[config.operating_point],
         user_id=config.user_id,
@@ -114,6 +116,17 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     if config.details_json:
         json_format.Parse(config.details_json, message.tracking.details)
     return message
+
+
+def _expected_languages(message: job_pb2.JobConfig) -> tuple[str, ...]:
+    field, codes = "config.expected_languages", message.expected_languages
+    if codes and message.language not in {"", "auto"}:
+        raise InvalidField(field, f"goes with language auto alone, not with {message.language!r}")
+    if len(codes) > MAX_EXPECTED_LANGUAGES:
+        raise LimitExceeded(field, limit="languages of a job", allowed=MAX_EXPECTED_LANGUAGES, actual=len(codes))
+    if "" in codes or "auto" in codes:
+        raise InvalidField(field, "must be BCP-47 codes like 'en' or 'pt-BR'")
+    return tuple(job_rules.language(field, code) for code in codes)
 
 
 def _operating_point(message: job_pb2.JobConfig) -> str:

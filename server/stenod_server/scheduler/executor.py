@@ -18,6 +18,7 @@ from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
+from stenod_server.recognition.language_choice import ChoiceRules
 from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
@@ -189,7 +190,11 @@ class Executor:
             engines = JobEngines(job.job_id, self._slots, self.pulse)
             heard = None
             if listener:
-                heard = await self._listener.listen(self._recording(running, job, listener, path), engines)
+                heard = await self._listener.listen(
+                    self._recording(running, job, listener, path),
+                    engines,
+                    ChoiceRules(expected=job.config.expected_languages),
+                )
                 route = self._router.settled(job.config, heard)
                 _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
             recording = self._recording(running, job, route, path)

@@ -66,7 +66,7 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
         if rule.holds_for(config):  # the operator's word counts, whatever the profile says of operating points
             return _speaking(profiles, rule.model, config)
     for name in _by_preference(profiles, table.preferred):
-        language = _spelt(profiles[name], config.language)
+        language = _spelt(profiles[name], config)
         if language is not None and _serves(profiles[name], config.operating_point):
             return Route(profiles[name], language)
     raise _not_found(profiles, config)
@@ -78,7 +78,7 @@ def listener(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Rou
     """
     if config.language != AUTO or any(rule.language == AUTO and rule.holds_for(config) for rule in table.rules):
         return None
-    able = {name: profile for name, profile in profiles.items() if profile.identifies_languages}
+    able = {name: one for name, one in profiles.items() if one.identifies_languages and _spelt(one, config)}
     own = choose(profiles, config, table).profile
     if own.model in able:
         return Route(own, AUTO)
@@ -99,7 +99,7 @@ def settled(
     if not heard.is_certain:
         return route
     try:
-        return choose(profiles, replace(config, language=heard.language), table)
+        return choose(profiles, replace(config, language=heard.language, expected_languages=()), table)
     except ModelNotFound:
         return Route(route.profile, heard.language)
 
@@ -115,7 +115,7 @@ def _speaking(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig
     profile = profiles.get(name)
     if profile is None:
         raise ModelNotFound(name, _there_is(profiles))
-    language = _spelt(profile, config.language)
+    language = _spelt(profile, config)
     if language is None:
         raise _not_found(profiles, config, name)
     return Route(profile, language)
@@ -126,10 +126,16 @@ def _by_preference(profiles: Mapping[str, ModelProfile], preferred: Sequence[str
     return [*first, *sorted(profiles.keys() - set(first))]
 
 
-def _spelt(profile: ModelProfile, language: str) -> str | None:
-    """The model's code for a language, or None; `en-GB` is served by a model of `en`."""
-    if language == AUTO:
-        return AUTO
+def _spelt(profile: ModelProfile, config: JobConfig) -> str | None:
+    """The model's code for the job's language, or None. For `auto` the model must speak one that can be expected."""
+    if config.language != AUTO:
+        return _code(profile, config.language)
+    expected = config.expected_languages
+    return AUTO if not expected or any(_code(profile, language) for language in expected) else None
+
+
+def _code(profile: ModelProfile, language: str) -> str | None:
+    """`en-GB` is served by a model of `en`."""
     codes = {code.lower(): code for code in profile.languages}
     return codes.get(language.lower()) or codes.get(language.lower().split("-")[0])
 
@@ -144,7 +150,7 @@ def _is_within(language: str, wider: str) -> bool:
 
 
 def _not_found(profiles: Mapping[str, ModelProfile], config: JobConfig, name: str = "") -> ModelNotFound:
-    asked = f"for language {config.language}"
+    asked = f"for language {' or '.join(config.expected_languages) or config.language}"
     if config.operating_point:
         asked += f" and operating point {config.operating_point}"
     return ModelNotFound(f"{name} {asked}".strip(), _there_is(profiles))

@@ -92,6 +92,7 @@ def _read_config(text: str) -> JobConfig:
     for name in _DURATIONS:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))
     plain["tags"] = tuple(plain["tags"])
+    plain["expected_languages"] = tuple(plain.get("expected_languages", ()))
     plain["warnings"] = _read_warnings(plain.get("warnings", ()))
     plain["notifications"] = tuple(map(_read_notification, plain.get("notifications", ())))
     plain["origin"] = Origin(**plain.get("origin", {}))

@@ -32,7 +32,14 @@ WINDOWS = 3  # of the rig's recordings
 
 # Every field of a config and another value of it. A new field belongs in here, and in INDIFFERENT where the transcript
 # does not follow from it.
-SHAPING = {"language": "de", "start_s": 1.0, "end_s": 9.0, "punctuation": False, "warnings": (JobWarning("W", "w"),)}
+SHAPING = {
+    "language": "de",
+    "start_s": 1.0,
+    "end_s": 9.0,
+    "punctuation": False,
+    "warnings": (JobWarning("W", "w"),),
+    "expected_languages": ("de",),
+}
 OTHER_VALUES: dict[str, Any] = {
     **SHAPING,
     "deadline": timedelta(hours=1),

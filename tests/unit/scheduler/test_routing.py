@@ -85,6 +85,18 @@ def test_the_table_goes_before_what_the_models_say(config: JobConfig, expected: 
     assert choose(LOADED, config, RULES).profile.model == expected
 
 
+def test_a_job_of_expected_languages_goes_to_who_speaks_one_of_them() -> None:
+    def expecting(*codes: str) -> JobConfig:
+        return JobConfig(expected_languages=codes)
+
+    chosen = {
+        codes: choose(LOADED, expecting(*codes), TABLE).profile.model for codes in (("de", "it"), ("fr",), ("en",))
+    }
+    assert chosen == {("de", "it"): "german", ("fr",): "many", ("en",): "english"}
+    with pytest.raises(ModelNotFound, match="for language it or ja' does not exist; there are models"):
+        choose(LOADED, expecting("it", "ja"), TABLE)
+
+
 def test_a_row_of_any_language_is_for_what_no_row_before_it_is_for() -> None:
     table = RoutingTable(rules=(RoutingRule("en", "english"), RoutingRule("*", "many")), preferred=("german",))
     chosen = {code: choose(LOADED, JobConfig(language=code), table).profile.model for code in ("en", "de", "auto")}

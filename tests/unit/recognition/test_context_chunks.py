@@ -112,6 +112,7 @@ BEFORE = [word("one", 9.0, 9.4), word("two", 9.4, 9.9)]
         # It was misheard by one of them.
         ([*BEFORE, word("tree", 9.7, 10.1)], [*BEFORE, word("three", 9.8, 10.25), word("four", 10.3, 10.6)], ["four"]),
         ([*BEFORE, word("tree", 9.8, 10.25)], [*BEFORE, word("three", 9.7, 10.1)], ["three"]),
+        ([*BEFORE, word("tree", 9.7, 10.1)], [*BEFORE, word("three", 9.85, 10.37), word("four", 10.4, 10.6)], ["four"]),
         # Only one of them heard it.
         ([*BEFORE], [*BEFORE, word("three", 9.6, 10.1)], ["three"]),
         ([*BEFORE, word("three", 9.7, 10.1)], [*BEFORE, word("four", 10.2, 10.5)], ["four"]),
@@ -121,6 +122,11 @@ BEFORE = [word("one", 9.0, 9.4), word("two", 9.4, 9.9)]
         ([], [], []),
         # A word that is said twice.
         ([word("no", 9.3, 9.6), word("no", 9.7, 10.1)], [word("no", 9.35, 9.65), word("no", 9.8, 10.25)], []),
+        (
+            [word("no", 9.0, 9.3), word("no", 9.4, 9.7), word("no", 9.8, 10.1)],
+            [word("no", 9.4, 9.7), word("no", 9.8, 10.15), word("no", 10.2, 10.5)],
+            ["no"],
+        ),
         ([word("no", 9.3, 9.6), word("no", 9.9, 10.2)], [word("no", 9.35, 9.65), word("no", 9.8, 10.15)], ["no"]),
     ],
 )

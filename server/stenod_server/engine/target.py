@@ -107,7 +107,7 @@ class Target:
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`. When the task is cancelled, so is the request inside Triton."""
         message = encode_window(audio, request, timeout_s=timeout_s)
-        with self.pace.window(to_seconds(len(audio))):
+        with self.pace.window(to_seconds(len(audio)), request.model):
             response = await self._answer(message, request.model, timeout_s)
         return decode_window(response, length_samples=len(audio))
 

@@ -62,3 +62,16 @@ def test_an_empty_window_has_a_pace_too(now: _Now) -> None:
     pace = Pace(now)
     _answered(pace, now, audio_s=0.0, took_s=0.5)
     assert pace.expected_s() == pytest.approx(0.5)
+
+
+def test_a_slow_model_beside_a_quick_one_is_given_its_own_time(now: _Now) -> None:
+    pace = Pace(now)
+    with pace.window(10.0, "quick"):
+        now.s += 0.1
+    with pace.window(10.0, "slow"):
+        assert pace.expected_s() is None  # it has never answered; the quick one says nothing of it
+        now.s += 20.0
+    with pace.window(10.0, "quick"):
+        assert pace.expected_s() == pytest.approx(0.1)
+        with pace.window(10.0, "slow"):
+            assert pace.expected_s() == pytest.approx(20.1)

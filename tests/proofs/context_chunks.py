@@ -49,7 +49,8 @@ def without_pauses(audio: Audio) -> Audio:
     edges = np.flatnonzero(np.diff(np.concatenate([[1], loud, [1]])))
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         loud[begin:end] = end - begin < SHORTEST_PAUSE
-    return frames[loud].reshape(-1)
+    kept: Audio = frames[loud].reshape(-1)
+    return kept
 
 
 def chunks(end: int) -> Iterator[Frame]:

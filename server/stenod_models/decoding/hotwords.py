@@ -98,10 +98,17 @@ class PhraseTrie:
 
     def amounts(self, states: IntArray, tokens: IntArray) -> FloatArray:
         """What each of `tokens` (rows, n) is worth behind its row's state: float32 (rows, n)."""
-        worth = self._root_amounts[tokens] - self._held[states, None]
-        worth += np.where(self._ends_word[tokens], self._bank[states, None], 0.0)
-        places, found = self._find(states[:, None], tokens)
-        return np.where(found, self._amounts[places], worth).astype(np.float32)
+        worth: FloatArray = self._root_amounts[tokens]
+        inside = np.flatnonzero(states != ROOT)  # few: most hypotheses are in no phrase, most of the time
+        if len(inside):
+            worth[inside] = self._amounts_inside(states[inside, None], tokens[inside], worth[inside])
+        return worth
+
+    def _amounts_inside(self, states: IntArray, tokens: IntArray, beginnings: FloatArray) -> FloatArray:
+        """`beginnings`: what the tokens are worth where no phrase is broken off by them."""
+        elsewhere = beginnings - self._held[states] + np.where(self._ends_word[tokens], self._bank[states], 0.0)
+        places, found = self._find(states, tokens)
+        return np.where(found, self._amounts[places], elsewhere).astype(np.float32)
 
     def add_to(self, scores: FloatArray, states: IntArray) -> None:
         """Add to the scores of the whole vocabulary, (rows, vocabulary), in place."""

@@ -48,7 +48,10 @@ class MoonshineRecogniser:
         self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
         self._decoder = Decoder(artefacts / "decoder.onnx", threads)
-        self._language_model = fusion_beside(artefacts, self._word_pieces())
+        texts = self._tokenizer.texts()
+        self._ends_word = ends_word_of(texts)
+        pieces = WordPieces(opens_word=opens_word_of(texts), end_token=arch.END_TOKEN, spell=self._spell)
+        self._language_model = fusion_beside(artefacts, pieces)
         self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     def recognise(
@@ -147,15 +150,12 @@ class MoonshineRecogniser:
         """Loaded when it is first asked for: most jobs want no beam and no hotwords, and it holds its own weights."""
         return BeamDecoder(self._artefacts / "beam_decoder.onnx", self._threads)
 
-    def _word_pieces(self) -> WordPieces:
-        def spell(tokens: Sequence[int]) -> str:
-            return " ".join(word.text for word in self._tokenizer.words(tokens))
-
-        return WordPieces(opens_word=opens_word_of(self._tokenizer.texts()), end_token=arch.END_TOKEN, spell=spell)
+    def _spell(self, tokens: Sequence[int]) -> str:
+        return " ".join(word.text for word in self._tokenizer.words(tokens))
 
     def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
         phrases = phrases_of(hotwords, lambda text: [self._tokenizer.tokens(text)])
-        return PhraseTrie(phrases, ends_word_of(self._tokenizer.texts()))
+        return PhraseTrie(phrases, self._ends_word)
 
     def _words(
         self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray, trie: PhraseTrie | None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stenod_models.families.parakeet.emissions import Emissions
@@ -69,6 +69,7 @@ def frame_by_frame(seed: int, length: int, *, has_durations: bool) -> Emissions:
 BATCHES = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 40)), min_size=1, max_size=6)
 
 
+@settings(deadline=None)  # nothing is timed
 @given(batch=BATCHES, has_durations=st.booleans())
 def test_a_batch_says_what_each_row_says_frame_by_frame(batch: list[tuple[int, int]], has_durations: bool) -> None:  # noqa: FBT001
     model = ScriptedTransducer([seed for seed, _length in batch], has_durations)

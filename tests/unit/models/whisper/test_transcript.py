@@ -100,3 +100,18 @@ def test_alignment_heads_are_the_checkpoints_own_or_spread_over_the_upper_layers
     assert all(layer >= 16 for layer, _head in spread)
     with pytest.raises(ValueError, match="alignment_heads"):
         checked_heads([[4, 0]], 4, 4)
+
+
+def test_attention_to_the_padding_does_not_count() -> None:
+    """The end looks at the padding most, but of the window's own frames at the last ones."""
+    frames = 40
+    window = np.random.default_rng(0).normal(0, 3000, frames * FRAME_SAMPLES).astype(np.int16)
+    attention = np.full((3, 2, frames + 10), 1e-4, np.float32)
+    attention[0, :, :16] = 1.0
+    attention[1, :, 16:30] = 1.0
+    attention[1, :, 30:40] = 0.02
+    attention[2, :, 30:40] = 0.01
+    attention[2, :, 40:] = 1.0
+    found = Attempt(Hypothesis([1, 2], [0.9, 0.5], ended=True), -0.1, 1.0, attention, 0.0)
+    words = timed_words(window, found, [Span("one", 0, 0), Span("two.", 1, 1)])
+    assert [round(word.end_samples / FRAME_SAMPLES) for word in words] == [16, 30]

@@ -2,11 +2,11 @@
 
     python -m tests.proofs.context_chunks
 
-Nineteen minutes of reading with every pause taken out, recognised by the default model in chunks of 20 s with 5 s of
-speech before and 3 s behind, and joined by the stitcher. Around each seam the same speech is recognised in one window
-that has the seam in its middle. A word is lost where that window and one of the chunks have it and the joined text
-does not; doubled where the joined text has it more often than any of them. For comparison the same for chunks that
-are cut by the time of the words alone. Exit status 1 when anything is lost or doubled.
+Nineteen minutes of reading, of which twelve are left without their pauses, are recognised by the default model in
+chunks of 20 s with 5 s of speech before and 3 s behind, and joined by the stitcher. Around each seam the same speech
+is recognised in one window that has the seam in its middle. A word of that window is lost where the joined text neither says it nor anything at
+its time; doubled is what the joined text says more often than the window or a chunk. For comparison the same for
+chunks that are cut by the time of the words alone. Exit status 1 when anything is lost or doubled.
 """
 
 import sys
@@ -26,8 +26,9 @@ from tests.support.models import build_models, load_default_model, read_audio
 from tests.support.speech import recordings
 
 CHUNK, LEFT, RIGHT = 20 * HZ, 5 * HZ, 3 * HZ
-AROUND = 10 * HZ  # of a seam, for the window that has none
+AROUND = 6 * HZ  # of a seam, for the window that has none
 NEAR, NEARLY = 2 * HZ, 3 * HZ  # a word near a seam for one may be a little farther for another
+SLACK = HZ // 10  # two hearings of a word are that far apart, and it is still the same place
 FRAME = HZ // 50
 QUIET_RATIO = 0.08  # of the loud level
 SHORTEST_PAUSE = 3  # frames
@@ -76,14 +77,26 @@ def moved(words: Iterable[Word], offset: int) -> list[Word]:
 
 def said(words: Iterable[Word], seam: int, reach: int) -> Counter[str]:
     near = (word for word in words if abs(word.start_samples + word.end_samples - 2 * seam) < 2 * reach)
-    return Counter("".join(filter(str.isalnum, word.text)).lower() for word in near)
+    return Counter(plain(word) for word in near)
+
+
+def plain(word: Word) -> str:
+    return "".join(filter(str.isalnum, word.text)).lower()
 
 
 def faults_at(seam: int, joined: Sequence[Word], one_pass: Sequence[Word], neighbours: Sequence[list[Word]]) -> Faults:
-    sure, possible = ([said(hearing, seam, reach) for hearing in (one_pass, *neighbours)] for reach in (NEAR, NEARLY))
-    lost = (sure[0] & (sure[1] | sure[2])) - said(joined, seam, NEARLY)
+    """What is heard differently is neither lost nor doubled: a word in its place is enough."""
+    places = [(word.start_samples - SLACK, word.end_samples + SLACK) for word in joined]
+    near = said(joined, seam, NEARLY)
+    lost = []
+    for word in one_pass:
+        middle = (word.start_samples + word.end_samples) // 2
+        is_covered = any(begin <= middle <= end for begin, end in places)
+        if abs(middle - seam) < NEAR and not is_covered and plain(word) not in near:
+            lost.append(plain(word))
+    possible = [said(hearing, seam, NEARLY) for hearing in (one_pass, *neighbours)]
     doubled = said(joined, seam, NEAR) - (possible[0] | possible[1] | possible[2])
-    return Faults([*lost.elements()], [*doubled.elements()])
+    return Faults(lost, [*doubled.elements()])
 
 
 def main() -> int:

@@ -4,9 +4,10 @@
 
 Nineteen minutes of reading, of which twelve are left without their pauses, are recognised by the default model in
 chunks of 20 s with 5 s of speech before and 3 s behind, and joined by the stitcher. Around each seam the same speech
-is recognised in one window that has the seam in its middle. A word of that window is lost where the joined text neither says it nor anything at
-its time; doubled is what the joined text says more often than the window or a chunk. For comparison the same for
-chunks that are cut by the time of the words alone. Exit status 1 when anything is lost or doubled.
+is recognised in one window that has the seam in its middle. A word of that window is lost where the joined text
+neither says it nor anything at its time; doubled is what the joined text says more often than the window or a chunk.
+For comparison the same for chunks that are cut by the time of the words alone. Exit status 1 when anything is lost or
+doubled.
 """
 
 import sys

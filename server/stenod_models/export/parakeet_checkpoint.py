@@ -76,7 +76,6 @@ def _architecture(
         "hidden_size": encoder.hidden_size,
         "layers": encoder.num_hidden_layers,
         "heads": encoder.num_attention_heads,
-        "convolution_kernel": encoder.conv_kernel_size,
         "scale_input": encoder.scale_input,
         "vocabulary_size": config.vocab_size,
     }

@@ -54,7 +54,6 @@ def read_nemo_export(source: Path, precision: str) -> NemoExport:
             "hidden_size": 0,
             "layers": 0,
             "heads": 0,
-            "convolution_kernel": 0,
             "scale_input": False,
             "vocabulary_size": len(table),
             "blank": table.index(_BLANK),

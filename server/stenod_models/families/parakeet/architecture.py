@@ -31,7 +31,6 @@ class Architecture:
     hidden_size: int
     layers: int
     heads: int
-    convolution_kernel: int
     scale_input: bool
     vocabulary_size: int
     blank: int

@@ -26,7 +26,6 @@ def tiny_backend(folder: Path, kind: Kind, *, precision: str = "fp32", seed: int
         hidden_size=HIDDEN,
         layers=2,
         heads=2,
-        convolution_kernel=9,
         scale_input=True,
         vocabulary_size=TOKENS,
         blank=TOKENS - 1,

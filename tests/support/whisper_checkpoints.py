@@ -46,7 +46,7 @@ def tokens() -> list[str]:
     return [*character_of_byte().values(), *merged, *_SPECIAL]
 
 
-def make_model(shape: Shape, seed: int) -> Any:
+def make_model(shape: Shape, seed: int, sharpness: float = 1.0) -> Any:
     """A random `WhisperForConditionalGeneration`; its logits spread enough to have clear winners."""
     import torch  # noqa: PLC0415 - the extra `export` only
     from transformers import WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415
@@ -80,6 +80,7 @@ def make_model(shape: Shape, seed: int) -> Any:
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(0, 0.1)
+        model.model.decoder.layer_norm.weight.mul_(sharpness)
     model.generation_config.suppress_tokens = [3, 7]
     model.generation_config.begin_suppress_tokens = [32, end]
     model.generation_config.is_multilingual = True
@@ -107,9 +108,11 @@ def save_checkpoint(model: Any, directory: Path) -> None:
     reference_tokenizer().save(str(directory / "tokenizer.json"))
 
 
-def build_random(folder: Path, shape: Shape, seed: int, precision: str = "fp32") -> tuple[Any, WhisperRecogniser]:
-    """The torch model, and our recogniser built from its checkpoint."""
-    model = make_model(shape, seed)
+def build_random(
+    folder: Path, shape: Shape, seed: int, precision: str = "fp32", *, sharpness: float = 1.0
+) -> tuple[Any, WhisperRecogniser]:
+    """The torch model, and our recogniser built from its checkpoint. `sharpness` scales its logits."""
+    model = make_model(shape, seed, sharpness)
     source, target = folder / "source", folder / "entry"
     source.mkdir(parents=True)
     target.mkdir()

@@ -1,12 +1,14 @@
 """A batch gives what each window gives alone, whatever the mates, their order and the language asked for."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stenod_models.contract import RecognitionOptions
+from stenod_models.contract import MAX_BOOST, Hotword, RecognitionOptions
 from stenod_models.families.whisper.runtime import WhisperRecogniser
 from stenod_models.recogniser import Recognition
 
@@ -15,12 +17,12 @@ pytest.importorskip("transformers")
 from tests.support.whisper_checkpoints import LANGUAGES, Shape, build_random
 
 OPTIONS = RecognitionOptions()
+SHAPE = Shape(target_positions=48, source_positions=80)
 
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory: pytest.TempPathFactory) -> WhisperRecogniser:
-    shape = Shape(target_positions=48, source_positions=80)
-    return build_random(tmp_path_factory.mktemp("whisper"), shape, seed=5)[1]
+    return build_random(tmp_path_factory.mktemp("whisper"), SHAPE, seed=5, sharpness=4.0)[1]
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,44 @@ def test_words_are_ordered_inside_the_window(
         ]
         assert times == sorted(times)
         assert all(0 <= time <= len(window) for time in times)
+
+
+def test_what_is_sampled_depends_on_the_window_alone(tmp_path: Path, windows: list[npt.NDArray[np.int16]]) -> None:
+    _model, unsure = build_random(tmp_path, SHAPE, seed=5, sharpness=0.6)
+
+    def tokens(chosen: list[npt.NDArray[np.int16]], temperature: float) -> list[list[int]]:
+        batch, _heard = unsure._prompted(chosen, "en", OPTIONS)
+        found = unsure._attempt(batch, temperature, lambda _row: False)
+        return [attempt.hypothesis.tokens for attempt in found if attempt is not None]
+
+    sampled = tokens(windows[4:], 0.8)
+    assert sampled == [row for window in windows[4:] for row in tokens([window], 0.8)]
+    assert len({tuple(row) for row in sampled}) == 4
+    assert sampled != tokens(windows[4:], 0.0)
+
+
+def test_words_are_heard_at_all(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]) -> None:
+    assert any(alone(recogniser, window, "en").words for window in windows)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [RecognitionOptions(hotwords=(Hotword("the lobster", boost=MAX_BOOST),)), RecognitionOptions(prompt="the lobster")],
+)
+def test_hotwords_and_prompts_change_what_is_decoded(
+    recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]], options: RecognitionOptions
+) -> None:
+    def tokens(chosen: RecognitionOptions) -> list[int]:
+        batch, _heard = recogniser._prompted(windows[7:], "en", chosen)
+        (attempt,) = recogniser._attempt(batch, 0.0, lambda _row: False)
+        assert attempt is not None
+        return attempt.hypothesis.tokens
+
+    changed = tokens(options)
+    assert changed != tokens(OPTIONS)
+    spelled = recogniser._vocabulary.encode("the lobster")
+    found = any(changed[place : place + len(spelled)] == spelled for place in range(len(changed)))
+    assert found is bool(options.hotwords)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 1599])

@@ -15,6 +15,7 @@ def test_every_byte_has_a_character_of_its_own() -> None:
 def test_pairs_are_merged_in_the_order_they_were_learnt() -> None:
     spelled = [tokens()[number] for number in byte_pairs.encode(" the lobster", NUMBERS)]
     assert spelled == ["Ġthe", "Ġ", "lo", "bs", "ter"]
+    assert [tokens()[number] for number in byte_pairs.encode("ere", NUMBERS)] == ["e", "re"]
 
 
 @pytest.mark.parametrize(

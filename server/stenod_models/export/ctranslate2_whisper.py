@@ -34,7 +34,7 @@ def read(directory: Path) -> Checkpoint:
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ModelBuildError(f"{directory} is not a whole CTranslate2 Whisper model: {error!r}") from error
     listed = dict(enumerate(tokens))
-    return Checkpoint(architecture, tensors, padded_tokens(listed, architecture.vocabulary), "ctranslate2")
+    return Checkpoint(architecture, tensors, padded_tokens(listed, architecture.vocabulary))
 
 
 def _architecture(variables: dict[str, Array], tensors: dict[str, Array], config: dict[str, Any]) -> Architecture:

@@ -33,7 +33,7 @@ def read(directory: Path) -> Checkpoint:
         tokens = padded_tokens(_tokens(directory), architecture.vocabulary)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelBuildError(f"{directory} is not a whole Whisper checkpoint: {error!r}") from error
-    return Checkpoint(architecture, tensors, tokens, "hugging_face")
+    return Checkpoint(architecture, tensors, tokens)
 
 
 def _architecture(config: dict[str, Any], generation: dict[str, Any]) -> Architecture:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stenod_models.export.ctranslate2_files import widened
 from stenod_models.export.errors import ModelBuildError
 
 Array = npt.NDArray[Any]
@@ -64,7 +65,4 @@ def read_file(path: Path) -> dict[str, Array]:
 def _tensor(data: npt.NDArray[np.uint8], entry: dict[str, Any]) -> Array:
     start, end = entry["data_offsets"]
     value: Array = data[start:end].view(_ELEMENT_TYPES[entry["dtype"]]).reshape(entry["shape"])
-    if entry["dtype"] != "BF16":
-        return value
-    widened: Array = (value.astype(np.uint32) << 16).view(np.float32)
-    return widened
+    return widened(value) if entry["dtype"] == "BF16" else value

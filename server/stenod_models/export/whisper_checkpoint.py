@@ -21,17 +21,10 @@ class Checkpoint:
     architecture: Architecture
     tensors: Tensors
     tokens: tuple[str, ...]
-    layout: str
 
     def float32(self, name: str) -> npt.NDArray[np.float32]:
         """Raises KeyError for a tensor that is not there."""
         return self.tensors[name].astype(np.float32, copy=False)
-
-
-def layers_of(tensors: Tensors, side: str) -> int:
-    """`side` is `encoder` or `decoder`."""
-    prefix = f"{side}.layers."
-    return 1 + max((int(name[len(prefix) :].split(".")[0]) for name in tensors if name.startswith(prefix)), default=-1)
 
 
 def padded_tokens(tokens: Mapping[int, str], size: int) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 generate() and decode(). The full comparison is tests/proofs/parakeet.py.
 """
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sized
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,3 +149,30 @@ def test_the_torch_runtime_says_what_transformers_says(tmp_path: Path, kind: Kin
             assert one is not None
             if other.margin > 1e-4 and other.most_at_frame < 10:
                 assert (one.tokens, one.starts) == (other.tokens, other.starts)
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch_runtime: Any = importlib.import_module("stenod_models.families.parakeet.torch_runtime")
+    source = make_checkpoint(tmp_path / "source", Shape("tdt", seed=0))
+    build(tmp_path / "entry", source=source, precision="fp16", report=lambda _phase, _done: None)
+    version = tmp_path / "entry" / VERSION
+    backend = torch_runtime.TorchBackend(version, Architecture.load(version), buckets_samples=(100_000,))
+    windows = [window_of(seconds, place) for place, seconds in enumerate((3.0, 1.0, 0.5, 2.0, 4.0))]
+    wanted = [backend.decode([window], lambda _row: False)[0] for window in windows]
+    encode = torch_runtime.TorchEncoder.__call__
+    sizes: list[int] = []
+
+    def encode_little(encoder: object, features: Sized, frames: object) -> object:
+        sizes.append(len(features))
+        if len(features) > 2:
+            raise torch_runtime.torch.cuda.OutOfMemoryError
+        return encode(encoder, features, frames)
+
+    monkeypatch.setattr(torch_runtime.TorchEncoder, "__call__", encode_little)
+    found = backend.decode(windows, lambda row: row == 3)
+    assert [row and row.tokens for row in found] == [
+        row and row.tokens if place != 3 else None for place, row in enumerate(wanted)
+    ]
+    assert sizes == [8, 2, 4, 1, 2]

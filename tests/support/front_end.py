@@ -1,5 +1,6 @@
 """An audio front end that plays a script: the windows, an error, a summary."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +20,10 @@ def make_windows(count: int, *, seconds: float = 2.0, gap_s: float = 0.0) -> lis
 
 
 class ScriptedFrontEnd:
-    """Plays `windows`, then raises `error` or ends with a summary. Counts what was taken from it."""
+    """Plays `windows`, then raises `error` or ends with a summary. Counts what was taken from it.
+
+    The error waits for `error_when`, if there is one.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class ScriptedFrontEnd:
         duration_samples: int | None = None,
         damage: str = "",
         error: Exception | None = None,
+        error_when: asyncio.Event | None = None,
         progress: Sequence[AudioProgress] = (),
         summary: bool = True,
     ) -> None:
@@ -35,6 +40,7 @@ class ScriptedFrontEnd:
         self._duration_samples = duration_samples
         self._damage = damage
         self._error = error
+        self._error_when = error_when
         self._progress = progress
         self._summary = summary
         self.taken = 0
@@ -66,6 +72,8 @@ class ScriptedFrontEnd:
             yield window
             end_samples, speech_samples, count = window.end_samples, speech_samples + len(window.audio), count + 1
         if self._error is not None:
+            if self._error_when is not None:
+                await self._error_when.wait()
             raise self._error
         if not self._summary:
             return

@@ -142,16 +142,17 @@ async def test_plain_text_is_not_touched(impatient: Desk) -> None:
 
 
 async def test_a_late_failure_breaks_the_answer_off_and_the_retry_is_told(tmp_path: Path) -> None:
-    front_end = ScriptedFrontEnd(make_windows(1), error=UnsupportedMedia("it ends in a picture"))
+    begun = asyncio.Event()
+    error = UnsupportedMedia("it ends in a picture")
+    front_end = ScriptedFrontEnd(make_windows(1), error=error, error_when=begun)
     async with open_desk(tmp_path, front_end=front_end, http_keep_alive_s=0.01) as desk:
-        with desk.busy() as free:
-            request = desk.http.client.build_request(
-                "POST", "/v1/audio/transcriptions", files={"model": (None, MODEL), "file": desk.recording.read_bytes()}
-            )
-            answer = await desk.http.client.send(request, stream=True)
-            free.set()
-            with pytest.raises(httpx.RemoteProtocolError):
-                await answer.aread()
+        request = desk.http.client.build_request(
+            "POST", "/v1/audio/transcriptions", files={"model": (None, MODEL), "file": desk.recording.read_bytes()}
+        )
+        answer = await desk.http.client.send(request, stream=True)
+        begun.set()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
         with pytest.raises(openai.BadRequestError, match="ends in a picture"):
             await desk.transcribe()
         assert len(await desk.jobs()) == 1

@@ -128,6 +128,7 @@ class Profile:
     the length the segmenter aims at, `window_max_samples` the length it never exceeds. `revision` is of what the model
     was built from: `stenod models add` sets it; empty means unknown, and then no transcript of it is used again.
     `identifies_languages`: with AUTO_LANGUAGE it hears which of its languages is spoken, and how sure it is.
+    `max_beam_size`, `takes_hotwords` and `takes_prompt` say which RecognitionOptions it honours, as `tasks` does.
     """
 
     model: str
@@ -143,6 +144,9 @@ class Profile:
     licence: str = ""
     revision: str = ""
     identifies_languages: bool = False
+    max_beam_size: int = 1
+    takes_hotwords: bool = False
+    takes_prompt: bool = False
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
 
     @property

@@ -93,6 +93,8 @@ def _profile(checkpoint: Checkpoint) -> Profile:
         length_buckets_samples=(window,),
         max_batch_size=_batch_size(arch),
         identifies_languages=arch.multilingual,
+        takes_hotwords=True,
+        takes_prompt=True,
     )
 
 

@@ -219,4 +219,7 @@ def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
         default_engines=profile.default_engines,
         revision=profile.revision,
         identifies_languages=profile.identifies_languages,
+        max_beam_size=profile.max_beam_size,
+        takes_hotwords=profile.takes_hotwords,
+        takes_prompt=profile.takes_prompt,
     )

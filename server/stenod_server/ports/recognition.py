@@ -29,6 +29,9 @@ class ModelProfile:
     default_engines: int
     revision: str = ""  # of what it was built from; empty: unknown
     identifies_languages: bool = False  # of what is spoken, where it is asked for `auto`
+    max_beam_size: int = 1
+    takes_hotwords: bool = False
+    takes_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

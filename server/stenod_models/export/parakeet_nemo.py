@@ -14,7 +14,7 @@ import numpy as np
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.families.parakeet.architecture import Architecture, Kind
 from stenod_models.families.parakeet.nemo_sessions import CTC, DECODER, ENCODER, NemoBackend
-from stenod_models.families.parakeet.sessions import open_session
+from stenod_models.onnx_sessions import open_session
 from stenod_models.recogniser import Int16Audio
 
 _BLANK: Final = "<blk>"

@@ -10,7 +10,8 @@ import onnxruntime
 from stenod_models.decoding.beam import BeamHypothesis, Candidates, IntArray
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.scratch import FloatArray, Scratch
-from stenod_models.families.moonshine.sessions import PARTS, EncodedBatch, open_session, ort_value
+from stenod_models.families.moonshine.sessions import PARTS, EncodedBatch
+from stenod_models.onnx_sessions import open_session, ort_value
 
 
 class BeamDecoder:

@@ -9,33 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from stenod_models.cpu_features import saturates_8bit_products
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.scratch import FloatArray, Scratch
+from stenod_models.onnx_sessions import open_session, ort_value
 
-_ERRORS_ONLY: Final = 3
 PARTS: Final = ("key", "value")
 # The decoder sees whole blocks of frames: vector kernels treat a partial block at the end differently, and such last
 # bits, which would depend on the longest window of the batch, can grow where the next product rounds to 8 bits.
 _FRAME_BLOCK: Final = 16
-
-
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads
-    # Spinning threads would burn the cores that decode, segment and serve.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if saturates_8bit_products():  # the exact kernels cost a quarter of the encoder's speed: only where needed
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    # Shapes vary from window to window: a memory plan would be kept for each.
-    options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def ort_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
-    """A view for ONNX Runtime: both sides see the same memory, and the array must outlive it."""
-    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.features import FeatureExtractor
 from stenod_models.families.parakeet.label_looping import Choices, Limits, decode_transducer
-from stenod_models.families.parakeet.sessions import open_session
+from stenod_models.onnx_sessions import open_session
 from stenod_models.recogniser import Int16Audio
 
 CTC: Final = "model.onnx"

@@ -8,35 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from stenod_models.cpu_features import saturates_8bit_products
 from stenod_models.families.parakeet.architecture import Architecture, encoded_frames
 from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.features import FeatureExtractor
 from stenod_models.families.parakeet.label_looping import Choices, Limits, decode_transducer
+from stenod_models.onnx_sessions import open_session
 from stenod_models.recogniser import Int16Audio
 
 ENCODER: Final = "encoder.onnx"
 PREDICTOR: Final = "predictor.onnx"
 JOINT: Final = "joint.onnx"
 
-_ERRORS_ONLY: Final = 3
-
 FloatArray = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
-
-
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads
-    # Spinning threads would burn the cores that decode, segment and serve.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if saturates_8bit_products():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    # Shapes vary from batch to batch: a memory plan would be kept for each.
-    options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class OnnxBackend:

@@ -10,17 +10,12 @@ import numpy.typing as npt
 import onnxruntime
 
 from stenod_models.families.moonshine.scratch import FloatArray, Scratch
-from stenod_models.families.moonshine.sessions import open_session
 from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.onnx_sessions import open_session, ort_value
 
 _PARTS: Final = ("key", "value")
 SUPPRESSED: Final = np.float32(-1e9)  # exp() of it is exactly 0, and unlike -inf it survives subtraction
 NO_BOOSTS: Final = np.zeros((1, 1), np.float32)
-
-
-def _ort_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
-    """A view for ONNX Runtime: both sides see the same memory, and the array must outlive it."""
-    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +52,10 @@ class Encoder:
         keys_values = self._scratch.take("keys_values", shape)
         for row, window in enumerate(features):
             binding = self._session.io_binding()
-            binding.bind_ortvalue_input("features", _ort_value(window[None]))
+            binding.bind_ortvalue_input("features", ort_value(window[None]))
             for layer in range(arch.decoder_layers):
                 for index, part in enumerate(_PARTS):
-                    place = _ort_value(keys_values[layer, index, row : row + 1])
+                    place = ort_value(keys_values[layer, index, row : row + 1])
                     binding.bind_ortvalue_output(f"cross_{part}_{layer}", place)
             self._session.run_with_iobinding(binding)
         return EncodedBatch(keys_values)
@@ -116,10 +111,10 @@ class DecoderRun:
         self._feed(tokens)
         rows = len(tokens)
         given = {"tokens": tokens, "suppressed": suppressed, "boosts": boosts}
-        values = {name: _ort_value(np.ascontiguousarray(value)) for name, value in given.items()}
+        values = {name: ort_value(np.ascontiguousarray(value)) for name, value in given.items()}
         for name, value in values.items():
             self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output("attention", _ort_value(self.attention[self._steps, :rows]))
+        self._binding.bind_ortvalue_output("attention", ort_value(self.attention[self._steps, :rows]))
         self._session.run_with_iobinding(self._binding)
         self._steps += 1
         return self._next[:rows, 0], self._logs[:rows, 0]
@@ -128,8 +123,8 @@ class DecoderRun:
         """Float32 (batch, vocabulary) behind tokens (rows, steps); no token is chosen."""
         self._feed(tokens)
         vocabulary = next(item.shape[1] for item in self._session.get_outputs() if item.name == "logits")
-        values = {"tokens": _ort_value(tokens), "boosts": _ort_value(NO_BOOSTS)}
-        values["suppressed"] = _ort_value(np.zeros((1, vocabulary), np.float32))
+        values = {"tokens": ort_value(tokens), "boosts": ort_value(NO_BOOSTS)}
+        values["suppressed"] = ort_value(np.zeros((1, vocabulary), np.float32))
         for name, value in values.items():
             self._binding.bind_ortvalue_input(name, value)
         self._binding.bind_output("logits")
@@ -164,7 +159,7 @@ class DecoderRun:
                 outputs[f"present_{part}_{layer}"] = self._cache[layer, index, :rows]
         self._rows = rows
         self._binding = self._session.io_binding()
-        self._bound = {name: _ort_value(array) for name, array in (inputs | outputs).items()}
+        self._bound = {name: ort_value(array) for name, array in (inputs | outputs).items()}
         for name in inputs:
             self._binding.bind_ortvalue_input(name, self._bound[name])
         for name in outputs:

@@ -15,6 +15,7 @@ from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.access.tls_files import Identity, watch_identity
 from stenod_server.access.watched import WatchedFiles
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
+from stenod_server.domain.audio import ChunkLengths, to_samples
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.canary import load_canaries
@@ -122,6 +123,11 @@ def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
         admission=Admission(settings.admission),
         max_queued_jobs=settings.max_queued_jobs,
         window_timeout_s=settings.window_timeout_s,
+        chunks=ChunkLengths(
+            kept_samples=to_samples(settings.chunk_s),
+            left_samples=to_samples(settings.chunk_left_s),
+            right_samples=to_samples(settings.chunk_right_s),
+        ),
         max_decoded_s=settings.max_decoded_s,
         max_channels=settings.max_channels,
         max_sample_rate_hz=settings.max_sample_rate_hz,

@@ -1,7 +1,11 @@
-"""Where a window ends: pure functions over levels and speech, in hops from the start of the stretch looked at."""
+"""Where a window ends: pure functions over levels and speech, in hops from the start of the stretch looked at.
 
-from dataclasses import dataclass
-from typing import Final
+At a pause, where there is one: then a window needs nothing of its neighbours. Else at a seam: both windows hear the
+speech around it, and the words that both heard tell how to join them (`recognition.context_chunks`).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 
@@ -9,31 +13,39 @@ from stenod_server.audio.levels import Levels, Mask, hops, runs
 
 MARGIN: Final = hops(0.25)  # kept of the silence before and after speech: soft onsets, and breath for the recogniser
 LONG_PAUSE: Final = hops(2.0)  # nothing is gained by recognising across it
-_SHORT_PAUSE: Final = hops(0.1)
+_SHORT_PAUSE: Final = hops(0.15)  # a stop inside a word is as silent for up to 0.1 s, and no place to cut
 _FULL_PAUSE: Final = hops(0.6)  # as good as a pause gets: the end of a sentence
 _SHORTEST_RATIO: Final = 0.4  # of the target: shorter windows lose context and batch badly
 _WHOLE_RATIO: Final = 1.25  # of the target: a rest of this length is not worth cutting
 _SEARCH: Final = hops(4.0)  # where there is no pause, the quietest point of this much is taken
-_VALLEY_PROBABILITY: Final = 0.35
-_VALLEY_TOLERANCE: Final = 0.05  # as sure as this: then the level decides
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Window lengths in hops."""
+    """Window lengths in hops. `chunk` with its context, `left` and `right`, is for where nobody pauses."""
 
     target: int
     maximum: int
+    chunk: int = hops(20.0)
+    left: int = hops(5.0)
+    right: int = hops(3.0)
+
+    def fitted(self) -> Self:
+        """With a chunk that has room for its context: all three shrink alike."""
+        scale = min(1.0, self.maximum / (self.left + self.chunk + self.right))
+        left, right = int(self.left * scale), int(self.right * scale)
+        chunk = max(1, min(int(self.chunk * scale), self.maximum - left - right))
+        return replace(self, chunk=chunk, left=left, right=right)
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The window is [start, end), the next one begins at or after `resume`. `is_hard`: there is no pause here."""
+    """The window is [start, end), the next one begins at or after `resume`. `is_seam`: there is no pause here."""
 
     start: int
     end: int
     resume: int
-    is_hard: bool = False
+    is_seam: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,16 +116,9 @@ def _fragment_penalty(stretch: Stretch, cut: int, lengths: Lengths) -> float:
     return 1.0 if 0 < rest < _SHORTEST_RATIO * lengths.target else 0.0
 
 
-def cut_in_valley(probabilities: Levels, levels: Levels, first: int, limit: int) -> int | None:
-    """The point of [first, limit) where Silero is surest that nobody speaks; None where somebody always does."""
-    zone = probabilities[first:limit]
-    if not len(zone) or zone.min() > _VALLEY_PROBABILITY:
-        return None
-    low = np.where(zone <= zone.min() + _VALLEY_TOLERANCE, levels[first:limit], np.inf)
-    return first + int(np.argmin(low))
-
-
-def quietest(levels: Levels, limit: int) -> int:
-    """The last resort: the quietest point of the last seconds before `limit`."""
-    first = max(1, limit - min(_SEARCH, limit // 3))
-    return first + int(np.argmin(levels[first:limit]))
+def cut_at_seam(levels: Levels, start: int, lengths: Lengths) -> Cut:
+    """The quietest point of the last seconds of a chunk."""
+    limit = min(start + lengths.chunk, len(levels))
+    first = max(start + 1, limit - min(_SEARCH, lengths.chunk // 3))
+    seam = first + int(np.argmin(levels[first:limit])) if first < limit else limit
+    return Cut(start, seam, seam, is_seam=True)

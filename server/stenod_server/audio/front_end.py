@@ -54,6 +54,9 @@ def recording(path: Path, plan: WindowPlan, model: SpeechModel) -> Iterator[Wind
     lengths = Lengths(
         target=max(1, plan.window_target_samples // HOP_SAMPLES),
         maximum=max(1, plan.window_max_samples // HOP_SAMPLES),
+        chunk=max(1, plan.chunks.kept_samples // HOP_SAMPLES),
+        left=plan.chunks.left_samples // HOP_SAMPLES,
+        right=plan.chunks.right_samples // HOP_SAMPLES,
     )
     with Decoding(path, options) as decoding:
         first_sample = to_samples(plan.start_s)

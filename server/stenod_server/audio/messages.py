@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, StenodError, UnsupportedMedia
 from stenod_server.ports import AudioProgress, AudioSummary, Int16Audio, Window, WindowPlan
 
@@ -53,7 +54,8 @@ def encode_request(path: Path, plan: WindowPlan) -> bytes:
 
 def decode_request(line: bytes) -> tuple[Path, WindowPlan]:
     raw = json.loads(line)
-    return Path(raw["path"]), WindowPlan(**raw["plan"])
+    plan = {**raw["plan"], "chunks": ChunkLengths(**raw["plan"]["chunks"])}
+    return Path(raw["path"]), WindowPlan(**plan)
 
 
 def encode(item: Item | StenodError) -> tuple[bytes, Int16Audio | None]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from stenod_server.audio.channel_audio import ChannelAudio
-from stenod_server.audio.cuts import LONG_PAUSE, MARGIN, Cut, Lengths, Stretch, cut_at_pause, cut_in_valley, quietest
+from stenod_server.audio.cuts import LONG_PAUSE, MARGIN, Cut, Lengths, Stretch, cut_at_pause, cut_at_seam
 from stenod_server.audio.levels import HOP_SAMPLES, Gate, Levels, Mask, gate, hops, runs, widen
 from stenod_server.audio.vad import SpeechModel
 from stenod_server.ports import Int16Audio, Window
@@ -22,10 +22,6 @@ _SPEECH_PROBABILITY: Final = 0.5
 _MAYBE_PROBABILITY: Final = 0.2
 _SLACK: Final = hops(0.5)  # silence at the start of a stretch that is not worth another look
 _KEPT_SILENCE: Final = hops(1.0)
-# Where nobody pauses: 20 s to keep with 5 s before and 3 s after, or the same shares of a shorter maximum.
-_LEFT_CONTEXT: Final = hops(5.0)
-_RIGHT_CONTEXT: Final = hops(3.0)
-_CHUNK: Final = hops(20.0)
 
 
 def has_speech(probabilities: Levels) -> bool:
@@ -61,12 +57,10 @@ class Segmenter:
 
     def __init__(self, model: SpeechModel, lengths: Lengths, *, channel: int = 0, first_sample: int = 0) -> None:
         self._audio = ChannelAudio(model, first_sample=first_sample)
-        self._lengths = lengths
+        self._lengths = lengths.fitted()
         self._channel = channel
-        scale = min(1.0, lengths.maximum / (_LEFT_CONTEXT + _CHUNK + _RIGHT_CONTEXT))
-        self._left, self._right, self._chunk = (int(n * scale) for n in (_LEFT_CONTEXT, _RIGHT_CONTEXT, _CHUNK))
         self._from = 0  # everything before is windowed or skipped
-        self._after_hard_cut = False
+        self._after_seam = False
         self.speech_samples = 0
 
     @property
@@ -91,10 +85,10 @@ class Segmenter:
             window = self._next(end, is_last=self._audio.is_complete and end == self._audio.end)
             if window is not None:
                 yield window
-            self._audio.forget(self._from - self._left)
+            self._audio.forget(self._from - self._lengths.left)
 
     def _context(self) -> int:
-        return min(self._left, self._from - self._audio.begin) if self._after_hard_cut else 0
+        return min(self._lengths.left, self._from - self._audio.begin) if self._after_seam else 0
 
     def _next(self, end: int, *, is_last: bool) -> Window | None:
         """Decide about the stretch [from, end): move `from` on, perhaps give a window."""
@@ -107,17 +101,17 @@ class Segmenter:
             return None
         start = max(0, int(np.argmax(speech)) - MARGIN)
         if start > 0:
-            self._after_hard_cut = False
+            self._after_seam = False
         if start > _SLACK and not is_last:
             self._move_to(base + start)
             return None
         cut = self._cut(Stretch(speech, look.smoothed, is_last), start)
         window = self._window(base, cut, look, speech, is_clear=is_clear)
-        self._move_to(base + cut.resume, after_hard_cut=cut.is_hard)
+        self._move_to(base + cut.resume, after_seam=cut.is_seam)
         return window
 
-    def _move_to(self, hop: int, *, after_hard_cut: bool = False) -> None:
-        self._from, self._after_hard_cut = hop, after_hard_cut
+    def _move_to(self, hop: int, *, after_seam: bool = False) -> None:
+        self._from, self._after_seam = hop, after_seam
 
     def _heard(self, base: int, end: int, active: Mask) -> Mask:
         return speech_mask(self._audio.speech(base, end, widen(active, MARGIN)))
@@ -125,16 +119,7 @@ class Segmenter:
     def _cut(self, stretch: Stretch, start: int) -> Cut:
         limit = start + self._lengths.maximum - self._context()
         cut = cut_at_pause(stretch, start, limit, self._lengths)
-        if cut is not None:
-            return cut
-        first, limit = start + int(0.75 * self._lengths.target), min(limit, len(stretch.levels))
-        probabilities = self._audio.speech(self._from, self._from + limit, np.arange(limit) >= first)
-        valley = cut_in_valley(probabilities, stretch.levels, first, limit)
-        if valley is not None:
-            return Cut(start, valley, valley)
-        chunk = max(1, min(self._chunk, limit - start))
-        point = start + quietest(stretch.levels[start : start + chunk], chunk)
-        return Cut(start, point, point, is_hard=True)
+        return cut or cut_at_seam(stretch.levels, start, self._lengths)
 
     def _window(self, base: int, cut: Cut, look: Gate, speech: Mask, *, is_clear: bool) -> Window | None:
         start, end = cut.start, cut.end
@@ -144,10 +129,10 @@ class Segmenter:
             heard = self._heard(base + start, base + end, look.active[start:end])
             if not has_speech(self._audio.speech(base + start, base + end, heard)):
                 return None
-            if not (cut.is_hard or self._after_hard_cut):
+            if not (cut.is_seam or self._after_seam):
                 start, end = _around(heard, start, end)
         self.speech_samples += int(speech[start:end].sum()) * HOP_SAMPLES
-        return self._build(base + start, base + end, is_hard=cut.is_hard)
+        return self._build(base + start, base + end, is_seam=cut.is_seam)
 
     def _probe_hears(self, base: int, cut: Cut, look: Gate) -> bool:
         """Ask Silero about the loudest moment only: where people speak at all, it is speech nearly always."""
@@ -157,9 +142,9 @@ class Segmenter:
         first = base + cut.start + int(np.argmax(summed[width:] - summed[:-width]))
         return has_speech(self._audio.speech(first, first + width))
 
-    def _build(self, start: int, end: int, *, is_hard: bool) -> Window:
+    def _build(self, start: int, end: int, *, is_seam: bool) -> Window:
         audio_start = start - self._context()
-        audio_end = min(end + self._right, audio_start + self._lengths.maximum, self._audio.end) if is_hard else end
+        audio_end = min(end + self._lengths.right, self._audio.end) if is_seam else end
         return Window(
             index=0,
             start_samples=self._audio.to_samples(audio_start),

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.ports.recognition import Window
 
 
@@ -24,6 +25,7 @@ class WindowPlan:
     max_channels: int = 32
     max_sample_rate_hz: int = 384_000
     per_channel: bool = False
+    chunks: ChunkLengths = field(default_factory=ChunkLengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,11 @@ FORMAT = 1  # of the memory; another one is of another release, and of no use
 
 def signature(request: RecognitionRequest, plan: WindowPlan) -> str:
     """What the windows and their words depend on besides the recording."""
-    lengths = f"{plan.window_target_samples}/{plan.window_max_samples}"
+    chunks = plan.chunks
+    lengths = (
+        f"{plan.window_target_samples}/{plan.window_max_samples} "
+        f"{chunks.left_samples}+{chunks.kept_samples}+{chunks.right_samples}"
+    )
     return f"{FORMAT} {request.model} {request.language} {lengths} {plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
 
 

@@ -115,7 +115,7 @@ class Executor:
         self._updates = updates
         self._observer = observer
         self.pulse = Pulse(adapters.clock)
-        self.cache = ResultCache(router, adapters.clock, options.cache_ttl)
+        self.cache = ResultCache(router, adapters.clock, options.cache_ttl, options.chunks)
         # A window that hangs must not keep the other engines idle: room for several rounds behind it.
         self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
         self._listener = Listener(adapters.engine, adapters.front_end)
@@ -258,6 +258,7 @@ class Executor:
             route.profile.window_max_samples,
             start_s=job.config.start_s,
             end_s=job.config.end_s,
+            chunks=self._options.chunks,
             max_decoded_s=self._options.max_decoded_s,
             max_channels=self._options.max_channels,
             max_sample_rate_hz=self._options.max_sample_rate_hz,

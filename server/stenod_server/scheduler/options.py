@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import RetryPolicy
@@ -34,6 +35,7 @@ class SchedulerOptions:
     admission: Admission = Admission.QUEUE
     max_queued_jobs: int = 10_000
     window_timeout_s: float = 120.0
+    chunks: ChunkLengths = field(default_factory=ChunkLengths)
     max_decoded_s: float = 24 * 3600.0
     max_channels: int = 32
     max_sample_rate_hz: int = 384_000

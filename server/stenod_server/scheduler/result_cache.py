@@ -3,12 +3,13 @@
 import hashlib
 import importlib.metadata
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.job import Job
 from stenod_server.errors import StenodError
 from stenod_server.ports import CacheKey, Clock
@@ -43,10 +44,11 @@ _log = structlog.get_logger()
 class ResultCache:
     """Makes the keys; the entries are the store's. `ttl` 0: there are none."""
 
-    def __init__(self, router: Router, clock: Clock, ttl: timedelta) -> None:
+    def __init__(self, router: Router, clock: Clock, ttl: timedelta, chunks: ChunkLengths) -> None:
         self._router = router
         self._clock = clock
         self._ttl = ttl
+        self._chunks = chunks
         self._release = importlib.metadata.version("stenod")
         self._unknown: set[str] = set()  # recognisers of which it was said that they cannot be told from others
 
@@ -65,7 +67,7 @@ class ResultCache:
         """The job's key where `route` recognises it."""
         if not self._ttl or not job.media.sha256 or not self._is_known(route):
             return None
-        return CacheKey(_digest(job, route, self._release), self._clock.now() - self._ttl)
+        return CacheKey(_digest(job, route, self._chunks, self._release), self._clock.now() - self._ttl)
 
     async def still(self, job: Job, key: CacheKey | None) -> CacheKey | None:
         """The key, unless the recogniser is another one by now: what it gave may then be of either."""
@@ -80,7 +82,7 @@ class ResultCache:
         return bool(route.profile.revision)
 
 
-def _digest(job: Job, route: Route, release: str) -> str:
+def _digest(job: Job, route: Route, chunks: ChunkLengths, release: str) -> str:
     """SHA-256 of all that a transcript follows from."""
     profile = route.profile
     config = {name: value for name, value in asdict(job.config).items() if name not in INDIFFERENT}
@@ -91,7 +93,7 @@ def _digest(job: Job, route: Route, release: str) -> str:
             "config": config,
             "language": route.language,
             "model": [profile.model, profile.revision],
-            "windows": [profile.window_target_samples, profile.window_max_samples],
+            "windows": [profile.window_target_samples, profile.window_max_samples, *astuple(chunks)],
             "release": [release, memory.FORMAT],
         },
         sort_keys=True,

@@ -16,6 +16,7 @@ from stenod_server.audio.messages import (
     encode,
     encode_request,
 )
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, StenodError, UnsupportedMedia
 from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
 from tests.support.waves import noise
@@ -65,7 +66,8 @@ def test_an_error_is_raised_on_the_other_side(error: StenodError) -> None:
 
 
 def test_a_request_is_one_line() -> None:
-    path, plan = Path("/media/a \n b.wav"), WindowPlan(10, 20, start_s=1.5, per_channel=True)
+    chunks = ChunkLengths(kept_samples=7, left_samples=2, right_samples=1)
+    path, plan = Path("/media/a \n b.wav"), WindowPlan(10, 20, start_s=1.5, per_channel=True, chunks=chunks)
     line = encode_request(path, plan)
     assert line.count(b"\n") == 1
     assert decode_request(line) == (path, plan)

@@ -117,6 +117,37 @@ def test_speech_without_a_pause_is_cut_in_chunks_with_context_on_both_sides() ->
     assert all(len(w.audio) <= 20 * SAMPLE_RATE_HZ for w in windows)
 
 
+def test_a_stop_inside_a_word_is_no_pause() -> None:
+    def with_gaps(gap_s: float) -> list[Window]:
+        return cut(joined(*[part for seed in range(12) for part in (talk(4.5, seed=seed), noise(gap_s))]))
+
+    assert all(has_context(window) for window in with_gaps(0.1))
+    assert not any(has_context(window) for window in with_gaps(0.3))
+
+
+def has_context(window: Window) -> bool:
+    return (window.start_samples, window.end_samples) != (window.keep_start_samples, window.keep_end_samples)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected_s"),
+    [
+        (Lengths(1250, 3750), (5.0, 20.0, 3.0)),
+        (Lengths(1250, 3750, chunk=1250, left=250, right=125), (2.0, 10.0, 1.0)),
+        (Lengths(1250, 1750), (2.5, 10.0, 1.5)),
+        (Lengths(1250, 3750, left=0, right=0), (0.0, 20.0, 0.0)),
+    ],
+    ids=["default", "as told", "shrunk to the maximum", "no context"],
+)
+def test_chunks_are_as_long_as_told_where_that_fits(lengths: Lengths, expected_s: tuple[float, float, float]) -> None:
+    second = cut(talk(100), lengths=lengths)[1]
+    kept_start_s, kept_end_s = kept_s(second)
+    left_s, chunk_s, right_s = expected_s
+    assert kept_start_s - to_seconds(second.start_samples) == pytest.approx(left_s, abs=0.01)
+    assert chunk_s - 4 <= kept_end_s - kept_start_s <= chunk_s  # at the quietest point of its last seconds
+    assert to_seconds(second.end_samples) - kept_end_s == pytest.approx(right_s, abs=0.01)
+
+
 def test_a_chunk_ends_at_its_quietest_point() -> None:
     dip_at_s = 12.6875  # in a trough between two syllables
     audio = talk(60)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
@@ -28,6 +29,7 @@ from tests.unit.scheduler.rig import TENANT, Rig, open_rig
 KNOWN = replace(FAKE_PROFILE, revision="r1")
 CACHE: dict[str, Any] = {"cache_ttl": timedelta(hours=1)}
 MEDIA = Media(key="media/same", size_bytes=4, sha256="5a" * 32)
+DEFAULT_CHUNKS = ChunkLengths()
 WINDOWS = 3  # of the rig's recordings
 
 # Every field of a config and another value of it. A new field belongs in here, and in INDIFFERENT where the transcript
@@ -98,9 +100,12 @@ def _is_copy(job: Job) -> bool:
 # --- the key --------------------------------------------------------------------------------------------------------
 
 
-def _digest(job: Job, profile: ModelProfile = KNOWN, language: str = "en") -> str:
+def _digest(
+    job: Job, profile: ModelProfile = KNOWN, language: str = "en", *, chunks: ChunkLengths = DEFAULT_CHUNKS
+) -> str:
     clock = FakeClock()
-    cache = ResultCache(Router(_engine(), clock, RoutingTable(preferred=("fake",))), clock, timedelta(hours=1))
+    router = Router(_engine(), clock, RoutingTable(preferred=("fake",)))
+    cache = ResultCache(router, clock, timedelta(hours=1), chunks)
     key = cache.key(job, Route(profile, language))
     assert key is not None
     assert key.since == START - timedelta(hours=1)
@@ -130,8 +135,9 @@ def test_the_key_follows_from_tenant_recording_and_recogniser() -> None:
         _digest(job, replace(KNOWN, revision="r2")),
         _digest(job, replace(KNOWN, model="fake-2")),
         _digest(job, replace(KNOWN, window_target_samples=1)),
+        _digest(job, chunks=ChunkLengths(left_samples=0)),
     }
-    assert len(digests) == 7
+    assert len(digests) == 8
     assert _digest(replace(job, job_id="another", request_id="r")) in digests
     assert _digest(job, replace(KNOWN, instances=9, default_engines=99)) in digests
 

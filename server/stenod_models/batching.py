@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from stenod_models.contract import RecognitionOptions
 
@@ -41,12 +40,11 @@ def group_windows(windows: Sequence[WindowKey], limits: BatchLimits) -> list[lis
     Each batch is padded to the bucket of its longest window. Windows are taken from the longest down, and one joins
     while the padding stays within the limit; windows of one bucket always fit together.
     """
-
-    def kind(window: WindowKey) -> tuple[str, str]:
-        return window.language, window.options.to_json()
-
+    kinds: dict[tuple[str, RecognitionOptions], list[WindowKey]] = {}
+    for window in windows:
+        kinds.setdefault((window.language, window.options), []).append(window)
     groups = []
-    for _kind, members in groupby(sorted(windows, key=kind), key=kind):
+    for members in kinds.values():
         groups.extend(_split(sorted(members, key=lambda window: -window.length_samples), limits))
     return groups
 

@@ -88,7 +88,10 @@ class RecognitionOptions:
     prompt: str = ""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        # `asdict` would take 20 ms for 1000 hotwords.
+        hotwords = [{"text": one.text, "boost": one.boost, "sounds_like": one.sounds_like} for one in self.hotwords]
+        plain = {"task": self.task, "beam_size": self.beam_size, "hotwords": hotwords, "prompt": self.prompt}
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:

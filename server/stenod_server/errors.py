@@ -2,7 +2,7 @@
 
 StenodError
   InvalidRequest        the caller's; never retried
-    LimitExceeded  InvalidField  UnsupportedFeature  UnsupportedMedia  NoAudio
+    LimitExceeded  InvalidField  OptionNotServed  UnsupportedFeature  UnsupportedMedia  NoAudio
     Unauthenticated  PermissionDenied  FetchRefused  MediaNotFound
     JobNotFound  UploadNotFound  ModelNotFound  JobExpired  MediaGone
     JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
@@ -17,7 +17,7 @@ A leaf builds its own message from its fields, and `metadata` carries the moving
 the wire is said once, in `rpc/status.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 
@@ -75,6 +75,15 @@ class UnsupportedFeature(InvalidRequest):
     def __init__(self, field: str, detail: str = "") -> None:
         super().__init__(f"{field}: this feature is not built yet{': ' if detail else ''}{detail}", field=field)
         self.field = field
+
+
+class OptionNotServed(InvalidField):
+    """A job asks for what the recogniser that would take it cannot do. `able`: the loaded ones that can."""
+
+    reason = "OPTION_NOT_SERVED"
+
+    def __init__(self, field: str, problem: str, able: Iterable[str]) -> None:
+        super().__init__(field, f"{problem}; models that can: {', '.join(able) or 'none'}")
 
 
 class UnsupportedMedia(InvalidRequest):

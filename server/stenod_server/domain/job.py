@@ -8,6 +8,7 @@ from typing import Final
 
 from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.notification import Notice, Notification
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
@@ -99,6 +100,7 @@ class JobConfig:
     start_s: float = 0.0
     end_s: float = 0.0
     punctuation: bool = True
+    decoding: Decoding = field(default=Decoding())
     user_id: str = ""
     title: str = ""
     reference: str = ""

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 from typing import Final
 
+from stenod_server.domain.decoding import VocabularyEntry
 from stenod_server.errors import InvalidField, LimitExceeded
 
 MAX_LABEL_CHARACTERS: Final = 255
@@ -12,6 +14,13 @@ MAX_TAG_CHARACTERS: Final = 64
 MAX_USER_ID_CHARACTERS: Final = 128
 MAX_DETAILS_BYTES: Final = 16 * 1024
 MAX_LANGUAGE_CHARACTERS: Final = 35
+MAX_EXPECTED_LANGUAGES: Final = 20
+MAX_VOCABULARY: Final = 1000
+MAX_PHRASE_WORDS: Final = 6
+MAX_PHRASE_CHARACTERS: Final = 128
+MAX_SOUNDS_LIKE: Final = 20
+MAX_BOOST: Final = 20.0
+MAX_PROMPT_CHARACTERS: Final = 4096  # some thousand tokens; no recogniser takes more than a few hundred
 # A BCP-47 code, by its form; `auto` has it too, and so has none.
 LANGUAGE_PATTERN: Final = "^([A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*)?$"
 
@@ -62,3 +71,60 @@ def details(field: str, as_json: str) -> str:
     if (size_bytes := len(as_json.encode())) > MAX_DETAILS_BYTES:
         raise LimitExceeded(field, limit="bytes of details", allowed=MAX_DETAILS_BYTES, actual=size_bytes)
     return as_json
+
+
+def expected_languages(field: str, spoken: str, codes: Sequence[str]) -> tuple[str, ...]:
+    """`spoken` is the job's language, as its caller wrote it. Raises InvalidField, LimitExceeded."""
+    if codes and spoken not in {"", "auto"}:
+        raise InvalidField(field, f"goes with language auto alone, not with {spoken!r}")
+    if len(codes) > MAX_EXPECTED_LANGUAGES:
+        raise LimitExceeded(field, limit="languages of a job", allowed=MAX_EXPECTED_LANGUAGES, actual=len(codes))
+    if "" in codes or "auto" in codes:
+        raise InvalidField(field, "must be BCP-47 codes like 'en' or 'pt-BR'")
+    return tuple(language(field, code) for code in codes)
+
+
+def vocabulary(field: str, entries: Sequence[VocabularyEntry]) -> tuple[VocabularyEntry, ...]:
+    """The entries with their blanks in order; an error names the place of one. Raises InvalidField, LimitExceeded."""
+    if len(entries) > MAX_VOCABULARY:
+        raise LimitExceeded(field, limit="entries of a vocabulary", allowed=MAX_VOCABULARY, actual=len(entries))
+    return tuple(_entry(f"{field}.{place}", entry) for place, entry in enumerate(entries))
+
+
+def beam_size(field: str, size: int) -> int:
+    if size < 1:
+        raise InvalidField(field, f"must be at least 1, got {size}")
+    return size
+
+
+def prompt(field: str, text: str) -> str:
+    return label(field, _unicode(field, text).strip(), MAX_PROMPT_CHARACTERS)
+
+
+def _entry(field: str, entry: VocabularyEntry) -> VocabularyEntry:
+    spellings = entry.sounds_like
+    if len(spellings) > MAX_SOUNDS_LIKE:
+        limit = "spellings of an entry"
+        raise LimitExceeded(f"{field}.sounds_like", limit=limit, allowed=MAX_SOUNDS_LIKE, actual=len(spellings))
+    if not isfinite(entry.boost) or not 0 < entry.boost <= MAX_BOOST:
+        raise InvalidField(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, got {entry.boost:g}")
+    heard = (_phrase(f"{field}.sounds_like.{place}", spelling) for place, spelling in enumerate(spellings))
+    return VocabularyEntry(_phrase(f"{field}.content", entry.content), tuple(heard), entry.boost)
+
+
+def _phrase(field: str, text: str) -> str:
+    words = _unicode(field, text).split()
+    if not words:
+        raise InvalidField(field, "is empty")
+    if len(words) > MAX_PHRASE_WORDS:
+        raise LimitExceeded(field, limit="words of a phrase", allowed=MAX_PHRASE_WORDS, actual=len(words))
+    return label(field, " ".join(words), MAX_PHRASE_CHARACTERS)
+
+
+def _unicode(field: str, text: str) -> str:
+    """JSON can name half a surrogate pair, which no recogniser can be sent."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidField(field, "is no Unicode text") from error
+    return text

@@ -101,8 +101,8 @@ class FakeEngine:
             raise ModelNotFound(request.model)
         if request.language not in {"auto", *profile.languages}:
             raise InvalidField("window", f"language {request.language!r} is not one of {', '.join(profile.languages)}")
-        if request.task not in profile.tasks:
-            raise InvalidField("window", f"task {request.task!r} is not one of {', '.join(profile.tasks)}")
+        if request.decoding.task not in profile.tasks:
+            raise InvalidField("window", f"task {request.decoding.task!r} is not one of {', '.join(profile.tasks)}")
         if len(audio) > profile.window_max_samples:
             raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
 

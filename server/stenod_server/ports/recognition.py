@@ -1,12 +1,13 @@
 """What recognises windows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.transcript import Word
 
 Int16Audio = npt.NDArray[np.int16]
@@ -60,7 +61,7 @@ class RecognitionRequest:
 
     model: str
     language: str = "auto"
-    task: str = "transcribe"
+    decoding: Decoding = field(default=Decoding())
     interactive: bool = False  # ahead of bulk work in Triton's queue
 
 

@@ -16,6 +16,7 @@ _MAX_TEXT_BYTES: Final = 1000
 _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.InvalidRequest: code_pb2.INVALID_ARGUMENT,
     errors.InvalidField: code_pb2.INVALID_ARGUMENT,
+    errors.OptionNotServed: code_pb2.INVALID_ARGUMENT,
     errors.LimitExceeded: code_pb2.INVALID_ARGUMENT,
     errors.UnsupportedFeature: code_pb2.UNIMPLEMENTED,
     errors.UnsupportedMedia: code_pb2.INVALID_ARGUMENT,

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.job import Failure, Job, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
@@ -23,6 +24,7 @@ from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
+from stenod_server.scheduler import abilities
 from stenod_server.scheduler.fetching import fetch, unrecorded_key
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
@@ -191,13 +193,14 @@ class Executor:
             heard = None
             if listener:
                 heard = await self._listener.listen(
-                    self._recording(running, job, listener, path),
+                    self._recording(running, job, listener, path, Decoding()),
                     engines,
                     ChoiceRules(expected=job.config.expected_languages),
                 )
                 route = self._router.settled(job.config, heard)
                 _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
-            recording = self._recording(running, job, route, path)
+            decoding = abilities.honoured(route.profile, job.config.decoding)
+            recording = self._recording(running, job, route, path, decoding)
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder(job, route)
             recording = replace(recording, resume=job.checkpoint)
@@ -206,14 +209,17 @@ class Executor:
             info = replace(info, language_confidence=heard.confidence)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
-        info = replace(info, warnings=(*job.config.warnings, *(heard.warnings if heard else ()), *info.warnings))
+        before = (*job.config.warnings, *abilities.warnings(route.profile, job.config.decoding))
+        info = replace(info, warnings=(*before, *(heard.warnings if heard else ()), *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
 
-    def _recording(self, running: Running, job: Job, route: Route, path: Path) -> Recording:
+    def _recording(self, running: Running, job: Job, route: Route, path: Path, decoding: Decoding) -> Recording:
         return Recording(
             path=path,
             plan=self._plan(job, route),
-            request=RecognitionRequest(route.profile.model, route.language, interactive=running.interactive),
+            request=RecognitionRequest(
+                route.profile.model, route.language, decoding=decoding, interactive=running.interactive
+            ),
             window_timeout_s=self._options.window_timeout_s,
             rules=SegmentRules(punctuation=job.config.punctuation),
         )

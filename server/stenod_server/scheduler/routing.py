@@ -1,14 +1,16 @@
 """Which recogniser takes a job: the one it names, the one that the table of the settings has for its language and
-operating point, or the first that says of itself that it serves them.
+operating point, or the first that says of itself that it serves them. Whoever it is must be able to do what the job
+asks for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stenod_server.domain.job import JobConfig
-from stenod_server.errors import EngineUnavailable, ModelNotFound
+from stenod_server.errors import EngineUnavailable, ModelNotFound, OptionNotServed
 from stenod_server.ports import Clock, Engine, ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
+from stenod_server.scheduler import abilities
 
 AUTO = "auto"
 ANY = "*"
@@ -58,18 +60,17 @@ class Route:
 def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Route:
     """The model that is named, else the one of the table, else the first that serves what is asked for.
 
-    Raises ModelNotFound, which tells what there is.
+    A row, or a model, that cannot do what the job asks for is passed over where another one can. Raises ModelNotFound
+    and OptionNotServed, which tell what there is.
     """
-    if config.model:
-        return _named(profiles, config.model, config)
-    for rule in table.rules:
-        if rule.holds_for(config):  # the operator's word counts, whatever the profile says of operating points
-            return _speaking(profiles, rule.model, config)
-    for name in _by_preference(profiles, table.preferred):
-        language = _spelt(profiles[name], config)
-        if language is not None and _serves(profiles[name], config.operating_point):
-            return Route(profiles[name], language)
-    raise _not_found(profiles, config)
+    routes = _routes(profiles, config, table)
+    first = next(routes, None)
+    if first is None:
+        raise _not_found(profiles, config)
+    able = (route for route in (first, *routes) if abilities.serves(route.profile, config.decoding))
+    route = next(able, first)
+    abilities.check(route.profile, config.decoding, profiles)
+    return route
 
 
 def listener(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Route | None:
@@ -91,17 +92,35 @@ def settled(
     profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable, heard: LanguageChoice
 ) -> Route:
     """Where the job goes once it was listened to: as if it had named the language. Where that is not certain, or spoken
-    by nobody else, to who listened, who tells the language window by window.
+    by nobody else, to who listened, who tells the language window by window. As `choose`.
     """
     route = listener(profiles, config, table)
     if route is None or not heard.language:
         return choose(profiles, config, table)
     if not heard.is_certain:
-        return route
+        return route if abilities.serves(route.profile, config.decoding) else choose(profiles, config, table)
     try:
         return choose(profiles, replace(config, language=heard.language, expected_languages=()), table)
     except ModelNotFound:
+        abilities.check(route.profile, config.decoding, profiles)
         return Route(route.profile, heard.language)
+
+
+def _routes(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Iterator[Route]:
+    """Those that speak the job's language and serve its operating point, the one to be preferred first.
+
+    Raises ModelNotFound where a model is named, by the job or by a row that holds, and does not.
+    """
+    if config.model:
+        yield _named(profiles, config.model, config)
+        return
+    for rule in table.rules:
+        if rule.holds_for(config):  # the operator's word counts, whatever the profile says of operating points
+            yield _speaking(profiles, rule.model, config)
+    for name in _by_preference(profiles, table.preferred):
+        language = _spelt(profiles[name], config)
+        if language is not None and _serves(profiles[name], config.operating_point):
+            yield Route(profiles[name], language)
 
 
 def _named(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig) -> Route:
@@ -197,13 +216,13 @@ class Router:
         return settled(self._profiles or {}, config, self._table, heard)
 
     async def route(self, config: JobConfig) -> Route:
-        """Raises ModelNotFound; EngineUnavailable where the recogniser has never answered."""
+        """Raises ModelNotFound, OptionNotServed; EngineUnavailable where the recogniser has never answered."""
         stale = self._profiles is None or self._clock.monotonic_s() - self._asked_s > FRESH_S
         if not stale and self._profiles is not None:
             try:
                 return choose(self._profiles, config, self._table)
-            except ModelNotFound:
-                pass  # it may have been loaded since
+            except (ModelNotFound, OptionNotServed):
+                pass  # it, or one that can, may have been loaded since
         try:
             await self.profiles()
         except EngineUnavailable:

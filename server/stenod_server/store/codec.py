@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from stenod_server.domain import transcript
+from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
 from stenod_server.domain.job import (
     Checkpoint,
     Failure,
@@ -96,7 +97,22 @@ def _read_config(text: str) -> JobConfig:
     plain["warnings"] = _read_warnings(plain.get("warnings", ()))
     plain["notifications"] = tuple(map(_read_notification, plain.get("notifications", ())))
     plain["origin"] = Origin(**plain.get("origin", {}))
+    plain["decoding"] = _read_decoding(plain.get("decoding", {}))
     return JobConfig(**plain)
+
+
+def _read_decoding(plain: dict[str, Any]) -> Decoding:
+    """Empty of a job that was stored before there was any."""
+    read: dict[str, Any] = {
+        "vocabulary": tuple(
+            VocabularyEntry(**entry | {"sounds_like": tuple(entry["sounds_like"])})
+            for entry in plain.get("vocabulary", ())
+        ),
+        "hints": tuple(Hint(Option(hint["option"]), hint["field"]) for hint in plain.get("hints", ())),
+    }
+    if "task" in plain:
+        read["task"] = Task(plain["task"])
+    return Decoding(**plain | read)
 
 
 def _read_notification(plain: Mapping[str, Any]) -> Notification:

@@ -13,7 +13,7 @@ from stenod_server.ports import Int16Audio, RecognitionRequest
 
 def _as_tritonclient_builds_it(audio: Int16Audio, request: RecognitionRequest, timeout_us: int) -> Any:
     samples = InferInput("AUDIO", [1, len(audio)], "INT16").set_data_from_numpy(audio.reshape(1, -1))
-    options = RecognitionOptions(task=request.task).to_json()
+    options = RecognitionOptions().to_json()
     texts = [
         InferInput(name, [1, 1], "BYTES").set_data_from_numpy(np.array([[text.encode()]], np.object_))
         for name, text in (("LANGUAGE", request.language), ("OPTIONS", options))

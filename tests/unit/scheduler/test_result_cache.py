@@ -11,6 +11,7 @@ import pytest
 
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
+from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
 from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
 from stenod_server.domain.quota import TenantLimits
@@ -41,6 +42,14 @@ SHAPING = {
     "punctuation": False,
     "warnings": (JobWarning("W", "w"),),
     "expected_languages": ("de",),
+    "decoding": Decoding(beam_size=2),
+}
+DECODINGS = {
+    "task": Task.TRANSLATE,
+    "vocabulary": (VocabularyEntry("Aoife"),),
+    "beam_size": 3,
+    "prompt": "Of harps.",
+    "hints": (Hint(Option.PROMPT, "prompt"),),
 }
 OTHER_VALUES: dict[str, Any] = {
     **SHAPING,
@@ -123,6 +132,16 @@ def test_the_key_follows_from_what_matters_alone(name: str) -> None:
     other = replace(job, config=replace(job.config, **{name: OTHER_VALUES[name]}))
     assert other.config != job.config
     assert (_digest(job) != _digest(other)) == (name in SHAPING)
+
+
+def test_the_key_follows_from_all_that_is_asked_of_the_recogniser() -> None:
+    assert set(DECODINGS) == {field.name for field in fields(Decoding)}
+    entries = (("Aoife", ("eefa",), 2.0), ("Aoife", (), 3.0), ("aoife", (), 2.0))
+    asked = [Decoding(), *(replace(Decoding(), **{name: value}) for name, value in DECODINGS.items())]  # type: ignore[arg-type]
+    asked += [Decoding(vocabulary=(VocabularyEntry(*entry),)) for entry in entries]
+    job = make_job()
+    digests = {_digest(replace(job, config=replace(job.config, decoding=decoding))) for decoding in asked}
+    assert len(digests) == len(asked)
 
 
 def test_the_key_follows_from_tenant_recording_and_recogniser() -> None:

@@ -14,7 +14,7 @@ from stenod_server.domain.job import Job, JobState, Media, Progress
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.domain.uri import shown
 from stenod_server.ports import ModelProfile, Upload
-from stenod_server.rpc import job_config, notifications
+from stenod_server.rpc import decoding, job_config, notifications
 from stenod_server.rpc.status import failure_status
 
 _NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: exact
@@ -201,4 +201,8 @@ def model(value: ModelProfile, *, is_default: bool) -> capacity_pb2.Model:
         window_max_duration=duration(value.window_max_samples),
         max_batch_size=value.max_batch_size,
         length_bucket_durations=[duration(samples) for samples in value.length_buckets_samples],
+        tasks=[number for task, number in decoding.NUMBERS.items() if task in value.tasks],
+        max_beam_size=value.max_beam_size,
+        takes_vocabulary=value.takes_hotwords,
+        takes_prompt=value.takes_prompt,
     )

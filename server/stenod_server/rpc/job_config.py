@@ -7,15 +7,13 @@ from typing import Final
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 
 from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
 from stenod_server.domain.job import JobConfig
-from stenod_server.errors import InvalidField, LimitExceeded, UnsupportedFeature
-from stenod_server.rpc import notifications
+from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.rpc import decoding, notifications
 
-MAX_EXPECTED_LANGUAGES: Final = 20
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
 MAX_TTL_S: Final = 365 * 86_400
@@ -35,13 +33,8 @@ class Unbuilt:
     is_asked: Callable[[job_pb2.JobConfig], bool]
 
 
-def _differs(name: str, *accepted: object) -> Callable[[Message], bool]:
-    return lambda message: getattr(message, name) not in accepted
-
-
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
-    Unbuilt("task", _differs("task", 0, job_pb2.TASK_TRANSCRIBE)),
     Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
     Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
     Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
@@ -56,7 +49,6 @@ UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("diarization.return_speaker_identifiers", lambda c: c.diarization.return_speaker_identifiers),
     Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
     Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
-    Unbuilt("additional_vocabulary", lambda c: bool(c.additional_vocabulary)),
     Unbuilt("rendering", lambda c: c.HasField("rendering")),
 )
 
@@ -71,7 +63,9 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
     tracking = message.tracking
     return JobConfig(
         language=job_rules.language("config.language", message.language),
-        expected_languages=_expected_languages(message),
+        expected_languages=job_rules.expected_languages(
+            "config.expected_languages", message.language, message.expected_languages
+        ),
         model=message.model,
         operating_point=_operating_point(message),
         parallel_engines=parallel_engines,
@@ -80,6 +74,7 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         start_s=start_s,
         end_s=end_s,
         punctuation=message.formatting.punctuation if message.formatting.HasField("punctuation") else True,
+        decoding=decoding.from_proto(message),
         user_id=job_rules.user_id("config.user_id", message.user_id),
         title=job_rules.label("config.tracking.title", tracking.title),
         reference=job_rules.label("config.tracking.reference", tracking.reference),
@@ -103,6 +98,7 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
         tracking=job_pb2.Tracking(title=config.title, reference=config.reference, tags=config.tags),
         notifications=map(notifications.to_proto, config.notifications),
     )
+    decoding.to_proto(config.decoding, message)
     if config.max_parallel_engines:
         message.scheduling.max_parallel_engines = config.max_parallel_engines
     if config.start_s:
@@ -116,17 +112,6 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     if config.details_json:
         json_format.Parse(config.details_json, message.tracking.details)
     return message
-
-
-def _expected_languages(message: job_pb2.JobConfig) -> tuple[str, ...]:
-    field, codes = "config.expected_languages", message.expected_languages
-    if codes and message.language not in {"", "auto"}:
-        raise InvalidField(field, f"goes with language auto alone, not with {message.language!r}")
-    if len(codes) > MAX_EXPECTED_LANGUAGES:
-        raise LimitExceeded(field, limit="languages of a job", allowed=MAX_EXPECTED_LANGUAGES, actual=len(codes))
-    if "" in codes or "auto" in codes:
-        raise InvalidField(field, "must be BCP-47 codes like 'en' or 'pt-BR'")
-    return tuple(job_rules.language(field, code) for code in codes)
 
 
 def _operating_point(message: job_pb2.JobConfig) -> str:

@@ -58,7 +58,7 @@ class ActiveJob(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., reserved_engines: _Optional[int] = ..., elastic_engines: _Optional[int] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "family", "languages", "operating_points", "is_default", "window_target_duration", "window_max_duration", "max_batch_size", "length_bucket_durations")
+    __slots__ = ("name", "family", "languages", "operating_points", "is_default", "window_target_duration", "window_max_duration", "max_batch_size", "length_bucket_durations", "tasks", "max_beam_size", "takes_vocabulary", "takes_prompt")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,10 @@ class Model(_message.Message):
     WINDOW_MAX_DURATION_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LENGTH_BUCKET_DURATIONS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TAKES_VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    TAKES_PROMPT_FIELD_NUMBER: _ClassVar[int]
     name: str
     family: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -77,4 +81,8 @@ class Model(_message.Message):
     window_max_duration: _duration_pb2.Duration
     max_batch_size: int
     length_bucket_durations: _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]
-    def __init__(self, name: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., operating_points: _Optional[_Iterable[_Union[_job_pb2.OperatingPoint, str]]] = ..., is_default: _Optional[bool] = ..., window_target_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., window_max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_batch_size: _Optional[int] = ..., length_bucket_durations: _Optional[_Iterable[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]]] = ...) -> None: ...
+    tasks: _containers.RepeatedScalarFieldContainer[_job_pb2.Task]
+    max_beam_size: int
+    takes_vocabulary: bool
+    takes_prompt: bool
+    def __init__(self, name: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., operating_points: _Optional[_Iterable[_Union[_job_pb2.OperatingPoint, str]]] = ..., is_default: _Optional[bool] = ..., window_target_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., window_max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_batch_size: _Optional[int] = ..., length_bucket_durations: _Optional[_Iterable[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_job_pb2.Task, str]]] = ..., max_beam_size: _Optional[int] = ..., takes_vocabulary: _Optional[bool] = ..., takes_prompt: _Optional[bool] = ...) -> None: ...

@@ -44,6 +44,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_TOO_MANY_CALLS: _ClassVar[ErrorReason]
     ERROR_REASON_UPLOAD_STALLED: _ClassVar[ErrorReason]
     ERROR_REASON_MEDIA_GONE: _ClassVar[ErrorReason]
+    ERROR_REASON_OPTION_NOT_SERVED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason
@@ -82,3 +83,4 @@ ERROR_REASON_POISON_JOB: ErrorReason
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason
 ERROR_REASON_UPLOAD_STALLED: ErrorReason
 ERROR_REASON_MEDIA_GONE: ErrorReason
+ERROR_REASON_OPTION_NOT_SERVED: ErrorReason

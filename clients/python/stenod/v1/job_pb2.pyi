@@ -143,7 +143,7 @@ class JobProgress(_message.Message):
     def __init__(self, done_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., segment_count: _Optional[int] = ..., ratio: _Optional[float] = ...) -> None: ...
 
 class JobConfig(_message.Message):
-    __slots__ = ("language", "expected_languages", "operating_point", "model", "task", "formatting", "start_offset", "end_offset", "diarization", "additional_vocabulary", "scheduling", "user_id", "tracking", "notifications", "ttl", "rendering")
+    __slots__ = ("language", "expected_languages", "operating_point", "model", "task", "formatting", "start_offset", "end_offset", "diarization", "additional_vocabulary", "scheduling", "user_id", "tracking", "notifications", "ttl", "rendering", "decoding")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class JobConfig(_message.Message):
     NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     RENDERING_FIELD_NUMBER: _ClassVar[int]
+    DECODING_FIELD_NUMBER: _ClassVar[int]
     language: str
     expected_languages: _containers.RepeatedScalarFieldContainer[str]
     operating_point: OperatingPoint
@@ -176,7 +177,8 @@ class JobConfig(_message.Message):
     notifications: _containers.RepeatedCompositeFieldContainer[Notification]
     ttl: _duration_pb2.Duration
     rendering: RenderingConfig
-    def __init__(self, language: _Optional[str] = ..., expected_languages: _Optional[_Iterable[str]] = ..., operating_point: _Optional[_Union[OperatingPoint, str]] = ..., model: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., formatting: _Optional[_Union[FormattingConfig, _Mapping]] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., diarization: _Optional[_Union[DiarizationConfig, _Mapping]] = ..., additional_vocabulary: _Optional[_Iterable[_Union[VocabularyEntry, _Mapping]]] = ..., scheduling: _Optional[_Union[SchedulingConfig, _Mapping]] = ..., user_id: _Optional[str] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rendering: _Optional[_Union[RenderingConfig, _Mapping]] = ...) -> None: ...
+    decoding: DecodingConfig
+    def __init__(self, language: _Optional[str] = ..., expected_languages: _Optional[_Iterable[str]] = ..., operating_point: _Optional[_Union[OperatingPoint, str]] = ..., model: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., formatting: _Optional[_Union[FormattingConfig, _Mapping]] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., diarization: _Optional[_Union[DiarizationConfig, _Mapping]] = ..., additional_vocabulary: _Optional[_Iterable[_Union[VocabularyEntry, _Mapping]]] = ..., scheduling: _Optional[_Union[SchedulingConfig, _Mapping]] = ..., user_id: _Optional[str] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rendering: _Optional[_Union[RenderingConfig, _Mapping]] = ..., decoding: _Optional[_Union[DecodingConfig, _Mapping]] = ...) -> None: ...
 
 class FormattingConfig(_message.Message):
     __slots__ = ("punctuation", "numerals", "permitted_marks", "punctuation_sensitivity", "remove_disfluencies", "output_locale", "replacements")
@@ -225,12 +227,22 @@ class DiarizationConfig(_message.Message):
     def __init__(self, mode: _Optional[_Union[DiarizationMode, str]] = ..., channel_labels: _Optional[_Iterable[str]] = ..., speaker_sensitivity: _Optional[float] = ..., min_speakers: _Optional[int] = ..., max_speakers: _Optional[int] = ..., return_speaker_identifiers: _Optional[bool] = ..., known_speakers: _Optional[_Iterable[_Union[_speaker_pb2.KnownSpeaker, _Mapping]]] = ..., prefer_current_speaker: _Optional[bool] = ...) -> None: ...
 
 class VocabularyEntry(_message.Message):
-    __slots__ = ("content", "sounds_like")
+    __slots__ = ("content", "sounds_like", "boost")
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     SOUNDS_LIKE_FIELD_NUMBER: _ClassVar[int]
+    BOOST_FIELD_NUMBER: _ClassVar[int]
     content: str
     sounds_like: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, content: _Optional[str] = ..., sounds_like: _Optional[_Iterable[str]] = ...) -> None: ...
+    boost: float
+    def __init__(self, content: _Optional[str] = ..., sounds_like: _Optional[_Iterable[str]] = ..., boost: _Optional[float] = ...) -> None: ...
+
+class DecodingConfig(_message.Message):
+    __slots__ = ("beam_size", "prompt")
+    BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    beam_size: int
+    prompt: str
+    def __init__(self, beam_size: _Optional[int] = ..., prompt: _Optional[str] = ...) -> None: ...
 
 class SchedulingConfig(_message.Message):
     __slots__ = ("parallel_engines", "max_parallel_engines", "fail_fast", "priority", "deadline")

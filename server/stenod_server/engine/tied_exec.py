@@ -5,12 +5,10 @@ The death signal is sent when the *thread* that forked ends: asyncio forks in th
 lives as long as the loop that supervises it. Standard library only; imports nothing of stenod.
 """
 
-import contextlib
 import ctypes
 import os
 import signal
 import sys
-from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -21,10 +19,9 @@ def main(arguments: list[str]) -> None:
     if os.getppid() != int(parent_pid):  # it died before the signal was asked for
         sys.exit(1)
     os.nice(int(nice))
-    # The child is a session of its own, and where Linux groups sessions for scheduling (autogroup) niceness counts
-    # inside a group only: the group itself must step back.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(nice)
+    # Niceness counts within a session or a cgroup, so against stenod. Where Linux groups sessions for scheduling, this
+    # one keeps its weight: else a busy machine leaves it hundredths of a core, and Triton gives up a stub of which it
+    # has not heard for a second.
     os.execv(command[0], command)  # noqa: S606  no shell is wanted
 
 

@@ -69,6 +69,14 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
         await recognise(own.embedded.engine)
 
 
+async def test_beside_other_sessions_triton_keeps_its_share_of_the_machine(make_triton: MakeTriton) -> None:
+    own = await make_triton()
+    autogroup = Path(f"/proc/{own.embedded.pid}/autogroup")
+    if not autogroup.is_file() or not autogroup.read_text():
+        pytest.skip("this kernel does not group sessions for scheduling")
+    assert autogroup.read_text().endswith(" nice 0\n")
+
+
 async def test_a_window_in_flight_finishes_before_a_stop(make_triton: MakeTriton) -> None:
     own = await make_triton(fixed_ms=1000, watch=WatchOptions())
     (own.marks / "sleeping").unlink()  # of the canary

@@ -18,7 +18,7 @@ _TENSORRT: Final = "TensorrtExecutionProvider"
 _Provider = tuple[str, dict[str, str]]
 
 
-def open_session(path: Path, threads: int, device: Device = CPU) -> onnxruntime.InferenceSession:
+def open_session(graph: Path | bytes, threads: int, device: Device = CPU) -> onnxruntime.InferenceSession:
     """`threads` are of the CPU; 0 lets ONNX Runtime choose. Raises UnavailableDeviceError: a graph that is meant for a
     GPU never runs on a CPU in silence.
     """
@@ -31,16 +31,18 @@ def open_session(path: Path, threads: int, device: Device = CPU) -> onnxruntime.
         options.add_session_config_entry("session.x64quantprecision", "1")
     # Shapes vary from window to window: a memory plan would be kept for each.
     options.enable_mem_pattern = False
-    wanted = providers(device, path.parent)
+    wanted = providers(device, graph.parent if isinstance(graph, Path) else None)
     _check_installed({name for name, _options in wanted}, onnxruntime.get_available_providers())
-    session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    session = onnxruntime.InferenceSession(str(graph) if isinstance(graph, Path) else graph, options, providers=wanted)
     session.disable_fallback()
     _check_in_use({name for name, _options in wanted}, session.get_providers(), device)
     return session
 
 
-def providers(device: Device, cache_dir: Path) -> list[_Provider]:
-    """In the order in which they may take a graph's nodes. TensorRT keeps what it has built in `cache_dir`."""
+def providers(device: Device, cache_dir: Path | None) -> list[_Provider]:
+    """In the order in which they may take a graph's nodes. TensorRT keeps what it has built in `cache_dir`; what is in
+    no directory is too small for it.
+    """
     if device.kind == "cpu":
         return [(_CPU, {})]
     index = {"device_id": str(device.index)}
@@ -55,7 +57,7 @@ def providers(device: Device, cache_dir: Path) -> list[_Provider]:
     }
     if device.memory_limit_bytes:
         cuda["gpu_mem_limit"] = str(device.memory_limit_bytes)
-    if not device.uses_tensorrt:
+    if not device.uses_tensorrt or cache_dir is None:
         return [(_CUDA, cuda)]
     tensorrt = {**index, "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_dir)}
     return [(_TENSORRT, tensorrt), (_CUDA, cuda)]

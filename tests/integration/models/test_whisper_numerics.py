@@ -63,7 +63,7 @@ def torch_features(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.i
 def test_the_encoder_gives_the_keys_and_values_of_the_model(build: Build, seed: int) -> None:
     model, recogniser = build(seed)
     windows = windows_for(recogniser, 2)
-    found = encoded(recogniser, windows).keys_values
+    found = encoded(recogniser, windows).keys_values.numpy()
     with torch.no_grad():
         hidden = model.model.encoder(torch_features(recogniser, windows)).last_hidden_state
         for layer, block in enumerate(model.model.decoder.layers):

@@ -1,6 +1,8 @@
-"""The two ONNX Runtime sessions of Whisper, with the memory that both graphs write in place."""
+"""The two ONNX Runtime sessions of Whisper, with the memory that both graphs write in place. On a GPU it is the GPU's:
+neither the cross-attention nor the cache of keys and values ever moves.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from stenod_models.families.moonshine.scratch import FloatArray, Scratch
+from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import Architecture
-from stenod_models.onnx_sessions import open_session, ort_value
+from stenod_models.onnx_memory import Binding, Block, Blocks, float_type_of
+from stenod_models.onnx_sessions import open_session
+
+FloatArray = npt.NDArray[np.float32]
 
 _PARTS: Final = ("key", "value")
 SUPPRESSED: Final = np.float32(-1e9)  # exp() of it is exactly 0, and unlike -inf it survives subtraction
@@ -20,54 +25,58 @@ NO_BOOSTS: Final = np.zeros((1, 1), np.float32)
 
 @dataclass(frozen=True, slots=True)
 class EncodedBatch:
-    """`keys_values` is float32 (layers, 2, batch, heads, frames, head size); it lives in the encoder's scratch memory
-    until its next batch.
+    """`keys_values` is (layers, 2, batch, heads, frames, head size) in the precision of the graphs; it lives in the
+    encoder's own memory until its next batch.
     """
 
-    keys_values: FloatArray
+    keys_values: Block
 
     @property
     def rows(self) -> int:
-        return int(self.keys_values.shape[2])
+        return self.keys_values.shape[2]
 
     def only(self, rows: Sequence[int]) -> "EncodedBatch":
         """These rows alone; copied unless they are all."""
         if list(rows) == list(range(self.rows)):
             return self
-        return EncodedBatch(np.ascontiguousarray(self.keys_values[:, :, list(rows)]))
+        return EncodedBatch(self.keys_values.taken(rows, axis=2))
 
 
 class Encoder:
-    """Encodes windows one by one: on a CPU a batch gains nothing there."""
+    """On a GPU windows are encoded together, on a CPU one by one: there a batch gains nothing."""
 
-    def __init__(self, path: Path, arch: Architecture, threads: int) -> None:
-        self._session = open_session(path, threads)
+    def __init__(self, path: Path, arch: Architecture, threads: int, device: Device = CPU) -> None:
+        self._session = open_session(path, threads, device)
         self._arch = arch
-        self._scratch = Scratch()
+        self._device = device
+        self._blocks = Blocks(float_type_of(self._session, "cross_key_0"), device)
 
     def encode(self, features: Sequence[FloatArray]) -> EncodedBatch:
         """`features` holds float32 (mels, frames) for each window."""
-        arch = self._arch
-        shape = (arch.decoder_layers, 2, len(features), arch.decoder_heads, arch.source_positions, arch.head_size)
-        keys_values = self._scratch.take("keys_values", shape)
-        for row, window in enumerate(features):
-            binding = self._session.io_binding()
-            binding.bind_ortvalue_input("features", ort_value(window[None]))
+        arch, count = self._arch, len(features)
+        shape = (arch.decoder_layers, 2, count, arch.decoder_heads, arch.source_positions, arch.head_size)
+        encoded = EncodedBatch(self._blocks.take("keys_values", shape))
+        together = 1 if self._device.kind == "cpu" else count
+        for first in range(0, count, together):
+            rows = slice(first, first + together)
+            binding = Binding(self._session, self._device)
+            binding.give("features", np.stack(features[rows]))
             for layer in range(arch.decoder_layers):
                 for index, part in enumerate(_PARTS):
-                    place = ort_value(keys_values[layer, index, row : row + 1])
-                    binding.bind_ortvalue_output(f"cross_{part}_{layer}", place)
-            self._session.run_with_iobinding(binding)
-        return EncodedBatch(keys_values)
+                    binding.take(f"cross_{part}_{layer}", encoded.keys_values[layer, index, rows])
+            binding.run()
+        return encoded
 
 
 class Decoder:
     """The decoder graph; `start` binds it to one batch."""
 
-    def __init__(self, path: Path, arch: Architecture, threads: int) -> None:
-        self._session = open_session(path, threads)
+    def __init__(self, path: Path, arch: Architecture, threads: int, device: Device = CPU) -> None:
+        self._session = open_session(path, threads, device)
         self._arch = arch
-        self._scratch = Scratch()
+        self._device = device
+        self._blocks = Blocks(float_type_of(self._session, "past_key_0"), device)
+        self._attention = Blocks(np.float32)  # of the host: it is read there
 
     def start(self, encoded: EncodedBatch, *, capacity: int, steps: int, frames: int) -> "DecoderRun":
         """Begin a batch of at most `capacity` tokens a row, prompt included, of which `steps` are decoded; ends the one
@@ -76,15 +85,16 @@ class Decoder:
         arch = self._arch
         cache_shape = (arch.decoder_layers, 2, encoded.rows, arch.decoder_heads, capacity, arch.head_size)
         attention_shape = (steps, encoded.rows, len(arch.alignment_heads), 1, frames)
-        cache = self._scratch.take("cache", cache_shape)
-        return DecoderRun(self._session, encoded, cache, self._scratch.take("attention", attention_shape))
+        cache = self._blocks.take("cache", cache_shape)
+        attention = self._attention.take("attention", attention_shape).numpy()
+        return DecoderRun(self._session, encoded, cache, attention)
 
 
 class DecoderRun:
     """One batch in decoding. `attention` is float32 (steps, batch, heads, 1, frames), filled step by step."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, encoded: EncodedBatch, cache: FloatArray, attention: FloatArray
+        self, session: onnxruntime.InferenceSession, encoded: EncodedBatch, cache: Block, attention: FloatArray
     ) -> None:
         self._session = session
         self._encoded = encoded
@@ -97,8 +107,7 @@ class DecoderRun:
         self._frames = np.array([attention.shape[-1]], np.int64)
         self._next = np.zeros((encoded.rows, 1), np.int64)
         self._logs = np.zeros((encoded.rows, 1), np.float32)
-        self._bound: dict[str, onnxruntime.OrtValue] = {}
-        self._binding = session.io_binding()
+        self._binding = Binding(session, cache.device)
         self._rows = 0
 
     def advance(
@@ -108,59 +117,45 @@ class DecoderRun:
 
         The first call takes the prompt, each later one a token per row. `rows` never grows. Memory is reused.
         """
-        self._feed(tokens)
         rows = len(tokens)
-        given = {"tokens": tokens, "suppressed": suppressed, "boosts": boosts}
-        values = {name: ort_value(np.ascontiguousarray(value)) for name, value in given.items()}
-        for name, value in values.items():
-            self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_ortvalue_output("attention", ort_value(self.attention[self._steps, :rows]))
-        self._session.run_with_iobinding(self._binding)
+        self._feed({"tokens": tokens, "suppressed": suppressed, "boosts": boosts})
+        self._binding.take("attention", self.attention[self._steps, :rows])
+        self._binding.run()
         self._steps += 1
         return self._next[:rows, 0], self._logs[:rows, 0]
 
     def logits(self, tokens: npt.NDArray[np.int64]) -> FloatArray:
         """Float32 (batch, vocabulary) behind tokens (rows, steps); no token is chosen."""
-        self._feed(tokens)
         vocabulary = next(item.shape[1] for item in self._session.get_outputs() if item.name == "logits")
-        values = {"tokens": ort_value(tokens), "boosts": ort_value(NO_BOOSTS)}
-        values["suppressed"] = ort_value(np.zeros((1, vocabulary), np.float32))
-        for name, value in values.items():
-            self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_output("logits")
-        self._session.run_with_iobinding(self._binding)
-        logits: FloatArray = self._binding.get_outputs()[-1].numpy()
+        self._feed({"tokens": tokens, "suppressed": np.zeros((1, vocabulary), np.float32), "boosts": NO_BOOSTS})
+        logits = np.empty((len(tokens), vocabulary), np.float32)
+        self._binding.take("logits", logits)
+        self._binding.run()
         return logits
 
-    def _feed(self, tokens: npt.NDArray[np.int64]) -> None:
+    def _feed(self, given: Mapping[str, npt.NDArray[Any]]) -> None:
+        tokens = given["tokens"]
         if len(tokens) != self._rows:
             self._bind(len(tokens))
         self._length += tokens.shape[1]
         self._total[:] = self._length
         self._last[:] = self._length - 1
+        for name, array in given.items():
+            self._binding.give(name, np.ascontiguousarray(array))
 
     def _bind(self, rows: int) -> None:
         """Bind the first rows of everything. Past and present keys are the same memory: the fused attention appends
         in place and copies nothing.
         """
-        inputs: dict[str, npt.NDArray[Any]] = {
-            "last_positions": self._last[:rows],
-            "total_length": self._total,
-            "frames": self._frames,
-        }
-        outputs: dict[str, npt.NDArray[Any]] = {
-            "next_tokens": self._next[:rows],
-            "log_probabilities": self._logs[:rows],
-        }
-        for layer in range(len(self._cache)):
-            for index, part in enumerate(_PARTS):
-                inputs[f"cross_{part}_{layer}"] = self._encoded.keys_values[layer, index, :rows]
-                inputs[f"past_{part}_{layer}"] = self._cache[layer, index, :rows]
-                outputs[f"present_{part}_{layer}"] = self._cache[layer, index, :rows]
         self._rows = rows
-        self._binding = self._session.io_binding()
-        self._bound = {name: ort_value(array) for name, array in (inputs | outputs).items()}
-        for name in inputs:
-            self._binding.bind_ortvalue_input(name, self._bound[name])
-        for name in outputs:
-            self._binding.bind_ortvalue_output(name, self._bound[name])
+        self._binding = binding = Binding(self._session, self._cache.device)
+        binding.give("last_positions", self._last[:rows])
+        binding.give("total_length", self._total)
+        binding.give("frames", self._frames)
+        binding.take("next_tokens", self._next[:rows])
+        binding.take("log_probabilities", self._logs[:rows])
+        for layer in range(self._cache.shape[0]):
+            for index, part in enumerate(_PARTS):
+                binding.give(f"cross_{part}_{layer}", self._encoded.keys_values[layer, index, :rows])
+                binding.give(f"past_{part}_{layer}", self._cache[layer, index, :rows])
+                binding.take(f"present_{part}_{layer}", self._cache[layer, index, :rows])

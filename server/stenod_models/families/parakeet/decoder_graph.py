@@ -2,7 +2,7 @@
 
 Graves, "Sequence Transduction with Recurrent Neural Networks", arXiv 1211.3711; the duration head of Xu et al., arXiv
 2304.06795. Two graphs, because label looping runs the one per label and the other per frame looked at. Tokens,
-durations and probabilities leave the joint graph, never its logits.
+durations and probabilities leave the joint graph; its logits do where phrases or a beam ask for them.
 """
 
 from typing import Final
@@ -23,6 +23,7 @@ NEXT_CELL: Final = "next_cell"
 ENCODED: Final = "encoded"  # float32 (rows, size): one frame of each row
 DURATIONS: Final = "durations"
 PROBABILITIES: Final = "probabilities"
+SCORES: Final = "scores"  # float32 (rows, tokens + durations): logits
 
 
 def build_predictor(weights: Weights, architecture: Architecture) -> GraphWriter:
@@ -70,6 +71,7 @@ def build_joint(weights: Weights, architecture: Architecture) -> GraphWriter:
     parts = [graph.input(name, "float", ["rows", size]) for name in (ENCODED, PREDICTED)]
     mixed = graph.op("Relu", graph.op("Add", *parts))
     logits = linear(mixed, "joint", weights["joint.head.weight"].T, weights["joint.head.bias"])
+    graph.output(logits, SCORES, "float", ["rows", weights["joint.head.bias"].shape[0]])
     tokens = graph.slice(logits, 1, 0, architecture.vocabulary_size)
     graph.output(graph.op("ArgMax", tokens, axis=1, keepdims=0), TOKENS, "int64", ["rows"])
     graph.output(best_probability(graph, tokens), PROBABILITIES, "float", ["rows"])

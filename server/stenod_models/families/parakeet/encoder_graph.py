@@ -18,6 +18,7 @@ FRAMES: Final = "frames"  # int64 (batch,), how many of them are the window's ow
 ENCODED: Final = "encoded"  # float32 (batch, encoded frames, width): what the joint network adds to
 TOKENS: Final = "tokens"  # of a CTC model: int64 (batch, encoded frames)
 PROBABILITIES: Final = "probabilities"  # of a CTC model: float32 (batch, encoded frames)
+SCORES: Final = "scores"  # of a CTC model: float32 (batch, encoded frames, vocabulary), logits
 
 _MASKED: Final = -1e9
 _POINTWISE: Final = (0, 3, 6)  # of the subsampling stack: the first convolution and those that mix channels
@@ -62,6 +63,7 @@ class _EncoderWriter:
             return
         matrix = self._weights["ctc_head.weight"][:, :, 0].T
         logits = self._linear(hidden, "ctc_head", matrix, self._weights["ctc_head.bias"])
+        graph.output(logits, SCORES, "float", ["batch", "encoded", self._arch.vocabulary_size])
         tokens = graph.op("ArgMax", logits, axis=-1, keepdims=0)
         graph.output(tokens, TOKENS, "int64", ["batch", "encoded"])
         graph.output(best_probability(graph, logits), PROBABILITIES, "float", ["batch", "encoded"])

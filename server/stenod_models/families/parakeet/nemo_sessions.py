@@ -13,10 +13,11 @@ import numpy.typing as npt
 import onnxruntime
 
 from stenod_models.families.parakeet.architecture import Architecture, encoded_frames
-from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.features import FeatureExtractor
+from stenod_models.families.parakeet.joint_scores import Head
 from stenod_models.families.parakeet.label_looping import Choices, Limits, decode_transducer
+from stenod_models.families.parakeet.search import GREEDY, Search, search_ctc, search_transducer
 from stenod_models.onnx_sessions import open_session
 from stenod_models.recogniser import Int16Audio
 
@@ -50,38 +51,52 @@ class NemoBackend:
             encoded = encoded.transpose(0, 2, 1)
         return [row[: encoded_frames(int(count))] for row, count in zip(encoded, frames, strict=True)]
 
-    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]) -> list[Emissions | None]:
-        rows = self.encode(windows)
+    def decode(
+        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], search: Search = GREEDY
+    ) -> list[Emissions | None]:
+        encoded = self.encode(windows)
         if self._arch.kind == "ctc":
-            return [None if is_cancelled(index) else self._collapsed(row) for index, row in enumerate(rows)]
-        run = _Run(self._decoder, rows, self._arch)
-        return decode_transducer(run, [len(row) for row in rows], self._limits, is_cancelled=is_cancelled)
-
-    def _collapsed(self, scores: FloatArray) -> Emissions:
-        return collapse(scores.argmax(axis=1), _best_probabilities(scores), self._arch.blank)
+            blank = self._limits.blank
+            return [None if is_cancelled(row) else search_ctc(one, blank, search) for row, one in enumerate(encoded)]
+        run = _Run(self._decoder, encoded, self._arch, width=search.beam_size)
+        lengths = [len(one) for one in encoded]
+        if search.needs_scores:
+            return search_transducer(run, lengths, self._arch, search, is_cancelled)
+        return decode_transducer(run, lengths, self._limits, is_cancelled=is_cancelled)
 
 
 class _Run:
-    """One batch in decoding; a label_looping.Transducer."""
+    """One batch in decoding, `width` rows for each window; a label_looping.Transducer and a ScoringTransducer."""
 
     def __init__(
-        self, decoder: onnxruntime.InferenceSession, rows: Sequence[FloatArray], architecture: Architecture
+        self,
+        decoder: onnxruntime.InferenceSession,
+        windows: Sequence[FloatArray],
+        architecture: Architecture,
+        *,
+        width: int,
     ) -> None:
+        rows = width * len(windows)
         self._decoder = decoder
-        self._rows = rows
-        self._arch = architecture
+        self._windows = windows
+        self._width = width
+        self._head = Head.of(architecture)
         self._types = {entry.name: _numpy_type(entry.type) for entry in decoder.get_inputs()}
-        shape = (2, architecture.predictor_layers, len(rows), architecture.predictor_size)
+        shape = (2, architecture.predictor_layers, rows, architecture.predictor_size)
         self._states = np.zeros(shape, np.float32)  # before each row's last token …
         self._following = np.zeros(shape, np.float32)  # … and after it
-        self._tokens = np.full(len(rows), architecture.blank, np.int64)
+        self._tokens = np.full(rows, architecture.blank, np.int64)
 
     def predict(self, rows: Int64Array, tokens: Int64Array) -> None:
         self._states[:, :, rows] = self._following[:, :, rows]
         self._tokens[rows] = tokens
 
     def join(self, rows: Int64Array, frames: Int64Array) -> Choices:
-        encoded = np.stack([self._rows[row][frame] for row, frame in zip(rows, frames, strict=True)])
+        return self._head.choices(self.score(rows, frames))
+
+    def score(self, rows: Int64Array, frames: Int64Array) -> FloatArray:
+        windows = rows // self._width
+        encoded = np.stack([self._windows[window][frame] for window, frame in zip(windows, frames, strict=True)])
         inputs = {
             "encoder_outputs": encoded[:, :, None],
             "targets": self._tokens[rows, None].astype(self._types["targets"]),
@@ -91,23 +106,12 @@ class _Run:
         }
         logits, first, second = self._decoder.run(["outputs", "output_states_1", "output_states_2"], inputs)
         self._following[:, :, rows] = np.stack([first, second])
-        return self._choices(logits.reshape(len(rows), -1))
+        scores: FloatArray = logits.reshape(len(rows), -1)
+        return scores
 
-    def _choices(self, logits: FloatArray) -> Choices:
-        size = self._arch.vocabulary_size
-        tokens = logits[:, :size].argmax(axis=1)
-        if self._arch.kind == "tdt":
-            durations = np.array(self._arch.durations, np.int64)[logits[:, size:].argmax(axis=1)]
-        else:
-            durations = np.zeros_like(tokens)
-        return Choices(tokens, durations, _best_probabilities(logits[:, :size]))
-
-
-def _best_probabilities(scores: FloatArray) -> FloatArray:
-    """The softmax of each row's largest score; log-probabilities are scores too."""
-    best = scores.max(axis=1, keepdims=True)
-    probabilities: FloatArray = 1.0 / np.exp(scores - best).sum(axis=1)
-    return probabilities
+    def reorder(self, parents: Int64Array) -> None:
+        self._states, self._following = self._states[:, :, parents], self._following[:, :, parents]
+        self._tokens = self._tokens[parents]
 
 
 def _numpy_type(name: str) -> Any:

@@ -1,23 +1,32 @@
 """ParakeetRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
+from stenod_models.contract import AUTO_LANGUAGE, Hotword, Profile, RecognitionOptions
+from stenod_models.decoding.beam import Fusion
+from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.spellings import Span, ends_word_of, phrases_of, respelled
 from stenod_models.families.parakeet.architecture import FRAME_SAMPLES, MIN_SAMPLES, Architecture
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.nemo_sessions import NemoBackend
+from stenod_models.families.parakeet.search import GREEDY, Search
 from stenod_models.families.parakeet.sessions import OnnxBackend
-from stenod_models.families.parakeet.vocabulary import SpelledWord, Vocabulary
+from stenod_models.families.parakeet.vocabulary import Vocabulary
+from stenod_models.language_model.beside import fusion_beside
+from stenod_models.language_model.fusion import WordPieces, opens_word_of
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
 FloatArray = npt.NDArray[np.float32]
 
 _UNDETERMINED: Final = "und"  # BCP-47's word for a language that is not known
+_NO_TOKEN: Final = -1  # there is no end token
+_KEPT_TRIES: Final = 8  # a job's windows come with the same hotwords: their trie is built once
 
 
 class Backend(Protocol):
@@ -25,7 +34,9 @@ class Backend(Protocol):
 
     max_padding_ratio: float
 
-    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]) -> list[Emissions | None]:
+    def decode(
+        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], search: Search = GREEDY
+    ) -> list[Emissions | None]:
         """Windows of MIN_SAMPLES or more, as one batch. A cancelled window gives None."""
         ...
 
@@ -35,17 +46,24 @@ class Backend(Protocol):
 
 
 class ParakeetRecogniser:
-    def __init__(self, profile: Profile, vocabulary: Vocabulary, backend: Backend) -> None:
+    def __init__(
+        self, profile: Profile, vocabulary: Vocabulary, backend: Backend, language_model: Fusion | None = None
+    ) -> None:
         self.profile = profile
         self.max_padding_ratio = backend.max_padding_ratio
         self._vocabulary = vocabulary
         self._backend = backend
+        self._language_model = language_model
+        self._ends_word = ends_word_of(vocabulary.texts())
+        self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     @classmethod
     def load(cls, artefacts: Path, profile: Profile, *, threads: int) -> Self:
         """From the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
         backend = load_backend(artefacts, threads=threads, buckets_samples=profile.length_buckets_samples)
-        return cls(profile, Vocabulary.load(artefacts), backend)
+        vocabulary = Vocabulary.load(artefacts)
+        pieces = WordPieces(opens_word=opens_word_of(vocabulary.texts()), end_token=_NO_TOKEN, spell=vocabulary.spell)
+        return cls(profile, vocabulary, backend, fusion_beside(artefacts, pieces))
 
     def recognise(
         self,
@@ -67,9 +85,13 @@ class ParakeetRecogniser:
         audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES]
         if audible:
             chosen = [windows[index] for index in audible]
-            found = self._backend.decode(chosen, lambda row: is_cancelled(audible[row]))
+            search = self._search_for(options)
+            found = self._backend.decode(chosen, lambda row: is_cancelled(audible[row]), search)
             for index, emissions in zip(audible, found, strict=True):
-                results[index] = None if emissions is None else self._heard(emissions, len(windows[index]), spoken)
+                if emissions is None:
+                    results[index] = None
+                else:
+                    results[index] = self._heard(emissions, len(windows[index]), spoken, search.trie)
         return results
 
     def check(self, language: str, options: RecognitionOptions) -> None:
@@ -79,8 +101,11 @@ class ParakeetRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
         if options.task not in self.profile.tasks:
             raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
-        if options.beam_size != 1 or options.hotwords or options.prompt:
-            raise ValueError(f"{self.profile.model} decodes greedily: no beam, hotwords or prompt")
+        widest = self.profile.max_beam_size
+        if options.beam_size > widest:
+            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
+        if options.prompt:
+            raise ValueError(f"prompt: {self.profile.model} takes none")
 
     def warm(self) -> None:
         noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
@@ -95,12 +120,33 @@ class ParakeetRecogniser:
             return _primary(asked), 1.0
         return (self.profile.languages[0], 1.0) if len(self.profile.languages) == 1 else (_UNDETERMINED, 0.0)
 
-    def _heard(self, emissions: Emissions, samples: int, language: tuple[str, float]) -> Recognition:
+    def _search_for(self, options: RecognitionOptions) -> Search:
+        trie = self._trie_of(options.hotwords) if options.hotwords else None
+        language_model = self._language_model if options.beam_size > 1 else None
+        return Search(options.beam_size, None if trie is None or trie.is_empty else trie, language_model)
+
+    def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
+        return PhraseTrie(phrases_of(hotwords, self._vocabulary.spellings), self._ends_word)
+
+    def _heard(
+        self, emissions: Emissions, samples: int, language: tuple[str, float], trie: PhraseTrie | None
+    ) -> Recognition:
         spelled = self._vocabulary.words(emissions.tokens)
+        if trie is not None:
+            spelled = respelled(spelled, trie.matches(emissions.tokens))
         firsts = [emissions.starts[word.first] for word in spelled]
         limits = [*firsts[1:], -(-samples // FRAME_SAMPLES)]
-        words = [_timed(word, emissions, limit, samples) for word, limit in zip(spelled, limits, strict=False)]
+        words = [self._timed(word, emissions, limit, samples) for word, limit in zip(spelled, limits, strict=False)]
         return _recognition(tuple(words), language, emissions.probabilities)
+
+    def _timed(self, word: Span, emissions: Emissions, limit: int, samples: int) -> RecognisedWord:
+        """From its first token's frame to where its last sounding token ends, at least a frame, at most to `limit`."""
+        first = emissions.starts[word.first]
+        sounding = self._vocabulary.last_sounding(emissions.tokens, word)
+        end = min(max(emissions.ends[sounding], emissions.starts[sounding] + 1), max(limit, first))
+        confidence = _geometric_mean(emissions.probabilities[word.first : word.last + 1])
+        start_samples = min(first * FRAME_SAMPLES, samples)
+        return RecognisedWord(word.text, start_samples, min(end * FRAME_SAMPLES, samples), confidence)
 
 
 def load_backend(artefacts: Path, *, threads: int, buckets_samples: Sequence[int]) -> Backend:
@@ -122,15 +168,6 @@ def _recognition(
     """
     no_speech = 1.0 - _geometric_mean(probabilities) if words else 1.0
     return Recognition(words, language[0], language[1], no_speech=no_speech)
-
-
-def _timed(word: SpelledWord, emissions: Emissions, limit: int, samples: int) -> RecognisedWord:
-    """From its first token's frame to where its last sounding token ends, at least a frame, at most to `limit`."""
-    first = emissions.starts[word.first]
-    end = min(max(emissions.ends[word.sounding], emissions.starts[word.sounding] + 1), max(limit, first))
-    confidence = _geometric_mean(emissions.probabilities[word.first : word.last + 1])
-    start_samples = min(first * FRAME_SAMPLES, samples)
-    return RecognisedWord(word.text, start_samples, min(end * FRAME_SAMPLES, samples), confidence)
 
 
 def _geometric_mean(probabilities: Sequence[float]) -> float:

@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stenod_models.contract import Profile, RecognitionOptions
+from stenod_models.contract import Hotword, Profile, RecognitionOptions
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.runtime import ParakeetRecogniser
+from stenod_models.families.parakeet.search import GREEDY, Search
 from stenod_models.families.parakeet.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, Recognition
 
-PROFILE = Profile("p", "parakeet", ("en", "de"), 16_000, 32_000, (16_000, 32_000), 4)
+PROFILE = Profile("p", "parakeet", ("en", "de"), 16_000, 32_000, (16_000, 32_000), 4, max_beam_size=4)
 PIECES = ["▁the", "▁c", "at", "."]
 FRAME = 1280
 
@@ -23,8 +24,12 @@ class ScriptedBackend:
     def __init__(self, *rows: Emissions) -> None:
         self.rows = rows
         self.batches: list[list[int]] = []
+        self.searches: list[Search] = []
 
-    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool]) -> list[Emissions | None]:
+    def decode(
+        self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], search: Search = GREEDY
+    ) -> list[Emissions | None]:
+        self.searches.append(search)
         self.batches.append([len(window) for window in windows])
         return [None if is_cancelled(row) else self.rows[row % len(self.rows)] for row in range(len(windows))]
 
@@ -92,12 +97,14 @@ def test_the_language_is_what_was_asked_for_or_the_only_one(
     [
         ("ja", RecognitionOptions()),
         ("en", RecognitionOptions(task="translate")),
-        ("en", RecognitionOptions(beam_size=2)),
+        ("en", RecognitionOptions(beam_size=5)),
         ("en", RecognitionOptions(prompt="so")),
     ],
 )
 def test_what_it_cannot_do_is_refused(language: str, options: RecognitionOptions) -> None:
-    with pytest.raises(ValueError, match=r"language 'ja'|task 'translate'|greedily"):
+    with pytest.raises(
+        ValueError, match=r"language 'ja'|task 'translate'|beam_size 5: p searches with at most 4|prompt: p takes none"
+    ):
         load(Emissions()).check(language, options)
 
 
@@ -122,3 +129,27 @@ def test_warming_runs_every_bucket_and_one_full_batch() -> None:
     backend = recogniser._backend
     assert isinstance(backend, ScriptedBackend)
     assert backend.batches == [[16_000], [32_000], [16_000] * 4]
+
+
+def test_hotwords_are_searched_for_in_every_spelling_and_written_as_they_shall_be() -> None:
+    recogniser = load(Emissions([0, 1, 2, 3], [1, 4, 6, 9], [3, 6, 8, 9], [0.5, 0.8, 0.2, 0.4]))
+    hotword = Hotword("Qat of Siam", sounds_like=("cat",))
+    (result,) = recogniser.recognise(
+        [np.ones(16_000, np.int16)], language="en", options=RecognitionOptions(hotwords=(hotword,))
+    )
+    assert result is not None
+    assert [word.text for word in result.words] == ["the", "Qat", "of", "Siam."]
+    backend = recogniser._backend
+    assert isinstance(backend, ScriptedBackend)
+    (search,) = backend.searches
+    assert search.trie is not None
+    assert [(match.first, match.end) for match in search.trie.matches([0, 1, 2, 3])] == [(1, 3)]
+
+
+def test_hotwords_that_the_vocabulary_cannot_spell_change_nothing() -> None:
+    recogniser = load(Emissions([0], [1], [3], [0.5]))
+    options = RecognitionOptions(hotwords=(Hotword("Qat"),))
+    recogniser.recognise([np.ones(16_000, np.int16)], language="en", options=options)
+    backend = recogniser._backend
+    assert isinstance(backend, ScriptedBackend)
+    assert not backend.searches[0].needs_scores

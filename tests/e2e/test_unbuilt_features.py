@@ -14,7 +14,6 @@ from stenod_server.rpc.job_config import UNBUILT
 from tests.support.node import fake_node
 
 ASKED: dict[str, job_pb2.JobConfig] = {
-    "task": job_pb2.JobConfig(task=job_pb2.TASK_TRANSLATE),
     "formatting.numerals": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(numerals=True)),
     "formatting.permitted_marks": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(permitted_marks=["."])),
     "formatting.punctuation_sensitivity": job_pb2.JobConfig(
@@ -39,7 +38,6 @@ ASKED: dict[str, job_pb2.JobConfig] = {
     "diarization.prefer_current_speaker": job_pb2.JobConfig(
         diarization=job_pb2.DiarizationConfig(prefer_current_speaker=True)
     ),
-    "additional_vocabulary": job_pb2.JobConfig(additional_vocabulary=[job_pb2.VocabularyEntry(content="stenod")]),
     "rendering": job_pb2.JobConfig(rendering=job_pb2.RenderingConfig()),
 }
 

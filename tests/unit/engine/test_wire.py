@@ -5,7 +5,8 @@ import pytest
 from tritonclient.grpc import InferInput, service_pb2
 from tritonclient.grpc._utils import _get_inference_request
 
-from stenod_models.contract import RecognitionOptions
+from stenod_models.contract import Hotword, RecognitionOptions
+from stenod_server.domain.decoding import Decoding, Task, VocabularyEntry
 from stenod_server.engine.wire import decode_window, encode_window
 from stenod_server.errors import ContractViolation
 from stenod_server.ports import Int16Audio, RecognitionRequest
@@ -31,6 +32,16 @@ def test_a_request_is_what_tritonclient_would_send(samples: int, interactive: bo
     request = RecognitionRequest("m", "en-GB", interactive=interactive)
     ours = service_pb2.ModelInferRequest.FromString(encode_window(audio, request, timeout_s=1.0))
     assert ours == _as_tritonclient_builds_it(audio, request, 6_000_000)
+
+
+def test_what_is_asked_of_the_recogniser_is_sent_as_the_contract_has_it() -> None:
+    vocabulary = (VocabularyEntry("Aoife", ("eefa",), 3.0), VocabularyEntry("Sinn Féin"))
+    decoding = Decoding(task=Task.TRANSLATE, vocabulary=vocabulary, beam_size=5, prompt="Of harps.")
+    request = RecognitionRequest("m", decoding=decoding)
+    sent = service_pb2.ModelInferRequest.FromString(encode_window(np.zeros(9, np.int16), request, timeout_s=1.0))
+    hotwords = (Hotword("Aoife", 3.0, ("eefa",)), Hotword("Sinn Féin"))
+    options = RecognitionOptions.from_json(sent.raw_input_contents[2][4:].decode())
+    assert options == RecognitionOptions("translate", 5, hotwords, "Of harps.")
 
 
 def test_a_strided_slice_is_sent_as_its_samples() -> None:

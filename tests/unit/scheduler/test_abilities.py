@@ -1,4 +1,4 @@
-"""What a job asks of the recogniser beyond its language decides who takes it, and is honoured, refused, or warned of."""
+"""What a job asks of the recogniser decides who takes it, and is honoured, refused, or warned of."""
 
 from dataclasses import replace
 from pathlib import Path

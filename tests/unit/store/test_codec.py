@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.store import codec
 from stenod_server.store.tables import UtcDateTime
@@ -50,6 +51,26 @@ def test_confidence_is_rounded_to_four_digits() -> None:
 def test_equal_configs_are_equal_text() -> None:
     assert codec.config_json(make_config(tags=("ü",))) == codec.config_json(make_config(tags=("ü",)))
     assert list(json.loads(codec.config_json(make_config()))) == sorted(json.loads(codec.config_json(make_config())))
+
+
+def test_what_is_asked_of_the_recogniser_is_read_as_it_was_written() -> None:
+    decoding = Decoding(
+        task=Task.TRANSLATE,
+        vocabulary=(VocabularyEntry("Sinn Féin", ("shin fane",), 3.5), VocabularyEntry("Aoife")),
+        beam_size=5,
+        prompt="Of harps.",
+        hints=(Hint(Option.PROMPT, "prompt"),),
+    )
+    config = make_config(decoding=decoding)
+    assert codec._read_config(codec.config_json(config)) == config
+
+
+def test_a_config_that_was_stored_before_decoding_was_configured_is_read() -> None:
+    stored = json.loads(codec.config_json(make_config(tags=("t",))))
+    del stored["decoding"]
+    read = codec._read_config(json.dumps(stored))
+    assert read == make_config(tags=("t",))
+    assert isinstance(read.decoding.task, Task)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

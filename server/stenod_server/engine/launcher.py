@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import re
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,22 @@ from stenod_server.errors import TritonFailed, Unavailable
 # Below every default range of ephemeral ports: an outgoing connection of anybody cannot take it while Triton restarts.
 _PORTS: Final = range(20_000, 32_000)
 _PORT_TRIES: Final = 8
+_STARTS: Final = 3  # of a Triton that loses a model's process on the way
 _POLL_S: Final = 0.05
+# A model's process was killed, or a busy machine did not let it run for a second. Triton then ends, by itself or in the
+# attempt to lock what the two of them shared; or it waits for ever for a process that fell over such a lock.
+_STUB_LOST: Final = re.compile(r"Stub process .* is not healthy|obtain the health mutex|interprocess::lock_exception")
+_LAST_WORDS_S: Final = 2.0  # from that line to the end of Triton, where it ends
 
 _log = structlog.get_logger()
 
 
 class _PortTaken(Exception):
     """Somebody took the port between the choice and Triton's bind; another one is tried."""
+
+
+class _StubLost(Exception):
+    """Triton gave up a model's process while it loaded: that may pass, so it is started anew."""
 
 
 def free_port() -> int:
@@ -91,6 +101,7 @@ class Launcher:
 
     async def launch(self, inherited: dict[str, str], *, timeout_s: float) -> Running:
         """Spawn, and return once it answers. Raises TritonFailed; then, and when cancelled, nothing runs."""
+        starts = 0
         for _ in range(_PORT_TRIES):
             port = self._last_port if self._last_port and is_free(self._last_port) else self._choose_port()
             try:
@@ -100,6 +111,12 @@ class Launcher:
             except _PortTaken as error:
                 _log.warning("triton_port_taken", port=port, problem=str(error))
                 self._last_port = 0
+                continue
+            except _StubLost as error:
+                starts += 1
+                _log.warning("triton_lost_a_model_while_starting", problem=str(error), starts=starts)
+                if starts == _STARTS:
+                    raise TritonFailed(f"{error} ({starts} starts in turn)") from error
                 continue
             self._last_port = port
             return running
@@ -129,22 +146,38 @@ class Launcher:
 
 
 async def _until_answers(running: Running, server_id: str) -> None:
-    ended = asyncio.create_task(running.child.wait())
+    child = running.child
+    ended = asyncio.create_task(child.wait())
     answers = asyncio.create_task(_answers(running, server_id))
+    lost = asyncio.create_task(_until_stub_lost(child))
     try:
-        await asyncio.wait({ended, answers}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
+        await asyncio.wait({ended, answers, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if answers.done():
             answers.result()  # raises what it found
             return
+        await asyncio.wait({ended}, timeout=_LAST_WORDS_S)
     finally:
-        ended.cancel()
-        answers.cancel()
-        await asyncio.gather(answers, return_exceptions=True)
-    problems = list(running.child.problems)
-    if any("already in use" in problem for problem in problems):
-        raise _PortTaken(problems[-1])
-    said = "; ".join(problems) or "it said nothing"
-    raise TritonFailed(f"tritonserver ended with status {ended.result()} while it started: {said}")
+        for task in (ended, answers, lost):
+            task.cancel()
+        await asyncio.gather(answers, lost, return_exceptions=True)
+    raise _why_ended(child.problems, ended.result() if ended.done() and not ended.cancelled() else None)
+
+
+def _why_ended(problems: Iterable[str], status: int | None) -> Exception:
+    """`status` None: it has not ended, but will never answer."""
+    said = list(problems)
+    if any("already in use" in problem for problem in said):
+        return _PortTaken(said[-1])
+    outcome = "hung" if status is None else f"ended with status {status}"
+    message = f"tritonserver {outcome} while it started: {'; '.join(said) or 'it said nothing'}"
+    return _StubLost(message) if any(map(_STUB_LOST.search, said)) else TritonFailed(message)
+
+
+async def _until_stub_lost(child: Child) -> None:
+    while True:
+        if any(map(_STUB_LOST.search, child.problems)):
+            return
+        await asyncio.sleep(_POLL_S)
 
 
 async def _answers(running: Running, server_id: str) -> None:

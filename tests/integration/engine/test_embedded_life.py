@@ -19,7 +19,7 @@ from stenod_server.engine.launcher import free_port
 from stenod_server.engine.processes import PidRecord
 from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import EngineUnavailable, TritonFailed
-from tests.integration.engine.conftest import MakeTriton, recognise
+from tests.integration.engine.conftest import MakeTriton, OwnTriton, recognise
 from tests.support.eventually import eventually
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.triton import SLEEPER, write_canary
@@ -132,6 +132,39 @@ async def test_a_model_that_does_not_load_says_why(make_triton: MakeTriton) -> N
     (own.root / "models" / SLEEPER / "1" / "model.py").write_text("raise RuntimeError('no weights here')\n")
     with pytest.raises(TritonFailed, match="no weights here"):
         await own.embedded.start()
+
+
+DIES = "os._exit(1)"
+HANGS = (
+    "os.write(2, b'boost::interprocess::lock_exception\\n'); time.sleep(1000.0)"  # what a stub says that cannot go on
+)
+
+
+@pytest.mark.parametrize("ends", [DIES, HANGS], ids=["dies", "hangs"])
+async def test_a_start_that_loses_a_models_process_is_made_anew(make_triton: MakeTriton, ends: str) -> None:
+    own = await make_triton(start=False)
+    _while_loading(own, f"if not (self._marks / 'again').exists(): (self._marks / 'again').touch(); {ends}")
+    await own.embedded.start()
+    assert own.states == [TritonState.STARTING, TritonState.READY]
+    assert len((await recognise(own.embedded.engine, seconds=3)).words) == 3
+    assert len(own.processes()) == 2
+
+
+async def test_a_model_whose_process_dies_in_every_start_is_given_up(make_triton: MakeTriton) -> None:
+    own = await make_triton(start=False)
+    _while_loading(own, DIES)
+    with pytest.raises(TritonFailed, match=r"Stub process 'sleeper_0_0' is not healthy.*3 starts in turn"):
+        await own.embedded.start()
+    assert own.processes() == []
+
+
+def _while_loading(own: OwnTriton, statement: str) -> None:
+    """Has the sleeper's process do that before it has loaded."""
+    model = own.root / "models" / SLEEPER / "1" / "model.py"
+    text = model.read_text()
+    marks = '        self._marks = Path(parameters["marks"])\n'
+    assert marks in text
+    model.write_text(text.replace(marks, f"{marks}        {statement}\n"))
 
 
 async def test_a_recogniser_that_fails_every_window_is_never_ready(make_triton: MakeTriton) -> None:

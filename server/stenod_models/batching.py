@@ -1,10 +1,20 @@
-"""Which windows of one `execute` call are recognised together. Pure; no Triton, no numpy."""
+"""Which windows of one `execute` call are recognised together, and what becomes of a batch that fails. Pure; no Triton,
+no numpy.
+"""
 
+import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from stenod_models.contract import RecognitionOptions
+from stenod_models.memory_errors import is_out_of_memory
+
+_log = logging.getLogger(__name__)
+
+Window = TypeVar("Window")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +76,24 @@ def _fits(window: WindowKey, group: Sequence[WindowKey], limits: BatchLimits) ->
         return True
     used = sum(member.length_samples for member in group) + window.length_samples
     return 1 - used / (padded * (len(group) + 1)) <= limits.max_padding_ratio
+
+
+def recognise_apart(
+    windows: Sequence[Window],
+    recognise: Callable[[Sequence[Window]], list[Result]],
+    failed: Callable[[Window, Exception], Result],
+) -> list[Result]:
+    """A result for each window: of the batch; of its halves where it does not fit the memory; of each window alone
+    where it fails otherwise, so that none takes its mates down. What fails alone is `failed`.
+    """
+    try:
+        return recognise(windows)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not all windows' fault
+        _log.exception("a batch of %d windows failed", len(windows))
+        # Without its traceback, which would keep alive what the batch has taken.
+        reason = error.with_traceback(None)
+    if len(windows) == 1:
+        return [failed(windows[0], reason)]
+    size = -(-len(windows) // 2) if is_out_of_memory(reason) else 1
+    parts = [windows[first : first + size] for first in range(0, len(windows), size)]
+    return [result for part in parts for result in recognise_apart(part, recognise, failed)]

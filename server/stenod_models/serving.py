@@ -5,7 +5,6 @@ batching.py and model_config.py.
 """
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,13 +15,11 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from stenod_models import contract
-from stenod_models.batching import BatchLimits, WindowKey, bucket_of, group_windows
+from stenod_models.batching import BatchLimits, WindowKey, bucket_of, group_windows, recognise_apart
 from stenod_models.contract import RecognitionOptions
 from stenod_models.families.registry import load_recogniser
 from stenod_models.model_config import read_model_config
 from stenod_models.recogniser import Int16Audio, Recogniser, Recognition
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,13 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load and warm the model; Triton reports it READY only after this returns."""
-        served = read_model_config(json.loads(args["model_config"]))
+        served = read_model_config(
+            json.loads(args["model_config"]),
+            kind=args["model_instance_kind"],
+            device_id=args["model_instance_device_id"],
+        )
         artefacts = Path(args["model_repository"]) / args["model_version"]
-        self._recogniser = load_recogniser(served.profile, artefacts, threads=served.threads)
+        self._recogniser = load_recogniser(served.profile, artefacts, threads=served.threads, device=served.device)
         profile = served.profile
         self._limits = BatchLimits(
             profile.length_buckets_samples, profile.max_batch_size, self._recogniser.max_padding_ratio
@@ -61,7 +62,7 @@ class TritonPythonModel:
         by_index = {window.key.index: window for window in windows}
         for group in group_windows([window.key for window in windows], self._limits):
             members = [by_index[key.index] for key in group]
-            for window, response in zip(members, self._recognise(members), strict=True):
+            for window, response in zip(members, recognise_apart(members, self._recognise, _failed), strict=True):
                 responses[window.key.index] = response
         return responses
 
@@ -74,19 +75,12 @@ class TritonPythonModel:
         return _Window(WindowKey(index, len(audio), language, options), audio, request)
 
     def _recognise(self, windows: Sequence[_Window]) -> list[Any]:
-        try:
-            results = self._recogniser.recognise(
-                [window.audio for window in windows],
-                language=windows[0].key.language,
-                options=windows[0].key.options,
-                is_cancelled=lambda row: windows[row].request.is_cancelled(),
-            )
-        except Exception as error:  # noqa: BLE001 - the seam to Triton: no window takes its batch-mates down
-            if len(windows) > 1:
-                _log.exception("a batch of %d windows failed; recognising them one by one", len(windows))
-                return [self._recognise([window])[0] for window in windows]
-            _log.exception("a window of %d samples failed", windows[0].key.length_samples)
-            return [_failure(pb_utils.TritonError.INTERNAL, f"{type(error).__name__}: {error}")]
+        results = self._recogniser.recognise(
+            [window.audio for window in windows],
+            language=windows[0].key.language,
+            options=windows[0].key.options,
+            is_cancelled=lambda row: windows[row].request.is_cancelled(),
+        )
         return [_response(result) for result in results]
 
 
@@ -100,6 +94,10 @@ def _text(request: Any, name: str) -> str:
         return raw.decode() if isinstance(raw, bytes) else str(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is not UTF-8") from error
+
+
+def _failed(_window: _Window, error: Exception) -> Any:
+    return _failure(pb_utils.TritonError.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 def _failure(code: int, message: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2
 
+from stenod_models.device import CPU, Device
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.pbtxt import profile_of, set_instances
 from stenod_models.model_config import BrokenConfigError, read_model_config
@@ -92,3 +93,26 @@ def test_a_config_without_profile_is_refused(tmp_path: Path) -> None:
     path.write_text('name: "x"')
     with pytest.raises(ModelBuildError, match="no parameter profile"):
         profile_of(path)
+
+
+def test_an_instance_computes_where_triton_has_put_it(config: dict[str, Any]) -> None:
+    assert read_model_config(config, kind="CPU", device_id="0").device == CPU
+    assert read_model_config(config, kind="GPU", device_id="3").device == Device("cuda", 3)
+    config["parameters"] |= {
+        "gpu_memory_limit_bytes": {"string_value": "1000"},
+        "tensorrt": {"string_value": "true"},
+    }
+    placed = read_model_config(config, kind="GPU", device_id="1").device
+    assert placed == Device("cuda", 1, memory_limit_bytes=1000, uses_tensorrt=True)
+
+
+def test_an_instance_that_would_choose_for_itself_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(BrokenConfigError, match="instance_group is KIND_MODEL"):
+        read_model_config(config, kind="KIND_MODEL")
+
+
+@pytest.mark.parametrize(("key", "value"), [("threads", "two"), ("gpu_memory_limit_bytes", "-1"), ("tensorrt", "yes")])
+def test_a_parameter_that_is_none_is_refused_by_name(config: dict[str, Any], key: str, value: str) -> None:
+    config["parameters"][key] = {"string_value": value}
+    with pytest.raises(BrokenConfigError, match=f"parameter {key} is '{value}'"):
+        read_model_config(config, kind="GPU")

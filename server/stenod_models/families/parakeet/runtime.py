@@ -12,6 +12,7 @@ from stenod_models.contract import AUTO_LANGUAGE, Hotword, Profile, RecognitionO
 from stenod_models.decoding.beam import Fusion
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import Span, ends_word_of, phrases_of, respelled
+from stenod_models.device import CPU, Device, UnavailableDeviceError
 from stenod_models.families.parakeet.architecture import FRAME_SAMPLES, MIN_SAMPLES, Architecture
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.nemo_sessions import NemoBackend
@@ -58,9 +59,11 @@ class ParakeetRecogniser:
         self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     @classmethod
-    def load(cls, artefacts: Path, profile: Profile, *, threads: int) -> Self:
+    def load(cls, artefacts: Path, profile: Profile, *, threads: int, device: Device = CPU) -> Self:
         """From the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
-        backend = load_backend(artefacts, threads=threads, buckets_samples=profile.length_buckets_samples)
+        backend = load_backend(
+            artefacts, threads=threads, buckets_samples=profile.length_buckets_samples, device=device
+        )
         vocabulary = Vocabulary.load(artefacts)
         pieces = WordPieces(opens_word=opens_word_of(vocabulary.texts()), end_token=_NO_TOKEN, spell=vocabulary.spell)
         return cls(profile, vocabulary, backend, fusion_beside(artefacts, pieces))
@@ -149,13 +152,21 @@ class ParakeetRecogniser:
         return RecognisedWord(word.text, start_samples, min(end * FRAME_SAMPLES, samples), confidence)
 
 
-def load_backend(artefacts: Path, *, threads: int, buckets_samples: Sequence[int]) -> Backend:
-    """What the entry was built for. `buckets_samples` ascends; its last entry is the longest window."""
+def load_backend(artefacts: Path, *, threads: int, buckets_samples: Sequence[int], device: Device = CPU) -> Backend:
+    """What the entry was built for. `buckets_samples` ascends; its last entry is the longest window.
+
+    Raises UnavailableDeviceError where it was not built for this device.
+    """
     architecture = Architecture.load(artefacts)
     if architecture.runtime == "torch":
         from stenod_models.families.parakeet.torch_runtime import TorchBackend  # noqa: PLC0415 - torch is heavy
 
-        return TorchBackend(artefacts, architecture, buckets_samples=buckets_samples)
+        return TorchBackend(artefacts, architecture, buckets_samples=buckets_samples, device=device)
+    if device.kind != "cpu":
+        raise UnavailableDeviceError(
+            f"this model has graphs for a CPU ({architecture.runtime}), but its instance_group is KIND_GPU: add it "
+            "with --device cuda"
+        )
     kind = NemoBackend if architecture.runtime == "nemo" else OnnxBackend
     return kind(artefacts, architecture, threads=threads)
 

@@ -1,4 +1,5 @@
-"""The torch runtime: windows to emissions on a GPU, in half precision; on a CPU in float32, which is for tests.
+"""The torch runtime: windows to emissions on a GPU, in the precision of the weights; on a CPU in float32, which is for
+verification and tests.
 
 Shapes come in few sizes (windows are padded to a length bucket, batches to a power of two), so that kernels are chosen
 once and memory is used again. A batch that does not fit the GPU's memory is halved until it does.
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from stenod_models.batching import bucket_of
+from stenod_models.device import CPU, Device, UnavailableDeviceError
 from stenod_models.families.parakeet.architecture import WEIGHTS, Architecture, encoded_frames, feature_frames
 from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
@@ -28,11 +30,13 @@ class TorchBackend:
         0.1  # the encoder computes what it is padded with; windows of one bucket go together all the same
     )
 
-    def __init__(self, artefacts: Path, architecture: Architecture, *, buckets_samples: Sequence[int]) -> None:
-        """`buckets_samples` ascends; its last entry is the longest window."""
+    def __init__(
+        self, artefacts: Path, architecture: Architecture, *, buckets_samples: Sequence[int], device: Device = CPU
+    ) -> None:
+        """`buckets_samples` ascends; its last entry is the longest window. Raises UnavailableDeviceError."""
         self._arch = architecture
         self._buckets = buckets_samples
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = _torch_device(device)
         loaded = torch.load(artefacts / WEIGHTS, map_location=self._device, weights_only=True)
         if self._device.type == "cpu":
             loaded = {name: value.float() for name, value in loaded.items()}
@@ -98,3 +102,18 @@ class TorchBackend:
             None if is_cancelled(row) else collapse(chosen[row, :length], likely[row, :length], self._arch.blank)
             for row, length in enumerate(lengths)
         ]
+
+
+def _torch_device(device: Device) -> torch.device:
+    if device.kind == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UnavailableDeviceError(
+            f"this model is placed on a GPU, but torch {torch.__version__} finds none: install a torch with CUDA and "
+            "see that the driver reaches the container, or build the model with --device cpu"
+        )
+    found = torch.cuda.device_count()
+    if device.index >= found:
+        raise UnavailableDeviceError(f"this model is placed on GPU {device.index}, but torch sees {found}")
+    torch.cuda.set_device(device.index)  # a graph is captured on the current device
+    return torch.device("cuda", device.index)

@@ -8,6 +8,7 @@ import numpy as np
 
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.spellings import respelled
+from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
 from stenod_models.families.whisper.attempts import TEMPERATURES, Attempt, PromptedBatch, PromptedRun, better, decode
 from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
@@ -24,15 +25,15 @@ _LONGEST_START: Final = 5  # special tokens of a prompt
 class WhisperRecogniser:
     max_padding_ratio = 1.0  # every window is padded to the whole input, whatever its mates
 
-    def __init__(self, artefacts: Path, profile: Profile, *, threads: int) -> None:
+    def __init__(self, artefacts: Path, profile: Profile, *, threads: int, device: Device = CPU) -> None:
         """Load from the version directory of a model repository entry. `threads` 0 lets ONNX Runtime choose."""
         arch = Architecture.from_json((artefacts / "whisper.json").read_text())
         self.profile = profile
         self._arch = arch
         self._vocabulary = Vocabulary.load(artefacts / "vocabulary.json", multilingual=arch.multilingual)
         self._features = LogMel(arch.mels, 2 * arch.source_positions)
-        self._encoder = Encoder(artefacts / "encoder.onnx", arch, threads)
-        self._decoder = Decoder(artefacts / "decoder.onnx", arch, threads)
+        self._encoder = Encoder(artefacts / "encoder.onnx", arch, threads, device)
+        self._decoder = Decoder(artefacts / "decoder.onnx", arch, threads, device)
         self._phrases = PhraseBook(self._vocabulary, arch.vocabulary)
         never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
         self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]

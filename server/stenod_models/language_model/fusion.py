@@ -28,11 +28,19 @@ _State: TypeAlias = tuple[History, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LanguageModelWeights:
-    """`weight` is of the model's natural log-probabilities; `word_bonus` is added per word, negative as a penalty."""
+class LanguageModelUse:
+    """`weight` is of the model's natural log-probabilities; `word_bonus` is added per word, negative as a penalty.
+
+    `beam_size` is the least beam: a greedy search never asks what comes next, so who asks for less gets this.
+    """
 
     weight: float = 0.5
     word_bonus: float = 0.0
+    beam_size: int = 5
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 2:
+            raise ValueError(f"beam_size {self.beam_size} is below 2: a language model counts in a beam alone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,10 +58,10 @@ def opens_word_of(texts: Iterable[str]) -> BoolArray:
 
 
 class LanguageModelFusion:
-    def __init__(self, model: NgramModel, pieces: WordPieces, weights: LanguageModelWeights) -> None:
+    def __init__(self, model: NgramModel, pieces: WordPieces, use: LanguageModelUse) -> None:
+        self.use = use
         self._model = model
         self._pieces = pieces
-        self._weights = weights
         self._over = lru_cache(maxsize=_KEPT_SCORES)(self._score_over)
         self._end = lru_cache(maxsize=_KEPT_SCORES)(self._score_end)
 
@@ -92,11 +100,11 @@ class LanguageModelFusion:
         if not word:
             return 0.0, history
         log10, behind = self._model.score(history, word)
-        return self._weights.weight * log10 * _LN_10 + self._weights.word_bonus, behind
+        return self.use.weight * log10 * _LN_10 + self.use.word_bonus, behind
 
     def _score_end(self, history: History, written: tuple[int, ...]) -> float:
         worth, behind = self._over(history, written)
-        return worth + self._weights.weight * self._model.score_end(behind) * _LN_10
+        return worth + self.use.weight * self._model.score_end(behind) * _LN_10
 
 
 def _states(values: Sequence[_State]) -> npt.NDArray[np.object_]:

@@ -52,6 +52,7 @@ class MoonshineRecogniser:
         self._ends_word = ends_word_of(texts)
         pieces = WordPieces(opens_word=opens_word_of(texts), end_token=arch.END_TOKEN, spell=self._spell)
         self._language_model = fusion_beside(artefacts, pieces)
+        self._least_beam = self._language_model.use.beam_size if self._language_model else 1
         self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     def recognise(
@@ -98,16 +99,19 @@ class MoonshineRecogniser:
             self._greedy([noise[:bucket]], lambda _row: False, cap=2)
         shortest = noise[: self.profile.length_buckets_samples[0]]
         self._greedy([shortest] * self.profile.max_batch_size, lambda _row: False, cap=2)
+        if self._language_model is not None:
+            self._beam([shortest], self._least_beam, self._trie_of(()), lambda _row: False)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]
     ) -> list[Recognition | None]:
-        if options.beam_size == 1 and not options.hotwords:
+        beam_size = max(options.beam_size, self._least_beam)
+        if beam_size == 1 and not options.hotwords:
             found = self._greedy(windows, is_cancelled)
             trie = None
         else:
             trie = self._trie_of(options.hotwords)
-            found = self._beam(windows, options.beam_size, trie, is_cancelled)
+            found = self._beam(windows, beam_size, trie, is_cancelled)
         return [
             None if decoded is None else self._words(window, *decoded, trie)
             for window, decoded in zip(windows, found, strict=True)
@@ -132,7 +136,7 @@ class MoonshineRecogniser:
         caps = [_token_cap(len(window)) for window in windows]
         run = self._beam_decoder.start(self._encode(windows), max(caps), beam_size)
         fusions: list[Fusion] = [] if trie.is_empty else [trie]
-        if self._language_model is not None and beam_size > 1:
+        if self._language_model is not None:
             fusions.append(self._language_model)
         search = BeamSearch(
             beam_size=beam_size, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, fusions=fusions

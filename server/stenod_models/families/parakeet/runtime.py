@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_models.contract import AUTO_LANGUAGE, Hotword, Profile, RecognitionOptions
-from stenod_models.decoding.beam import Fusion
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import Span, ends_word_of, phrases_of, respelled
 from stenod_models.device import CPU, Device, UnavailableDeviceError
@@ -20,7 +19,7 @@ from stenod_models.families.parakeet.search import GREEDY, Search
 from stenod_models.families.parakeet.sessions import OnnxBackend
 from stenod_models.families.parakeet.vocabulary import Vocabulary
 from stenod_models.language_model.beside import fusion_beside
-from stenod_models.language_model.fusion import WordPieces, opens_word_of
+from stenod_models.language_model.fusion import LanguageModelFusion, WordPieces, opens_word_of
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,7 +47,11 @@ class Backend(Protocol):
 
 class ParakeetRecogniser:
     def __init__(
-        self, profile: Profile, vocabulary: Vocabulary, backend: Backend, language_model: Fusion | None = None
+        self,
+        profile: Profile,
+        vocabulary: Vocabulary,
+        backend: Backend,
+        language_model: LanguageModelFusion | None = None,
     ) -> None:
         self.profile = profile
         self.max_padding_ratio = backend.max_padding_ratio
@@ -125,8 +128,9 @@ class ParakeetRecogniser:
 
     def _search_for(self, options: RecognitionOptions) -> Search:
         trie = self._trie_of(options.hotwords) if options.hotwords else None
-        language_model = self._language_model if options.beam_size > 1 else None
-        return Search(options.beam_size, None if trie is None or trie.is_empty else trie, language_model)
+        least = self._language_model.use.beam_size if self._language_model else 1
+        beam_size = max(options.beam_size, least)
+        return Search(beam_size, None if trie is None or trie.is_empty else trie, self._language_model)
 
     def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
         return PhraseTrie(phrases_of(hotwords, self._vocabulary.spellings), self._ends_word)

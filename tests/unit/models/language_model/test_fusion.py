@@ -7,7 +7,7 @@ import pytest
 
 from stenod_models.decoding.beam import BeamSearch, Candidates, candidates_of, decode_beam
 from stenod_models.language_model.arpa import read_arpa
-from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelWeights, WordPieces, opens_word_of
+from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelUse, WordPieces, opens_word_of
 from stenod_models.language_model.ngrams import NgramModel
 
 ARPA = """\\data\\
@@ -46,7 +46,7 @@ def spell(tokens: Sequence[int]) -> str:
 
 def fusion_of(model: NgramModel, weight: float = 1.0, word_bonus: float = 0.0) -> LanguageModelFusion:
     pieces = WordPieces(opens_word=opens_word_of(TEXTS), end_token=END, spell=spell)
-    return LanguageModelFusion(model, pieces, LanguageModelWeights(weight=weight, word_bonus=word_bonus))
+    return LanguageModelFusion(model, pieces, LanguageModelUse(weight=weight, word_bonus=word_bonus))
 
 
 def given_along(fusion: LanguageModelFusion, tokens: Sequence[int]) -> list[float]:

@@ -18,7 +18,7 @@ from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.fused_scores import FARTHEST
 from stenod_models.families.parakeet.joint_scores import log_softmax
 from stenod_models.families.parakeet.label_looping import Choices, Int64Array, decode_transducer
-from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelWeights, WordPieces
+from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelUse, WordPieces
 from stenod_models.language_model.ngrams import NgramModel, Order
 from tests.unit.models.parakeet.scripted import (
     BLANK,
@@ -185,4 +185,4 @@ def language_model() -> LanguageModelFusion:
     model = NgramModel(words, [Order(np.arange(3), scores, nothing), ab])
     opens = np.array([True, True, False, False, False])
     pieces = WordPieces(opens_word=opens, end_token=-1, spell=lambda tokens: "".join("abcd"[token] for token in tokens))
-    return LanguageModelFusion(model, pieces, LanguageModelWeights(weight=1.0, word_bonus=1.0))
+    return LanguageModelFusion(model, pieces, LanguageModelUse(weight=1.0, word_bonus=1.0))

@@ -2,7 +2,7 @@
 
 from stenod import errors
 from stenod._channel import is_loopback, tls
-from stenod._options import JobOptions
+from stenod._options import JobOptions, VocabularyEntry
 from stenod._retry import RetryPolicy
 from stenod.client import Client
 from stenod.errors import StenodError
@@ -10,5 +10,5 @@ from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, T
 
 __all__ = [
     "Capacity", "Client", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
-    "StenodError", "Transcript", "Word", "errors", "is_loopback", "tls",
+    "StenodError", "Transcript", "VocabularyEntry", "Word", "errors", "is_loopback", "tls",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final, Literal, TypedDict, TypeVar
+from typing import Final, Literal, Required, TypedDict, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -13,12 +13,24 @@ Format = Literal["json", "json-v2", "txt", "srt", "vtt"]
 _Choice = TypeVar("_Choice")
 
 
+class VocabularyEntry(TypedDict, total=False):
+    """A phrase with more to say of it than how it is written."""
+
+    content: Required[str]
+    sounds_like: Sequence[str]
+    boost: float
+
+
 class JobOptions(TypedDict, total=False):
     """Keywords of `submit` and `transcribe`; what each means is said in `stenod/v1/job.proto`."""
 
     language: str  # BCP-47, or "auto"
     model: str  # a name of `models()`
     operating_point: Literal["standard", "enhanced"]
+    task: Literal["transcribe", "translate"]
+    vocabulary: Sequence[str | VocabularyEntry]  # words and phrases to listen for
+    beam_size: int
+    prompt: str
     diarization: Literal["none", "channel", "speaker"]
     punctuation: bool
     parallel_engines: int
@@ -43,6 +55,7 @@ _OPERATING_POINTS: Final = {
     "standard": job_pb2.OPERATING_POINT_STANDARD,
     "enhanced": job_pb2.OPERATING_POINT_ENHANCED,
 }
+_TASKS: Final = {"transcribe": job_pb2.TASK_TRANSCRIBE, "translate": job_pb2.TASK_TRANSLATE}
 _FORMATS: Final = {
     "json": transcript_pb2.TRANSCRIPT_FORMAT_JSON,
     "json-v2": transcript_pb2.TRANSCRIPT_FORMAT_JSON_V2,
@@ -88,8 +101,31 @@ def _apply(config: job_pb2.JobConfig, name: str, value: object) -> None:
         case "ttl_s", (int() | float()):
             config.ttl.CopyFrom(_duration(value))
         case _:
+            _apply_decoding(config, name, value)
+
+
+def _apply_decoding(config: job_pb2.JobConfig, name: str, value: object) -> None:
+    match name, value:
+        case "task", str():
+            config.task = _chosen(name, value, _TASKS)
+        case ("beam_size", int()) | ("prompt", str()):
+            setattr(config.decoding, name, value)
+        case "vocabulary", [*entries]:
+            config.ClearField("additional_vocabulary")
+            config.additional_vocabulary.extend(map(_entry, entries))
+        case _:
             message = f"{name}={value!r} is not an option of a job"
             raise TypeError(message)
+
+
+def _entry(given: object) -> job_pb2.VocabularyEntry:
+    """Raises TypeError, ValueError for what is no entry."""
+    if isinstance(given, str):
+        return job_pb2.VocabularyEntry(content=given)
+    if isinstance(given, Mapping):
+        return job_pb2.VocabularyEntry(**given)
+    message = f"vocabulary: {given!r} is neither a phrase nor an entry"
+    raise TypeError(message)
 
 
 def _chosen(name: str, value: str, choices: Mapping[str, _Choice]) -> _Choice:

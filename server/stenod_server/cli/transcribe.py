@@ -10,6 +10,7 @@ import typer
 
 from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
 from stenod_server.cli.output_name import STANDARD_INPUT, output_stem
+from stenod_server.cli.vocabulary import Vocabulary, read_vocabulary
 from stenod_server.text.render import TranscriptFormat
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ class Diarization(StrEnum):
     NONE = "none"
     CHANNEL = "channel"
     SPEAKER = "speaker"
+
+
+class TaskName(StrEnum):
+    """What is done with the speech."""
+
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
 
 
 @reaches_server
@@ -57,6 +65,22 @@ def transcribe(
     language: Annotated[str | None, typer.Option(metavar="CODE", help="BCP-47 code, or auto.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="A recogniser of the server.")] = None,
     diarization: Annotated[Diarization | None, typer.Option(help="Who said what.")] = None,
+    task: Annotated[
+        TaskName | None, typer.Option(help="translate writes in English what is said; not every model can.")
+    ] = None,
+    vocabulary: Vocabulary = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="A text that might have been said before, for its names and style; Whisper alone."
+        ),
+    ] = None,
+    beam_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Hypotheses kept at each step: better and slower.", show_default="1, greedy"
+        ),
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -74,6 +98,10 @@ def transcribe(
         "language": language,
         "model": model,
         "diarization": diarization.value if diarization else None,
+        "task": task.value if task else None,
+        "vocabulary": read_vocabulary(vocabulary) if vocabulary else None,
+        "prompt": prompt,
+        "beam_size": beam_size,
     }
     options = {name: value for name, value in given.items() if value is not None}
     _check(files, form, output_dir)

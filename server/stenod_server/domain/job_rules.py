@@ -86,9 +86,24 @@ def expected_languages(field: str, spoken: str, codes: Sequence[str]) -> tuple[s
 
 def vocabulary(field: str, entries: Sequence[VocabularyEntry]) -> tuple[VocabularyEntry, ...]:
     """The entries with their blanks in order; an error names the place of one. Raises InvalidField, LimitExceeded."""
-    if len(entries) > MAX_VOCABULARY:
-        raise LimitExceeded(field, limit="entries of a vocabulary", allowed=MAX_VOCABULARY, actual=len(entries))
-    return tuple(_entry(f"{field}.{place}", entry) for place, entry in enumerate(entries))
+    check_vocabulary_size(field, len(entries))
+    return tuple(vocabulary_entry(f"{field}.{place}", entry) for place, entry in enumerate(entries))
+
+
+def check_vocabulary_size(field: str, count: int) -> None:
+    if count > MAX_VOCABULARY:
+        raise LimitExceeded(field, limit="entries of a vocabulary", allowed=MAX_VOCABULARY, actual=count)
+
+
+def vocabulary_entry(field: str, entry: VocabularyEntry) -> VocabularyEntry:
+    spellings = entry.sounds_like
+    if len(spellings) > MAX_SOUNDS_LIKE:
+        limit = "spellings of an entry"
+        raise LimitExceeded(f"{field}.sounds_like", limit=limit, allowed=MAX_SOUNDS_LIKE, actual=len(spellings))
+    if not isfinite(entry.boost) or not 0 < entry.boost <= MAX_BOOST:
+        raise InvalidField(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, got {entry.boost:g}")
+    heard = (_phrase(f"{field}.sounds_like.{place}", spelling) for place, spelling in enumerate(spellings))
+    return VocabularyEntry(_phrase(f"{field}.content", entry.content), tuple(heard), entry.boost)
 
 
 def beam_size(field: str, size: int) -> int:
@@ -99,17 +114,6 @@ def beam_size(field: str, size: int) -> int:
 
 def prompt(field: str, text: str) -> str:
     return label(field, _unicode(field, text).strip(), MAX_PROMPT_CHARACTERS)
-
-
-def _entry(field: str, entry: VocabularyEntry) -> VocabularyEntry:
-    spellings = entry.sounds_like
-    if len(spellings) > MAX_SOUNDS_LIKE:
-        limit = "spellings of an entry"
-        raise LimitExceeded(f"{field}.sounds_like", limit=limit, allowed=MAX_SOUNDS_LIKE, actual=len(spellings))
-    if not isfinite(entry.boost) or not 0 < entry.boost <= MAX_BOOST:
-        raise InvalidField(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, got {entry.boost:g}")
-    heard = (_phrase(f"{field}.sounds_like.{place}", spelling) for place, spelling in enumerate(spellings))
-    return VocabularyEntry(_phrase(f"{field}.content", entry.content), tuple(heard), entry.boost)
 
 
 def _phrase(field: str, text: str) -> str:

@@ -81,13 +81,10 @@ async def test_both_spellings_of_a_list_before_the_file_and_after(desk: Desk, na
 
 
 async def test_hints_are_accepted_and_leave_a_warning_on_the_job(desk: Desk) -> None:
-    transcription = await desk.transcribe(
-        prompt="Stenod", temperature=0.4, chunking_strategy={"type": "server_vad", "threshold": 0.4}
-    )
+    transcription = await desk.transcribe(temperature=0.4, chunking_strategy={"type": "server_vad", "threshold": 0.4})
     assert transcription.text == TEXT
     job = (await desk.jobs())[0]
     assert [warning.message.partition(":")[0] for warning in job.config.warnings] == [
-        "prompt",
         "temperature",
         "chunking_strategy[type]",
         "chunking_strategy[threshold]",
@@ -110,9 +107,10 @@ async def test_what_is_not_built_is_refused_by_name(desk: Desk, fields: dict[str
     assert not await desk.jobs(JobState.QUEUED, JobState.RUNNING)
 
 
-async def test_translations_are_refused(desk: Desk) -> None:
+async def test_translations_are_refused_where_no_model_can(desk: Desk) -> None:
     async with desk.client() as client:
-        with pytest.raises(openai.BadRequestError, match="translations"), pytest.deprecated_call():
+        says = "fake does nothing but transcribe; models that can: none"
+        with pytest.raises(openai.BadRequestError, match=says), pytest.deprecated_call():
             await client.audio.translations.create(file=desk.recording, model="whisper-1")
 
 

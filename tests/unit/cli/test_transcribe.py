@@ -106,6 +106,55 @@ async def test_options_reach_the_job(stenod: Stenod, script: Script) -> None:
     assert config.diarization.mode == job_pb2.DIARIZATION_MODE_CHANNEL
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "  Aoife \n\nSinn Féin\r\n",
+        '["Aoife", {"content": "Sinn Féin"}]',
+        '\ufeff ["Aoife", {"content": "Sinn Féin", "sounds_like": []}]',
+    ],
+)
+async def test_what_is_asked_of_the_recogniser_reaches_the_job(
+    stenod: Stenod, script: Script, tmp_path: Path, written: str
+) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text(written, "utf-8")
+    options = ["--task", "translate", "--beam-size", "5", "--prompt", "Of harps.", "--vocabulary", str(file)]
+
+    await stenod("transcribe", "-", *options, stdin=b"RIFF")
+
+    config = script.requests("SubmitJob")[0].config
+    assert (config.task, config.decoding.beam_size, config.decoding.prompt) == (2, 5, "Of harps.")
+    assert [entry.content for entry in config.additional_vocabulary] == ["Aoife", "Sinn Féin"]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (b"[1]", "entry 0 is neither a phrase nor an object of boost, content, sounds_like: 1"),
+        (
+            b'["a", {"content": 5}]',
+            'entry 1 is neither a phrase nor an object of boost, content, sounds_like: {"content": 5}',
+        ),
+        (b'[{"content": "a", "sounds_like": "b"}]', "entry 0"),
+        (b'[{"content": "a", "boots": 1}]', "entry 0"),
+        (b'["a"', "begins like JSON and is none"),
+        (b"\xff\xfe\x00", "is no text that can be read"),
+    ],
+)
+async def test_a_file_that_holds_no_words_is_refused_before_anything_is_sent(
+    stenod: Stenod, script: Script, tmp_path: Path, written: bytes, says: str
+) -> None:
+    file = tmp_path / "words.txt"
+    file.write_bytes(written)
+
+    ended = await stenod("transcribe", "-", "--vocabulary", str(file), stdin=b"RIFF")
+
+    assert ended.status == 2
+    assert says in " ".join(ended.err.replace("│", " ").split())
+    assert not script.requests("SubmitJob")
+
+
 async def test_a_transcript_that_cannot_be_fetched_is_a_failure_and_leaves_no_file(
     stenod: Stenod, script: Script, recordings: Path, tmp_path: Path
 ) -> None:

@@ -163,6 +163,26 @@ async def test_options_are_laid_over_the_config(client: stenod.Client, script: S
     assert config.language == "de"
 
 
+async def test_what_is_asked_of_the_recogniser_is_sent(client: stenod.Client, script: Script) -> None:
+    config = job_pb2.JobConfig(additional_vocabulary=[job_pb2.VocabularyEntry(content="laid over")])
+    entry: stenod.VocabularyEntry = {"content": "Aoife", "sounds_like": ["eefa"], "boost": 3.0}
+
+    await client.submit(
+        b"RIFF", config=config, task="translate", vocabulary=[entry, "Sinn Féin"], beam_size=5, prompt="Of harps."
+    )
+
+    sent = script.requests("SubmitJob")[0].config
+    assert (sent.task, sent.decoding.beam_size, sent.decoding.prompt) == (job_pb2.TASK_TRANSLATE, 5, "Of harps.")
+    first, second = sent.additional_vocabulary
+    assert (first.content, list(first.sounds_like), first.boost) == ("Aoife", ["eefa"], 3.0)
+    assert (second.content, second.HasField("boost")) == ("Sinn Féin", False)
+    for wrong in ("Aoife", [5]):
+        with pytest.raises(TypeError, match="vocabulary"):
+            await client.submit(b"RIFF", vocabulary=wrong)  # type: ignore[arg-type]
+    with pytest.raises(stenod.errors.InvalidRequest, match="task: 'sing' is none of transcribe, translate"):
+        await client.submit(b"RIFF", task="sing")  # type: ignore[arg-type]
+
+
 async def test_an_address_is_left_to_the_server_to_fetch(client: stenod.Client, script: Script) -> None:
     await client.submit("https://example.com/a.mp3")
 

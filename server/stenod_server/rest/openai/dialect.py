@@ -7,8 +7,10 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 from stenod_server import errors
+from stenod_server.domain.decoding import Option
 from stenod_server.errors import StenodError
 from stenod_server.rest.status import http_status, retry_after
+from stenod_server.scheduler.abilities import FIELDS
 
 # Where the original differs from what most systems answer.
 _STATUSES: Final[Mapping[type[StenodError], HTTPStatus]] = {
@@ -35,6 +37,10 @@ _CODES: Final[Mapping[type[StenodError], str]] = {
 _REPEATED: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})  # by its clients, as is every 5xx
 
 
+# What parts of the node that know no dialect call it, and the field that decides it here.
+_NAMES: Final[Mapping[str, str]] = {FIELDS[Option.TASK]: "model"}
+
+
 class OpenAiDialect:
     """`{"error": {"message", "type", "param", "code"}}`, and headers that tell its clients whether to ask again."""
 
@@ -49,14 +55,22 @@ class OpenAiDialect:
 
 
 def error_body(error: StenodError) -> dict[str, Any]:
+    message = error.message
+    for ours, theirs in _NAMES.items():
+        message = message.replace(ours, theirs)
     return {
         "error": {
-            "message": error.message,
+            "message": message,
             "type": _kind(_status(error)),
-            "param": "model" if isinstance(error, errors.ModelNotFound) else getattr(error, "field", None),
+            "param": "model" if isinstance(error, errors.ModelNotFound) else _param(error),
             "code": _CODES.get(type(error), error.metadata.get("reason", error.reason).lower()),
         }
     }
+
+
+def _param(error: StenodError) -> str | None:
+    field = getattr(error, "field", None)
+    return _NAMES.get(field, field) if field else None
 
 
 def _status(error: StenodError) -> HTTPStatus:

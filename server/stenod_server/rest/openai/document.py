@@ -18,6 +18,7 @@ _LIMITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "language": {"pattern": job_rules.LANGUAGE_PATTERN, "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS},
     "response_format": {"enum": ["", *ResponseFormat]},
     "timestamp_granularities": {"enum": list(Granularity)},
+    "languages": {"pattern": job_rules.LANGUAGE_PATTERN, "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS},
     "stream": _TRUTHS,
     "vad_filter": _TRUTHS,
     "without_timestamps": _TRUTHS,
@@ -121,7 +122,8 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
     },
     HTTPStatus.BAD_REQUEST: {
         "model": ProblemAnswer,
-        "description": "A field is wrong, or its feature not built; or the recording cannot be transcribed",
+        "description": "A field is wrong, or its feature not built; the model cannot translate; or the recording "
+        "cannot be transcribed",
     },
     HTTPStatus.NOT_FOUND: {"model": ProblemAnswer, "description": "Nothing stands for the model, or the job is gone"},
     HTTPStatus.REQUEST_TIMEOUT: {"model": ProblemAnswer, "description": "The form stopped coming"},
@@ -135,9 +137,6 @@ TRANSCRIBE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
         "description": "No engine is free, the queue is full, or a quota is used up",
         "headers": _RETRY,
     },
-}
-TRANSLATE: Final[dict[int | str, dict[str, Any]]] = DOOR | {
-    HTTPStatus.BAD_REQUEST: {"model": ProblemAnswer, "description": "This feature is not built"}
 }
 _LINKS: Final = {"Model": {"operationId": "OpenAiGetModel", "parameters": {"model": "$response.body#/data/0/id"}}}
 MODELS: Final[dict[int | str, dict[str, Any]]] = DOOR | {HTTPStatus.OK: {"links": _LINKS}}

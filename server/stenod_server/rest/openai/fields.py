@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     """What a field does."""
 
     DONE = "done"  # all that may be said in it has its effect
+    WISH = "done where the model can"  # else it is a hint
     HINT = "accepted without effect"  # clients send it as a matter of course; the job carries a warning
     REFUSED = "refused"  # 400, naming it
 
@@ -39,6 +40,13 @@ class Field:
 _FALSE: Final = frozenset({"", "false", "False", "0"})
 _TRUE: Final = frozenset({"", "true", "True", "1"})
 
+LANGUAGES: Final = Field(
+    "languages",
+    Outcome.DONE,
+    "The language is found out among these, BCP-47, at most 20. Without effect beside a `language`, with the warning.",
+    is_list=True,
+)
+
 FIELDS: Final[Sequence[Field]] = (
     Field(MEDIA, Outcome.DONE, "The recording, in any container and codec that FFmpeg reads."),
     Field("model", Outcome.DONE, "A loaded recogniser, or a name of `model_aliases`; 404 for what nothing stands for."),
@@ -55,16 +63,25 @@ FIELDS: Final[Sequence[Field]] = (
         is_list=True,
     ),
     Field("stream", Outcome.DONE, "Server-sent events while the job runs; with `json` or `text`, 400 with others."),
-    Field("prompt", Outcome.HINT, "No recogniser is given a text to go by yet."),
+    Field(
+        "prompt",
+        Outcome.WISH,
+        "A text that might have been said before, for its names and style; its last 4096 characters count.",
+    ),
     Field(
         "temperature",
         Outcome.HINT,
         "Decoding is greedy, as with `0`; 400 outside 0 to 1.",
         harmless=frozenset({"", "0", "0.0"}),
     ),
-    Field("languages", Outcome.HINT, "The language is found out among all that the recogniser knows.", is_list=True),
-    Field("keywords", Outcome.HINT, "Recognition is not biased towards words yet.", is_list=True),
-    Field("hotwords", Outcome.HINT, "As `keywords` (of speaches)."),
+    LANGUAGES,
+    Field(
+        "keywords",
+        Outcome.WISH,
+        "Words and phrases to listen for, at most 1000. Those of more than six words are left out, with the warning.",
+        is_list=True,
+    ),
+    Field("hotwords", Outcome.WISH, "As `keywords`, in one text with commas (of speaches)."),
     Field(
         "chunking_strategy",
         Outcome.HINT,

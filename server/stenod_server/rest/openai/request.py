@@ -6,15 +6,17 @@ from enum import StrEnum
 from typing import Final
 
 from stenod_server.domain import job_rules
+from stenod_server.domain.decoding import Task
 from stenod_server.domain.job import JobConfig, Media, Origin
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField, UnsupportedFeature
 from stenod_server.rest.model_names import recogniser
-from stenod_server.rest.openai.fields import MEDIA, check_known, hints
+from stenod_server.rest.openai.decoding import read_decoding
+from stenod_server.rest.openai.fields import LANGUAGES, MEDIA, check_known, hints
 from stenod_server.rest.received import ReceivedForm
+from stenod_server.scheduler.abilities import WITHOUT_EFFECT
 
 DIALECT: Final = "openai"
-WITHOUT_EFFECT: Final = "FIELD_WITHOUT_EFFECT"
 WORDS_OF_TRUTH: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 CHUNKING: Final = ("auto", "server_vad")
 
@@ -48,7 +50,12 @@ class TranscriptionRequest:
 
 
 def read_request(
-    form: ReceivedForm, *, request_id: str, aliases: Mapping[str, str], loaded: Mapping[str, object]
+    form: ReceivedForm,
+    *,
+    request_id: str,
+    aliases: Mapping[str, str],
+    loaded: Mapping[str, object],
+    task: Task = Task.TRANSCRIBE,
 ) -> TranscriptionRequest:
     """Raises InvalidField, LimitExceeded, UnsupportedFeature."""
     check_known(form)
@@ -59,10 +66,17 @@ def read_request(
     if stream and response_format not in {ResponseFormat.JSON, ResponseFormat.TEXT}:
         raise InvalidField("stream", f"goes with response_format json or text, not with {response_format}")
     _check_hints(form)
+    decoding, warnings = read_decoding(form, task)
+    language = job_rules.language("language", form.one("language") or "")
+    languages = job_rules.expected_languages("languages", "", [code for code in form.all(*LANGUAGES.names) if code])
+    is_named = language != "auto"
+    without_effect = [*hints(form), *([LANGUAGES] if is_named and languages else [])]
     config = JobConfig(
-        language=job_rules.language("language", form.one("language") or ""),
+        language=language,
+        expected_languages=() if is_named else languages,
         model=recogniser(aliases, _model(form), loaded),
-        warnings=tuple(Warning(WITHOUT_EFFECT, f"{field.name}: {field.says}") for field in hints(form)),
+        decoding=decoding,
+        warnings=(*(Warning(WITHOUT_EFFECT, f"{field.name}: {field.says}") for field in without_effect), *warnings),
         origin=Origin(dialect=DIALECT, request_id=request_id),
     )
     return TranscriptionRequest(form.media, config, response_format, _granularities(form, response_format), stream)

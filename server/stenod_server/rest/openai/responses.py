@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from stenod_server.domain.decoding import Task
 from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.rest.openai.languages import language_name
@@ -60,9 +61,10 @@ def _body(request: TranscriptionRequest, job: Job, info: TranscriptInfo, segment
 def _verbose(
     request: TranscriptionRequest, info: TranscriptInfo, segments: Sequence[Segment], text: str
 ) -> dict[str, Any]:
+    task = request.config.decoding.task
     whole: dict[str, Any] = {
-        "task": "transcribe",
-        "language": language_name(info.language),
+        "task": str(task),
+        "language": language_name("en" if task is Task.TRANSLATE else info.language),
         "duration": _seconds(info.duration_s),
         "text": text,
     }

@@ -1,14 +1,14 @@
 """The endpoints of the dialect."""
 
 from contextlib import AsyncExitStack
-from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from stenod_server.domain.access import Scope
-from stenod_server.errors import ModelNotFound, UnsupportedFeature
+from stenod_server.domain.decoding import Task
+from stenod_server.errors import ModelNotFound
 from stenod_server.rest.call import call_of
 from stenod_server.rest.caller import caller
 from stenod_server.rest.long_answer import EventStream, LongAnswer
@@ -41,30 +41,17 @@ def openai(services: Services) -> APIRouter:
     )
     @operation("OpenAiTranscribe", dialect, Scope.SUBMIT, changes=True)
     async def transcribe(request: Request) -> Response:
-        async with receive_form(request, services.intake, media_field=MEDIA) as form:
-            asked = await _asked(services, request, form)
-            attending, attended = await _attend(services, request, form, asked)
-        if asked.stream:
-            return EventStream(
-                attending, transcript_events(services.scheduler, attended), silence_s=services.options.keep_alive_s
-            )
-        return LongAnswer(
-            attending,
-            lambda: _transcript(services, asked, attended),
-            filler=_FILLERS.get(CONTENT_TYPES[asked.response_format], b""),
-            silence_s=services.options.keep_alive_s,
-        )
+        return await _answered(services, request, Task.TRANSCRIBE)
 
     @router.post(
         "/audio/translations",
-        summary="Not built: refused",
-        responses=document.TRANSLATE,
-        status_code=HTTPStatus.BAD_REQUEST,
+        summary="Write down in English what is said, and wait for it",
+        responses=document.TRANSCRIBE,
         openapi_extra=document.form(),
     )
     @operation("OpenAiTranslate", dialect, Scope.SUBMIT, changes=True)
-    async def translate() -> Response:
-        raise UnsupportedFeature("task", "translations into English")
+    async def translate(request: Request) -> Response:
+        return await _answered(services, request, Task.TRANSLATE)
 
     @router.get("/models", summary="The names that `model` may have", responses=document.MODELS)
     @operation("OpenAiListModels", dialect, Scope.READ)
@@ -84,12 +71,29 @@ def openai(services: Services) -> APIRouter:
     return router
 
 
-async def _asked(services: Services, request: Request, form: ReceivedForm) -> TranscriptionRequest:
+async def _answered(services: Services, request: Request, task: Task) -> Response:
+    async with receive_form(request, services.intake, media_field=MEDIA) as form:
+        asked = await _asked(services, request, form, task)
+        attending, attended = await _attend(services, request, form, asked)
+    if asked.stream:
+        return EventStream(
+            attending, transcript_events(services.scheduler, attended), silence_s=services.options.keep_alive_s
+        )
+    return LongAnswer(
+        attending,
+        lambda: _transcript(services, asked, attended),
+        filler=_FILLERS.get(CONTENT_TYPES[asked.response_format], b""),
+        silence_s=services.options.keep_alive_s,
+    )
+
+
+async def _asked(services: Services, request: Request, form: ReceivedForm, task: Task) -> TranscriptionRequest:
     return read_request(
         form,
         request_id=call_of(request).request_id,
         aliases=services.options.model_aliases,
         loaded=await services.scheduler.models(),
+        task=task,
     )
 
 

@@ -9,15 +9,26 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from stenod_server.domain import job_rules
+from stenod_server.domain.decoding import Decoding, VocabularyEntry
 from stenod_server.domain.job import JobConfig, Origin, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
+from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField
 from stenod_server.rest.speechmatics import echo, outcomes
-from stenod_server.rest.speechmatics.wire import FetchData, NotificationConfig, ProcessingData, Tracking, WireConfig
+from stenod_server.rest.speechmatics.wire import (
+    FetchData,
+    NotificationConfig,
+    ProcessingData,
+    Tracking,
+    VocabularyItem,
+    WireConfig,
+)
+from stenod_server.rest.vocabulary import read_vocabulary
 from stenod_server.text.cue_layout import SubtitleShape
 
 PROCESSING_DATA: Final = "X-SM-Processing-Data"
 MAX_DETAILS_DEPTH: Final = 16
+_FORMS: Final = (VocabularyItem.__name__, "str")  # pydantic's names for the two ways to write an item
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -48,8 +59,17 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
     tracking = wire.tracking or Tracking()
     subtitle_shape(given)
     overrides = transcription.punctuation_overrides
+    vocabulary, warnings = _vocabulary(transcription.additional_vocab or ())
+    identification = wire.language_identification_config
     config = JobConfig(
         language=job_rules.language("transcription_config.language", transcription.language),
+        expected_languages=job_rules.expected_languages(
+            "language_identification_config.expected_languages",
+            transcription.language,
+            identification.expected_languages or () if identification else (),
+        ),
+        decoding=Decoding(vocabulary=vocabulary),
+        warnings=warnings,
         parallel_engines=processing.parallel_engines or 1,
         punctuation=overrides is None or overrides.permitted_marks != [],
         user_id=processing.user_id or "",
@@ -76,7 +96,7 @@ def _read(model: type[_Model], text: str, *, field: str) -> _Model:
         return model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        path = ".".join(str(step) for step in (field, *first["loc"]) if step != "")
+        path = ".".join(str(step) for step in (field, *first["loc"]) if step not in {"", *_FORMS})
         raise InvalidField(path or "config", _problem(first["type"], first["msg"])) from error
 
 
@@ -84,6 +104,16 @@ def _problem(kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         return "there is no such key"
     return "is required" if kind == "missing" else message
+
+
+def _vocabulary(
+    items: Sequence[VocabularyItem | str],
+) -> tuple[tuple[VocabularyEntry, ...], tuple[Warning, ...]]:
+    entries = [
+        VocabularyEntry(item) if isinstance(item, str) else VocabularyEntry(item.content, tuple(item.sounds_like or ()))
+        for item in items
+    ]
+    return read_vocabulary("transcription_config.additional_vocab", entries)
 
 
 def _details_json(details: Mapping[str, Any] | None) -> str:

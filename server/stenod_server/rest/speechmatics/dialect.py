@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from stenod_server import errors
+from stenod_server.domain.decoding import Option
 from stenod_server.rest.status import http_status, retry_after
+from stenod_server.scheduler.abilities import FIELDS
 
 
 class ErrorName(StrEnum):
@@ -83,6 +85,7 @@ _NAMES: Final = (
     ("media.uri", "fetch_data.url"),
     ("media.headers", "fetch_data.auth_headers"),
     ("subtitles.", "output_config.srt_overrides."),
+    (FIELDS[Option.VOCABULARY], "transcription_config.additional_vocab"),
 )
 
 

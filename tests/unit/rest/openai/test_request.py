@@ -1,12 +1,14 @@
 """What becomes of each field: a case for every row of the table, and the table in the docs is this one."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
 
+from stenod_server.domain.decoding import Decoding, Hint, Option, VocabularyEntry
 from stenod_server.domain.job import Media
-from stenod_server.errors import InvalidField, StenodError, UnsupportedFeature
+from stenod_server.errors import InvalidField, LimitExceeded, StenodError, UnsupportedFeature
 from stenod_server.rest.openai.fields import FIELDS, MEDIA, Outcome
 from stenod_server.rest.openai.request import Granularity, ResponseFormat, TranscriptionRequest, read_request
 from stenod_server.rest.received import ReceivedForm
@@ -30,22 +32,23 @@ def warned(*fields: tuple[str, str]) -> list[str]:
 
 
 def refusal(*fields: tuple[str, str]) -> StenodError:
-    with pytest.raises((InvalidField, UnsupportedFeature)) as caught:
+    with pytest.raises((InvalidField, LimitExceeded, UnsupportedFeature)) as caught:
         ask(*fields)
     return caught.value
 
 
-# (field, values that have their effect or need none, values that are accepted with a warning, values that are refused)
+# (field, values that have their effect, where the model can, or need none, values that are accepted with a warning,
+# values that are refused)
 CASES: Final[Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str]]]] = (
     ("model", ["whisper-1", "large"], [], [""]),
     ("language", ["en", "pt-BR", "auto", ""], [], ["en_GB", "x" * 40]),
     ("response_format", ["json", "text", "srt", "vtt", "verbose_json", ""], [], ["diarized_json", "xml"]),
     ("stream", ["true", "false", "True", ""], [], ["maybe"]),
-    ("prompt", [""], ["Stenod, Triton"], []),
+    ("prompt", ["", "Stenod, Triton", "x" * 5000], [], []),
     ("temperature", ["0", "0.0", ""], ["0.2", "1"], ["2", "-1", "hot", "nan"]),
-    ("languages", [], ["en"], []),
-    ("keywords", [], ["Triton"], []),
-    ("hotwords", [""], ["Triton"], []),
+    ("languages", ["en", ""], [], ["en_GB", "auto"]),
+    ("keywords", ["Triton", ""], ["one two three four five six seven"], ["x" * 129]),
+    ("hotwords", ["Triton, stenod", "", " , "], ["one two three four five six seven"], ["x" * 129]),
     ("chunking_strategy", ["auto"], ['{"type": "server_vad"}'], []),
     ("chunking_strategy[type]", ["auto"], ["server_vad"], ["by_moonlight"]),
     ("chunking_strategy[threshold]", [], ["0.5"], []),
@@ -83,7 +86,7 @@ def test_a_hint_without_effect_is_accepted_with_a_warning(name: str, value: str)
 )
 def test_what_cannot_be_done_is_refused_by_name(name: str, value: str) -> None:
     error = refusal((name, value))
-    assert getattr(error, "field", "").partition("[")[0] == name.partition("[")[0]
+    assert re.split(r"[\[.]", getattr(error, "field", ""))[0] == name.partition("[")[0]
 
 
 def test_every_row_has_a_case() -> None:
@@ -96,7 +99,43 @@ def test_a_field_of_no_row_is_refused_by_name() -> None:
 
 def test_a_field_may_be_given_once_and_a_list_as_often_as_needed() -> None:
     assert refusal(("language", "en"), ("language", "de")).metadata["field"] == "language"
-    assert warned(("keywords[]", "a"), ("keywords", "b"), ("keywords[]", "c")) == ["keywords"]
+    assert ask(("keywords[]", "a"), ("keywords", "b")).config.decoding.vocabulary
+
+
+def test_words_to_listen_for_and_a_prompt_are_hints() -> None:
+    fields = [
+        ("keywords[]", "Sinn  Féin"),
+        ("keywords", "Aoife"),
+        ("hotwords", "Triton, stenod"),
+        ("prompt", " Harps. "),
+    ]
+    assert ask(*fields).config.decoding == Decoding(
+        vocabulary=tuple(map(VocabularyEntry, ("Sinn Féin", "Aoife", "Triton", "stenod"))),
+        prompt="Harps.",
+        hints=(
+            Hint(Option.VOCABULARY, "keywords"),
+            Hint(Option.VOCABULARY, "hotwords"),
+            Hint(Option.PROMPT, "prompt"),
+        ),
+    )
+    assert ask(("prompt", "")).config.decoding == Decoding()
+
+
+def test_of_a_prompt_that_is_too_long_the_end_counts() -> None:
+    assert ask(("prompt", "a" * 5000 + "b" * 4096)).config.decoding.prompt == "b" * 4096
+
+
+def test_too_many_words_to_listen_for_are_refused() -> None:
+    assert "more than 1000" in refusal(*[("keywords", "a")] * 1001).message
+    assert "more than 1000" in refusal(*[("keywords", "a")] * 999, ("hotwords", "a,b")).message
+
+
+def test_languages_are_those_to_expect_unless_one_is_given() -> None:
+    asked = [("languages[]", "de"), ("languages", "en")]
+    assert ask(*asked).config.expected_languages == ("de", "en")
+    assert ask(*asked, ("language", "fr")).config.expected_languages == ()
+    assert warned(*asked, ("language", "fr")) == ["languages"]
+    assert refusal(*[("languages", "en")] * 21).metadata["field"] == "languages"
 
 
 def test_a_recording_must_be_sent() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stenod_server.domain.decoding import Decoding, VocabularyEntry
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.errors import InvalidField, InvalidRequest
@@ -36,6 +37,57 @@ def test_what_a_job_needs_is_taken_over() -> None:
 def test_the_newer_name_of_a_model_goes_before_the_older_one() -> None:
     both = {"language": "en", "model": "standard", "operating_point": "enhanced"}
     assert read({"type": "transcription", "transcription_config": both}).model == "standard"
+
+
+def test_words_to_listen_for_are_objects_or_plain_texts() -> None:
+    items = [{"content": "gnocchi", "sounds_like": ["nyohki", "nokey"]}, "Sinn  Féin", {"content": "C3P0"}]
+    config = read(with_value("transcription_config.additional_vocab", items)).config
+    assert config.decoding == Decoding(
+        vocabulary=(
+            VocabularyEntry("gnocchi", ("nyohki", "nokey")),
+            VocabularyEntry("Sinn Féin"),
+            VocabularyEntry("C3P0"),
+        )
+    )
+    assert config.warnings == ()
+    assert json.loads(config.origin.config_json)["transcription_config"]["additional_vocab"] == items
+
+
+def test_a_phrase_that_is_too_long_is_left_out_with_a_warning() -> None:
+    config = read(with_value("transcription_config.additional_vocab", ["a b c d e f g", "Aoife"])).config
+    assert config.decoding.vocabulary == (VocabularyEntry("Aoife"),)
+    (warning,) = config.warnings
+    assert warning.reason == "FIELD_WITHOUT_EFFECT"
+    says = "phrases of more than 6 words are left out: 1"
+    assert warning.message == f"transcription_config.additional_vocab: {says}"
+
+
+def test_expected_languages_are_taken_over() -> None:
+    config = PLAIN | {
+        "transcription_config": {"language": "auto"},
+        "language_identification_config": {"expected_languages": ["de", "en"]},
+    }
+    assert read(config).config.expected_languages == ("de", "en")
+    with pytest.raises(InvalidField, match=r"^language_identification_config.expected_languages: goes with"):
+        read(config | {"transcription_config": {"language": "en"}})
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ("", "1.content: is empty"),
+        ({"content": " "}, "1.content: is empty"),
+        ({"content": "a", "sounds_like": ["b", ""]}, "1.sounds_like.1: is empty"),
+        ({"content": 5}, "1.content: Input should be a valid string"),
+        ({"sounds_like": ["a"]}, "1.content: is required"),
+        ({"content": "a", "boost": 5}, "1.boost: there is no such key"),
+        ({"content": "a" * 129}, "1.content: more than 128 allowed"),
+    ],
+)
+def test_a_word_that_cannot_be_listened_for_is_named(item: object, named: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read(with_value("transcription_config.additional_vocab", ["a b c d e f g", item]))
+    assert refused.value.message.startswith(f"transcription_config.additional_vocab.{named}")
 
 
 def test_no_marks_permitted_are_no_marks() -> None:

@@ -29,6 +29,7 @@ DONE: Final[dict[str, Any]] = {
     f"{_T}.model": "enhanced",
     f"{_T}.operating_point": "standard",
     f"{_T}.speaker_diarization_config": {},
+    f"{_T}.additional_vocab": [{"content": "stenod", "sounds_like": ["steno dee"]}, "Triton"],
     f"{_T}.punctuation_overrides": {"permitted_marks": []},
     f"{_T}.audio_filtering_config": {},
     f"{_T}.transcript_filtering_config": {},
@@ -46,6 +47,7 @@ DONE: Final[dict[str, Any]] = {
     "tracking.tags": ["a"],
     "tracking.details": {"k": [1, None, {"deep": True}]},
     "language_identification_config": {},
+    "language_identification_config.expected_languages": ["en"],
     "output_config": {},
     "output_config.srt_overrides": {},
     "output_config.srt_overrides.max_line_length": 20,
@@ -82,7 +84,6 @@ UNBUILT: Final[dict[str, Any]] = {
     f"{_T}.speaker_diarization_config.speakers": [{"label": "Ann", "speaker_identifiers": ["x"]}],
     f"{_T}.speaker_diarization_config.max_speakers": 2,
     f"{_T}.channel_diarization_labels": ["agent"],
-    f"{_T}.additional_vocab": [{"content": "stenod", "sounds_like": ["steno dee"]}],
     f"{_T}.punctuation_overrides.sensitivity": 0.9,
     f"{_T}.punctuation_overrides.permitted_marks": ["."],
     f"{_T}.enable_entities": True,
@@ -91,7 +92,6 @@ UNBUILT: Final[dict[str, Any]] = {
     f"{_T}.transcript_filtering_config.replacements": [{"from": "a", "to": "b"}],
     f"{_T}.language_hints": ["de"],
     f"{_T}.language_hints_strict": True,
-    "language_identification_config.expected_languages": ["en"],
     "language_identification_config.low_confidence_action": "reject",
     "language_identification_config.default_language": "en",
     "output_config.generate_lattice": True,
@@ -120,6 +120,8 @@ def config_of(path: str, value: object) -> dict[str, Any]:
         config["fetch_data"].setdefault("url", "https://example.com/a.wav")
     if path.startswith("translation_config."):
         config["translation_config"].setdefault("target_languages", ["de"])
+    if path == "language_identification_config.expected_languages":
+        config[_T]["language"] = "auto"
     if path == _T:
         config[_T]["language"] = "de"
     return config

@@ -145,7 +145,7 @@ async def test_additional_vocab_that_the_model_cannot_listen_for_is_refused(http
 
 # --- OpenAI ----------------------------------------------------------------------------------------------------------
 
-HINTS = {"prompt": "Of harps.", "keywords[]": ["Aoife", "Sinn Féin"], "hotwords": "Triton"}
+HINTS: dict[str, Any] = {"prompt": "Of harps.", "keywords[]": ["Aoife", "Sinn Féin"], "hotwords": "Triton"}
 
 
 async def _asked(http: HttpNode, path: str = "transcriptions", **fields: Any) -> httpx.Response:

@@ -41,18 +41,20 @@ Report = Callable[[str, float], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     """What was asked for; an empty text: as the catalogue has it, or what suits best. `source` is a directory or the
-    id of a repository on the hub.
+    id of a repository on the hub. `instances` and `gpus` are as in pbtxt.Placement.
     """
 
     source: str = ""
     precision: str = ""
     device: str = ""
+    instances: int = 0
+    gpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An exporter of `stenod_models.export`: `build(target, *, source, precision, report)`. `precisions` are by device,
-    the first is taken where none is asked for.
+    """An exporter of `stenod_models.export`: `build(target, *, source, precision, device, report)`. `precisions` are by
+    device, the first is taken where none is asked for.
     """
 
     name: str
@@ -95,7 +97,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         family.name: family
         for family in (
-            Family("whisper", "whisper", {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "fp32")}),
+            Family("whisper", "whisper", {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16",)}),
             Family("parakeet", "parakeet", {"cpu": ("fp32", "int8"), "cuda": ("bf16", "fp16", "fp32")}),
         )
     }
@@ -202,6 +204,7 @@ def _export(
             target,
             source=folder,
             precision=precision,
+            device=request.device or "cpu",
             report=lambda phase, done: report(phase, fetched + (1 - fetched) * done),
         )
     except ModuleNotFoundError as error:

@@ -18,7 +18,7 @@ from stenod_models.export import build_request, moonshine, silero
 from stenod_models.export.build_request import BuildRequest, Provenance
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.hub import told
-from stenod_models.export.pbtxt import profile_of, set_device, set_identity, set_revision
+from stenod_models.export.pbtxt import Placement, profile_of, set_identity, set_placement, set_revision
 from stenod_models.export.wheels import PinnedWheel
 
 _RECORD: Final = "entry.json"
@@ -221,12 +221,18 @@ def _check(name: str, request: BuildRequest) -> None:
     ):
         if asked and asked not in known:
             raise ModelBuildError(f"{option} {asked} is none of {', '.join(known)}")
+    if request.instances < 0 or len(set(request.gpus)) < len(request.gpus) or min(request.gpus, default=0) < 0:
+        raise ModelBuildError(f"--instances {request.instances} and --gpus {request.gpus} count from 1 and from 0")
+    if request.gpus and request.device != "cuda":
+        raise ModelBuildError("--gpus are of --device cuda")
     if entry is None or entry.build is None:
         return
     if request.source:
         raise ModelBuildError(f"{name} is built from {entry.source} alone; give a model of --from another name")
-    if request.precision not in {"", entry.precision} or request.device not in {"", "cpu"}:
-        raise ModelBuildError(f"{name} is built for --device cpu with --precision {entry.precision} alone")
+    if request.precision not in {"", entry.precision} or request.device not in {"", "cpu"} or request.instances:
+        raise ModelBuildError(
+            f"{name} is built for --device cpu with --precision {entry.precision} alone, with one instance per core"
+        )
 
 
 def _fill(
@@ -244,11 +250,12 @@ def _fill(
         if entry is not None and not request.source:
             provenance = replace(provenance, licence=entry.licence)
         set_identity(scratch / "config.pbtxt", name=name, licence=provenance.licence)
-        set_device(scratch / "config.pbtxt", provenance.device)
+        set_placement(scratch / "config.pbtxt", Placement(provenance.device, request.instances, request.gpus))
     if entry is None or entry.served:
         set_revision(scratch / "config.pbtxt", _revision_of(scratch))
+    placed = {"instances": request.instances, "gpus": list(request.gpus)}
     built = {"name": name, "revision": entry.revision if entry else 0, "built_time": datetime.now(UTC).isoformat()}
-    return {**built, **asdict(provenance)}
+    return {**built, **asdict(provenance), **placed}
 
 
 def _of_wheel(entry: CatalogueEntry, profile: Profile | None) -> Provenance:
@@ -310,7 +317,12 @@ def _is_as_asked(path: Path, request: BuildRequest) -> bool:
         return False
     if entry is not None and entry.build is not None:
         return True  # there is one form of it
-    asked = {"precision": request.precision, "device": request.device}
+    asked = {
+        "precision": request.precision,
+        "device": request.device,
+        "instances": request.instances,
+        "gpus": list(request.gpus),
+    }
     return all(not value or record.get(key) == value for key, value in asked.items())
 
 

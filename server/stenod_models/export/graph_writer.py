@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 CONTRIB: Final = "com.microsoft"  # ONNX Runtime's own fused operators
 # Element types, for Cast.
 FLOAT: Final = TensorProto.FLOAT
+FLOAT16: Final = TensorProto.FLOAT16
 DOUBLE: Final = TensorProto.DOUBLE
 INT64: Final = TensorProto.INT64
 
@@ -22,6 +23,7 @@ _IR_VERSION: Final = 9
 _LARGEST_INLINE_BYTES: Final = 1 << 30
 _ELEMENT_TYPES: Final = {
     "float": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
     "int16": TensorProto.INT16,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,

@@ -1,6 +1,6 @@
 """Builds the entry of a Parakeet model (TDT, RNN-T or CTC) from a Hugging Face or an onnx-asr directory.
 
-fp32 and int8 become ONNX graphs for ONNX Runtime; fp16 and bf16 become weights for the torch runtime of a GPU.
+For a CPU it becomes ONNX graphs for ONNX Runtime, for a GPU weights for the torch runtime.
 """
 
 import importlib
@@ -23,6 +23,7 @@ from stenod_models.families.parakeet.architecture import WEIGHTS, Architecture, 
 
 TEMPLATE: Final = "parakeet"
 VERSION: Final = "1"
+_GPU_BATCH: Final = 64  # windows; see docs/gpu.md for the memory they take
 RUNTIMES: Final[dict[str, Runtime]] = {
     "fp32": "onnxruntime",
     "int8": "onnxruntime",
@@ -35,20 +36,22 @@ _LANGUAGES: Final = re.compile(r"^language:\s*\n((?:\s*-\s*\S+\s*\n)+)", re.MULT
 Report = Callable[[str, float], None]
 
 
-def build(target: Path, *, source: Path, precision: str, report: Report) -> None:
+def build(target: Path, *, source: Path, precision: str, report: Report, device: str = "cpu") -> None:
     """Fill the empty directory `target`; tried against the torch model before it returns. Raises ModelBuildError."""
-    runtime = RUNTIMES.get(precision)
-    if runtime is None:
+    if precision not in RUNTIMES:
         raise ModelBuildError(f"precision {precision!r} is not known: there are {', '.join(RUNTIMES)}")
+    runtime: Runtime = "torch" if device == "cuda" else RUNTIMES[precision]
     ignored = shutil.ignore_patterns("__pycache__", ".gitignore")
     shutil.copytree(template_of(TEMPLATE), target, dirs_exist_ok=True, ignore=ignored)
-    languages = languages_of(source)
-    if languages:
-        config = target / "config.pbtxt"
-        set_profile(config, replace(profile_of(config), languages=languages))
+    config = target / "config.pbtxt"
+    profile = profile_of(config)
+    batch = _GPU_BATCH if device == "cuda" else profile.max_batch_size
+    set_profile(config, replace(profile, languages=languages_of(source) or profile.languages, max_batch_size=batch))
     for licence in source.glob("LICEN[CS]E*"):
         shutil.copy(licence, target / "LICENCE")
     report("reading the weights", 0.0)
+    if is_nemo_export(source) and device == "cuda":
+        raise ModelBuildError(f"{source} has NeMo's graphs, which run on a CPU alone: a GPU takes the checkpoint")
     if is_nemo_export(source):
         _build_from_nemo(target / VERSION, source, precision, report)
     else:
@@ -93,7 +96,7 @@ def _write_graphs(version: Path, checkpoint: Checkpoint) -> None:
 
 def _write_weights(version: Path, checkpoint: Checkpoint) -> None:
     torch = importlib.import_module("torch")
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[checkpoint.architecture.precision]
+    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[checkpoint.architecture.precision]
     weights = {name: value.to(dtype) for name, value in checkpoint.model.state_dict().items()}
     torch.save(weights, version / WEIGHTS)
 

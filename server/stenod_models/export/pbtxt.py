@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +15,23 @@ _PARAMETER: Final = re.compile(
     r'(?P<head>parameters\s*\{\s*key:\s*"(?P<key>\w+)"\s*value\s*\{\s*string_value:\s*)(?P<value>"(?:[^"\\]|\\.)*")'
 )
 _NAME: Final = re.compile(r'^name: *"[^"]*"', re.MULTILINE)
-_KIND: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*kind:\s*)KIND_\w+")
 _MAX_BATCH: Final = re.compile(r"^(max_batch_size: *)\d+", re.MULTILINE)
 _PREFERRED_BATCH: Final = re.compile(r"(preferred_batch_size: *\[ *)\d+")
-_INSTANCES: Final = re.compile(r"(instance_group\s*\[\s*\{[^}]*count:\s*)\d+")
+_INSTANCE_GROUP: Final = re.compile(
+    r"^instance_group\s*\[\s*\{\s*kind:\s*KIND_\w+\s*count:\s*(?P<count>\d+)\s*(?:gpus:\s*\[[^\]]*\]\s*)?\}\s*\]",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """`instances` are of each GPU, 0: as many as there were. `gpus` are Triton's numbers; where none is named, every
+    GPU that Triton sees gets as many instances, and the profile tells of one GPU's.
+    """
+
+    device: str
+    instances: int = 0
+    gpus: tuple[int, ...] = ()
 
 
 def profile_of(config: Path) -> Profile:
@@ -27,17 +40,28 @@ def profile_of(config: Path) -> Profile:
 
 
 def set_instances(config: Path, *, instances: int, threads: int) -> None:
-    """Have Triton start `instances` copies of the model, each with `threads` ONNX Runtime threads (0: one per core).
+    """Have Triton start `instances` copies of the model on the CPU, each with `threads` ONNX Runtime threads (0: one
+    per core).
 
-    On a CPU one thread per instance is fastest: work inside a step is too small to share. Raises ModelBuildError.
+    One thread per instance is fastest: work inside a step is too small to share. Raises ModelBuildError.
     """
+    set_placement(config, Placement("cpu", instances))
+    config.write_text(_with_parameters(config.read_text(), {THREADS_PARAMETER: str(threads)}))
+
+
+def set_placement(config: Path, placement: Placement) -> None:
+    """Have Triton run the model there, and the profile say in how many instances. Raises ModelBuildError."""
     text = config.read_text()
-    profile = replace(_profile(text, str(config)), instances=instances)
-    changed, count = _INSTANCES.subn(rf"\g<1>{instances}", text)
-    if count != 1:
-        raise ModelBuildError(f"{config} has no instance_group with a count")
-    values = {PROFILE_PARAMETER: profile.to_json(), THREADS_PARAMETER: str(threads)}
-    config.write_text(_with_parameters(changed, values))
+    profile = _profile(text, str(config))
+    found = _INSTANCE_GROUP.search(text)
+    if found is None:
+        raise ModelBuildError(f"{config} has no instance_group with a kind and a count")
+    count = placement.instances or int(found["count"])
+    kind = {"cpu": "KIND_CPU", "cuda": "KIND_GPU"}[placement.device]
+    gpus = f" gpus: [ {', '.join(map(str, placement.gpus))} ]" if placement.gpus else ""
+    changed = text.replace(found[0], f"instance_group [ {{ kind: {kind} count: {count}{gpus} }} ]")
+    profile = replace(profile, instances=count * max(1, len(placement.gpus)))
+    config.write_text(_with_parameters(changed, {PROFILE_PARAMETER: profile.to_json()}))
 
 
 def set_identity(config: Path, *, name: str, licence: str) -> None:
@@ -58,15 +82,6 @@ def set_profile(config: Path, profile: Profile) -> None:
     for pattern in (_MAX_BATCH, _PREFERRED_BATCH):
         text = pattern.sub(rf"\g<1>{profile.max_batch_size}", text)
     config.write_text(_with_parameters(text, {PROFILE_PARAMETER: profile.to_json()}))
-
-
-def set_device(config: Path, device: str) -> None:
-    """Have Triton run the model on `cpu` or on `cuda`. Raises ModelBuildError where it has no instances to place."""
-    kind = {"cpu": "KIND_CPU", "cuda": "KIND_GPU"}[device]
-    changed, count = _KIND.subn(rf"\g<1>{kind}", config.read_text())
-    if count != 1:
-        raise ModelBuildError(f"{config} has no instance_group with a kind")
-    config.write_text(changed)
 
 
 def set_revision(config: Path, revision: str) -> None:

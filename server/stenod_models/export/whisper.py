@@ -20,18 +20,19 @@ TEMPLATE: Final = "whisper"
 VERSION: Final = "1"
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 
-_MOST_BATCHED: Final = 8
-_BATCH_BYTES: Final = 2**30  # of a batch's cross-attention keys and values
-_FLOAT_BYTES: Final = 4
+_MOST_BATCHED: Final = {"cpu": 8, "cuda": 32}
+_BATCH_BYTES: Final = {"cpu": 2**30, "cuda": 2**32}  # of a batch's cross-attention keys and values
+_FLOAT_BYTES: Final = {"cpu": 4, "cuda": 2}
 _TARGET_SPARE_SAMPLES: Final = 2 * SAMPLE_RATE_HZ  # the segmenter aims this far below the longest window
 
 Report = Callable[[str, float], None]
 
 
-def build(target: Path, *, source: Path, precision: str, report: Report) -> None:
+def build(target: Path, *, source: Path, precision: str, report: Report, device: str = "cpu") -> None:
     """Fill the empty directory `target`; compared with the torch model where torch is installed.
 
-    `precision` is of the weights: fp32, fp16 (stored in 16 bits, computed in 32) or int8. Raises ModelBuildError.
+    `precision` is fp32, int8, or fp16: on a CPU stored in 16 bits and computed in 32, on a GPU computed in 16 too.
+    Raises ModelBuildError.
     """
     from stenod_models.export.whisper_verification import verify  # noqa: PLC0415 - needs onnx
 
@@ -43,8 +44,8 @@ def build(target: Path, *, source: Path, precision: str, report: Report) -> None
     shutil.copytree(template_of(TEMPLATE), target, dirs_exist_ok=True, ignore=ignored)
     version = target / VERSION
     report("writing the graphs", 0.1)
-    _write_artefacts(version, checkpoint, precision)
-    set_profile(target / "config.pbtxt", _profile(checkpoint))
+    _write_artefacts(version, checkpoint, "half" if device == "cuda" else precision)
+    set_profile(target / "config.pbtxt", _profile(checkpoint, device))
     for licence in source.glob("LICEN[CS]E*"):
         shutil.copy(licence, target / "LICENCE")
     report("comparing with the torch model", 0.5)
@@ -76,7 +77,7 @@ def _write_artefacts(version: Path, checkpoint: Checkpoint, precision: str) -> N
         raise ModelBuildError(f"the checkpoint has no tensor {error}") from error
 
 
-def _profile(checkpoint: Checkpoint) -> Profile:
+def _profile(checkpoint: Checkpoint, device: str) -> Profile:
     arch = checkpoint.architecture
     try:
         vocabulary = Vocabulary(checkpoint.tokens, multilingual=arch.multilingual)
@@ -91,13 +92,13 @@ def _profile(checkpoint: Checkpoint) -> Profile:
         window_target_samples=max(window // 2, window - _TARGET_SPARE_SAMPLES),
         window_max_samples=window,
         length_buckets_samples=(window,),
-        max_batch_size=_batch_size(arch),
+        max_batch_size=_batch_size(arch, device),
         identifies_languages=arch.multilingual,
         takes_hotwords=True,
         takes_prompt=True,
     )
 
 
-def _batch_size(arch: Architecture) -> int:
-    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * _FLOAT_BYTES
-    return max(1, min(_MOST_BATCHED, _BATCH_BYTES // per_window))
+def _batch_size(arch: Architecture, device: str) -> int:
+    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * _FLOAT_BYTES[device]
+    return max(1, min(_MOST_BATCHED[device], _BATCH_BYTES[device] // per_window))

@@ -44,7 +44,7 @@ def build_decoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], p
             attention.append(graph.op("Gather", last, graph.ints(*heads), axis=1))
         hidden = layers.feed_forward(prefix, hidden)
     _predict(layers, arch, hidden)
-    _publish_attention(graph, arch, attention)
+    _publish_attention(layers, arch, attention)
     return graph
 
 
@@ -77,8 +77,8 @@ def _self_attention(layers: Layers, arch: Architecture, layer: int, hidden: str)
             layers.product(normed, *(f"{prefix}.self_attn.{part}_proj" for part in ("q", "k", "v"))),
             "",
             "",
-            graph.input(f"past_key_{layer}", "float", cache),
-            graph.input(f"past_value_{layer}", "float", cache),
+            graph.input(f"past_key_{layer}", layers.state, cache),
+            graph.input(f"past_value_{layer}", layers.state, cache),
             "last_positions",
             "total_length",
         ],
@@ -87,8 +87,8 @@ def _self_attention(layers: Layers, arch: Architecture, layer: int, hidden: str)
         num_heads=arch.decoder_heads,
         kv_num_heads=arch.decoder_heads,
     )[0]
-    graph.output_of(f"present_key_{layer}", "float", cache)
-    graph.output_of(f"present_value_{layer}", "float", cache)
+    graph.output_of(f"present_key_{layer}", layers.state, cache)
+    graph.output_of(f"present_value_{layer}", layers.state, cache)
     return graph.op("Add", hidden, layers.product(layers.rows(attended), f"{prefix}.self_attn.out_proj"))
 
 
@@ -97,8 +97,8 @@ def _cross_attention(layers: Layers, arch: Architecture, layer: int, hidden: str
     graph = layers.graph
     prefix = f"decoder.layers.{layer}"
     shape: list[int | str] = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
-    keys = graph.input(f"cross_key_{layer}", "float", shape)
-    values = graph.input(f"cross_value_{layer}", "float", shape)
+    keys = graph.input(f"cross_key_{layer}", layers.state, shape)
+    values = graph.input(f"cross_value_{layer}", layers.state, shape)
     normed = layers.rows(layers.norm(f"{prefix}.encoder_attn_layer_norm", hidden))
     query = layers.product(normed, f"{prefix}.encoder_attn.q_proj")
     split = graph.op("Reshape", query, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
@@ -114,7 +114,7 @@ def _cross_attention(layers: Layers, arch: Architecture, layer: int, hidden: str
 def _predict(layers: Layers, arch: Architecture, hidden: str) -> None:
     graph = layers.graph
     last = graph.slice(hidden, 1, -1, np.iinfo(np.int64).max)
-    logits = _logits(layers, layers.norm("decoder.layer_norm", last))
+    logits = layers.published(_logits(layers, layers.norm("decoder.layer_norm", last)))
     graph.ops("Squeeze", [logits, graph.ints(1)], ["logits"])
     graph.output_of("logits", "float", ["batch", arch.vocabulary])
     allowed = graph.op("Add", "logits", graph.input("suppressed", "float", [1, arch.vocabulary]))
@@ -137,8 +137,9 @@ def _logits(layers: Layers, normed: str) -> str:
     return graph.op("FusedMatMul", rows.value, layers.weight(_EMBEDDING, table), domain=CONTRIB, transB=1)
 
 
-def _publish_attention(graph: GraphWriter, arch: Architecture, attention: list[str]) -> None:
+def _publish_attention(layers: Layers, arch: Architecture, attention: list[str]) -> None:
+    graph = layers.graph
     joined = graph.op("Concat", *attention, axis=1)
     frames = graph.input("frames", "int64", [1])
-    graph.ops("Slice", [joined, graph.ints(0), frames, graph.ints(3)], ["attention"])
+    graph.ops("Slice", [layers.published(joined), graph.ints(0), frames, graph.ints(3)], ["attention"])
     graph.output_of("attention", "float", ["batch", len(arch.alignment_heads), 1, "frames"])

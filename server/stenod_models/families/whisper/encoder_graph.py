@@ -1,7 +1,7 @@
 """The encoder graph: log-mel features in, the cross-attention keys and values of every decoder layer out.
 
 Inputs:  features float [batch, mels, 2 * frames], the whole padded window
-Outputs: cross_key_{layer}, cross_value_{layer} float [batch, heads, frames, head_size]
+Outputs: cross_key_{layer}, cross_value_{layer} float or float16 [batch, heads, frames, head_size]
 
 They are computed here once per window, so that no decoding step computes, moves or gives them again.
 """
@@ -21,7 +21,9 @@ def build_encoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], p
     graph = GraphWriter("whisper_encoder")
     layers = Layers(graph, tensors, precision)
     features = graph.input("features", "float", ["batch", arch.mels, 2 * arch.source_positions])
-    convolved = layers.convolution("encoder.conv2", layers.convolution("encoder.conv1", features, 1), 2)
+    convolved = layers.convolution(
+        "encoder.conv2", layers.convolution("encoder.conv1", layers.computed(features), 1), 2
+    )
     name = "encoder.embed_positions.weight"
     positions = layers.weight(name, layers.float32(name))
     hidden = graph.op("Add", graph.op("Transpose", convolved, perm=[0, 2, 1]), positions)
@@ -47,4 +49,4 @@ def _cross_attention_outputs(layers: Layers, arch: Architecture, hidden: str) ->
             product = layers.product(rows, f"decoder.layers.{layer}.encoder_attn.{part}_proj")
             heads = graph.op("Reshape", product, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
             graph.ops("Transpose", [heads], [f"{name}_{layer}"], perm=[0, 2, 1, 3])
-            graph.output_of(f"{name}_{layer}", "float", shape)
+            graph.output_of(f"{name}_{layer}", layers.state, shape)

@@ -1,7 +1,8 @@
-"""The parts that both graphs are made of, in one of three precisions.
+"""The parts that both graphs are made of, in one of four precisions.
 
 `fp32` computes and stores in 32 bits. `fp16` stores the weights in 16 bits and computes in 32: exact where the
-checkpoint is a 16-bit one. `int8` has 8-bit weights and quantises each row of activations by itself (see
+checkpoint is a 16-bit one. `half` computes in 16 bits and keeps its state in them: for a GPU, whose fused attention
+over a cache takes nothing else. `int8` has 8-bit weights and quantises each row of activations by itself (see
 export/quantised.py), so that no window can influence another.
 """
 
@@ -12,13 +13,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stenod_models.export.graph_writer import CONTRIB, FLOAT, GraphWriter
+from stenod_models.export.graph_writer import CONTRIB, FLOAT, FLOAT16, GraphWriter
 from stenod_models.export.quantised import QuantisedRows, matmul, quantise_rows, quantised
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
-PRECISIONS: Final = ("fp32", "fp16", "int8")
 _EPSILON: Final = 1e-5
 
 
@@ -69,10 +69,24 @@ class Layers:
         inner = self.rows(self.gelu(self.product(normed, f"{prefix}.fc1")))
         return self.graph.op("Add", hidden, self.product(inner, f"{prefix}.fc2"))
 
+    @property
+    def state(self) -> str:
+        """The element type of what stays between runs: keys and values."""
+        return "float16" if self.precision == "half" else "float"
+
     def weight(self, name: str, value: FloatArray) -> str:
-        if self.precision != "fp16":
+        if self.precision not in {"fp16", "half"}:
             return self.graph.weight(name, value)
-        return self.graph.op("Cast", self.graph.weight(name, value.astype(np.float16)), to=FLOAT)
+        stored = self.graph.weight(name, value.astype(np.float16))
+        return stored if self.precision == "half" else self.graph.op("Cast", stored, to=FLOAT)
+
+    def computed(self, value: str) -> str:
+        """A value of 32 bits in what is computed in."""
+        return self.graph.op("Cast", value, to=FLOAT16) if self.precision == "half" else value
+
+    def published(self, value: str) -> str:
+        """A value of what is computed in, in 32 bits."""
+        return self.graph.op("Cast", value, to=FLOAT) if self.precision == "half" else value
 
     def float32(self, name: str) -> FloatArray:
         return self.tensors[name].astype(np.float32, copy=False)

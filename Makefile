@@ -7,6 +7,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/runtime.stamp ## Make .venv with the service: .venv/bin/stenod
+setup-export: .venv/export.stamp ## Make .venv with the service and what builds models out of checkpoints: torch for CPUs, transformers
 setup-dev: .venv/dev.stamp ## Make .venv with the service, the tests and the tools
 
 .venv/bin/uv:
@@ -19,13 +20,16 @@ setup-dev: .venv/dev.stamp ## Make .venv with the service, the tests and the too
 .venv/dev.stamp: requirements/dev.lock pyproject.toml | .venv/bin/uv
 	@scripts/install requirements/dev.lock && touch $@ .venv/runtime.stamp
 
+.venv/export.stamp: requirements/export.lock pyproject.toml | .venv/bin/uv
+	@scripts/install requirements/export.lock && touch $@ .venv/runtime.stamp
+
 lock: .venv/bin/uv ## Resolve the dependencies anew into requirements/*.lock
 	@scripts/lock
 
 demo: setup ## Transcribe a real recording with a real model in a real Triton
 	@scripts/demo
 
-test: setup-dev ## Run every test that does not need a GPU
+test: setup-dev setup-export ## Run every test that does not need a GPU
 	@scripts/test
 
 fmt: setup-dev ## Format the code and the protos
@@ -40,19 +44,19 @@ gen: setup-dev ## Generate the stubs from proto/
 gen-check: setup-dev ## Fail when the committed stubs are not those of proto/
 	@scripts/gen-check
 
-bench: setup-dev ## Measure the service, the bare recogniser and peers in one run
+bench: setup-dev setup-export ## Measure the service, the bare recogniser and peers in one run
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-%: setup-dev ## Measure one thing: make bench-dialects, each HTTP dialect against gRPC
+bench-%: setup-dev setup-export ## Measure one thing: make bench-dialects, each HTTP dialect against gRPC
 	@$(BIN)/python -m bench.$(subst -,_,$*) $(ARGS)
 
-prove-%: setup-dev ## Run a proof in full: make prove-invariance, prove-faults, prove-memory, … (tests/proofs)
+prove-%: setup-dev setup-export ## Run a proof in full: make prove-invariance, prove-faults, prove-memory, … (tests/proofs)
 	@$(BIN)/python -m tests.proofs.$(subst -,_,$*) $(ARGS)
 
-soak: setup-dev ## Half an hour of mixed traffic: memory, files and database must stay as they are (ARGS="--minutes 5")
+soak: setup-dev setup-export ## Half an hour of mixed traffic: memory, files and database must stay as they are (ARGS="--minutes 5")
 	@$(BIN)/python -m tests.proofs.soak $(ARGS)
 
 clean: ## Remove what the targets above made
 	rm -rf .venv .cache .bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help setup setup-dev lock demo test fmt check gen gen-check bench soak clean
+.PHONY: help setup setup-export setup-dev lock demo test fmt check gen gen-check bench soak clean

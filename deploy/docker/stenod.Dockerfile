@@ -1,12 +1,14 @@
 # stenod with a Triton of its own and its default model, for a CPU. Build it from the root of the repository:
 #   docker build -t stenod -f deploy/docker/stenod.Dockerfile .
+# With `--build-arg LOCK=export` it can also build models out of checkpoints: torch for CPUs and transformers come along.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 VIRTUAL_ENV=/opt/stenod
 WORKDIR /build
-COPY requirements/uv.txt requirements/runtime.lock requirements/
+ARG LOCK=runtime
+COPY requirements/uv.txt requirements/runtime.lock requirements/export.lock requirements/
 RUN python -m venv /opt/stenod \
  && /opt/stenod/bin/python -m pip install --quiet -r requirements/uv.txt \
- && /opt/stenod/bin/uv pip install --require-hashes -r requirements/runtime.lock
+ && /opt/stenod/bin/uv pip install --require-hashes --torch-backend cpu -r requirements/${LOCK}.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY server server
 COPY clients/python clients/python

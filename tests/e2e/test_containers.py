@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from stenod_server.errors import InvalidField
 from tests.support.eventually import eventually
@@ -161,6 +163,20 @@ def test_the_image_has_what_the_entry_point_and_the_document_say() -> None:
     assert 'ENTRYPOINT ["stenod-entrypoint"]' in text
     assert "10001" in text
     assert re.search(r"^FROM python:3\.11-slim-bookworm$", text, re.MULTILINE)
+
+
+def test_the_image_that_adds_models_has_the_extra_export() -> None:
+    deploy = PROJECT_ROOT / "deploy" / "docker"
+    builds = {name: service["build"] for name, service in _services(deploy).items()}
+    assert builds["models"] == builds["stenod"] | {"args": {"LOCK": "export"}}
+    image = (deploy / "stenod.Dockerfile").read_text()
+    assert "\nARG LOCK=runtime\n" in image
+    assert " pip install --require-hashes --torch-backend cpu -r requirements/${LOCK}.lock\n" in image
+
+
+def _services(deploy: Path) -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
+    return services
 
 
 async def _run_entrypoint(directory: Path, arguments: Sequence[str], *, uid: int) -> list[list[str]]:

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -11,14 +13,20 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnxscript")
 
 from stenod_models.contract import RecognitionOptions
+from stenod_models.decoding.hotwords import Phrase, PhraseTrie
+from stenod_models.decoding.spellings import ends_word_of
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.parakeet import VERSION, build
 from stenod_models.export.pbtxt import profile_of
+from stenod_models.families.parakeet.runtime import load_backend
+from stenod_models.families.parakeet.search import Search
+from stenod_models.families.parakeet.vocabulary import Vocabulary
 from stenod_models.families.registry import load_recogniser
 from tests.support.parakeet_checkpoints import (
     Kind,
     Reference,
     Shape,
+    Window,
     as_floats,
     export_as_nemo_does,
     make_checkpoint,
@@ -51,6 +59,24 @@ def test_what_it_says_is_what_onnx_asr_says_of_the_same_directory(tmp_path: Path
         assert {word.start_samples for word in result.words} <= starts
         words += len(result.words)
     assert words > 10
+    heard = [_found_with_phrases(version, WINDOWS[:2]) for version in (entry / VERSION, _built(source, tmp_path))]
+    assert heard[0] == heard[1] != _found_with_phrases(entry / VERSION, WINDOWS[:2], boost=0.0)
+
+
+def _built(source: Path, folder: Path) -> Path:
+    build(folder / "ours", source=source, precision="fp32", report=lambda _phase, _done: None)
+    return folder / "ours" / VERSION
+
+
+def _found_with_phrases(version: Path, windows: Sequence[Window], boost: float = 3.0) -> list[list[int]]:
+    """Greedily and with a beam."""
+    backend = load_backend(version, threads=1, buckets_samples=(320_000,))
+    ends_word = ends_word_of(Vocabulary.load(version).texts())
+    phrases = [Phrase(tuple(pair), boost) for pair in np.random.default_rng(0).integers(10, 100, (60, 2)).tolist()]
+    trie = PhraseTrie(phrases, ends_word)
+    searches = (Search(trie=trie), Search(beam_size=3, trie=trie))
+    found = [row for search in searches for row in backend.decode(windows, lambda _row: False, search)]
+    return [row.tokens for row in found if row]
 
 
 def _text(tokens: list[str]) -> str:

@@ -29,7 +29,7 @@ class GreedyLoop:
         self._head = (weights["joint.head.weight"], weights["joint.head.bias"])
         self._embedding = weights["decoder.embedding.weight"]
         self._projector = (weights["decoder.decoder_projector.weight"], weights["decoder.decoder_projector.bias"])
-        self._cells = [_cell_of(weights, layer) for layer in range(architecture.predictor_layers)]
+        self._cells = [cell_of(weights, layer) for layer in range(architecture.predictor_layers)]
         device, dtype = self._embedding.device, self._embedding.dtype
         size, layers = architecture.predictor_size, architecture.predictor_layers
         self._capacity = frames * architecture.max_symbols
@@ -158,7 +158,8 @@ class GreedyLoop:
         self._predicted.copy_(torch.where(column, predicted, self._predicted))
 
 
-def _cell_of(weights: Mapping[str, torch.Tensor], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+def cell_of(weights: Mapping[str, torch.Tensor], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrix and bias of one layer of the prediction network, over its input beside its hidden state."""
     names = [f"decoder.lstm.{{}}_{part}_l{layer}" for part in ("ih", "hh")]
     matrix = torch.cat([weights[name.format("weight")] for name in names], dim=1)
     return matrix, weights[names[0].format("bias")] + weights[names[1].format("bias")]

@@ -17,8 +17,10 @@ from stenod_models.device import CPU, Device, UnavailableDeviceError
 from stenod_models.families.parakeet.architecture import WEIGHTS, Architecture, encoded_frames, feature_frames
 from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
+from stenod_models.families.parakeet.search import GREEDY, Search, search_ctc, search_transducer
 from stenod_models.families.parakeet.torch_decoding import GreedyLoop
 from stenod_models.families.parakeet.torch_encoder import TorchEncoder, TorchFeatures
+from stenod_models.families.parakeet.torch_scores import TorchScores
 from stenod_models.recogniser import Int16Audio
 
 FloatArray = npt.NDArray[np.float32]
@@ -46,9 +48,11 @@ class TorchBackend:
         self._loops: dict[int, GreedyLoop] = {}
 
     @torch.inference_mode()
-    def decode(self, windows: Sequence[Int16Audio], is_cancelled: Cancelled) -> list[Emissions | None]:
+    def decode(
+        self, windows: Sequence[Int16Audio], is_cancelled: Cancelled, search: Search = GREEDY
+    ) -> list[Emissions | None]:
         try:
-            return self._decode(windows, is_cancelled)
+            return self._decode(windows, is_cancelled, search)
         except torch.cuda.OutOfMemoryError:
             if len(windows) == 1:
                 raise
@@ -56,8 +60,8 @@ class TorchBackend:
         torch.cuda.empty_cache()
         half = len(windows) // 2
         return [
-            *self.decode(windows[:half], is_cancelled),
-            *self.decode(windows[half:], lambda row: is_cancelled(half + row)),
+            *self.decode(windows[:half], is_cancelled, search),
+            *self.decode(windows[half:], lambda row: is_cancelled(half + row), search),
         ]
 
     @torch.inference_mode()
@@ -69,11 +73,14 @@ class TorchBackend:
         rows = zip(encoded.cpu().numpy(), windows, strict=False)
         return [row[: encoded_frames(feature_frames(len(window)))] for row, window in rows]
 
-    def _decode(self, windows: Sequence[Int16Audio], is_cancelled: Cancelled) -> list[Emissions | None]:
+    def _decode(self, windows: Sequence[Int16Audio], is_cancelled: Cancelled, search: Search) -> list[Emissions | None]:
         encoded = self._encoded(windows)
         lengths = [encoded_frames(feature_frames(len(window))) for window in windows]
         if self._arch.kind == "ctc":
-            return self._collapsed(encoded, lengths, is_cancelled)
+            return self._collapsed(encoded, lengths, is_cancelled, search)
+        if search.needs_scores:
+            scoring = TorchScores(self._weights, self._arch, encoded[: len(windows)], width=search.beam_size)
+            return search_transducer(scoring, lengths, self._arch, search, is_cancelled)
         rows = len(encoded)
         if rows not in self._loops:
             longest = encoded_frames(feature_frames(self._buckets[-1]))
@@ -93,13 +100,20 @@ class TorchBackend:
         return self._encoder(*self._features(*on_device))
 
     def _collapsed(
-        self, logits: torch.Tensor, lengths: Sequence[int], is_cancelled: Cancelled
+        self, logits: torch.Tensor, lengths: Sequence[int], is_cancelled: Cancelled, search: Search
     ) -> list[Emissions | None]:
+        blank = self._arch.blank
+        if search.needs_scores:
+            scores = logits.float().cpu().numpy()
+            return [
+                None if is_cancelled(row) else search_ctc(scores[row, :length], blank, search)
+                for row, length in enumerate(lengths)
+            ]
         best, tokens = logits.float().max(dim=-1)
         chosen = tokens.cpu().numpy()
         likely = (best - logits.float().logsumexp(dim=-1)).exp().cpu().numpy()
         return [
-            None if is_cancelled(row) else collapse(chosen[row, :length], likely[row, :length], self._arch.blank)
+            None if is_cancelled(row) else collapse(chosen[row, :length], likely[row, :length], blank)
             for row, length in enumerate(lengths)
         ]
 

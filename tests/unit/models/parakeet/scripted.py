@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_models.decoding.hotwords import Phrase, PhraseTrie
+from stenod_models.families.parakeet.architecture import Architecture
 from stenod_models.families.parakeet.joint_scores import Head
 from stenod_models.families.parakeet.label_looping import Int64Array, Limits
 
@@ -20,6 +21,25 @@ ENDS_WORD = np.array([True, True, False, False, True])  # 0 and 1 begin words, 2
 
 def head_of(*, has_durations: bool) -> Head:
     return Head(LABELS + 1, BLANK, (0, 1, 2) if has_durations else ())
+
+
+def architecture_of(head: Head) -> Architecture:
+    """As far as decoding knows it."""
+    return Architecture(
+        kind="tdt" if head.durations else "rnnt",
+        runtime="nemo",
+        precision="fp32",
+        mel_bins=80,
+        preemphasis=0.97,
+        hidden_size=0,
+        layers=0,
+        heads=0,
+        scale_input=False,
+        vocabulary_size=head.vocabulary_size,
+        blank=head.blank,
+        durations=head.durations,
+        max_symbols=LIMITS.max_symbols,
+    )
 
 
 @dataclass
@@ -55,11 +75,3 @@ class ScriptedScores:
 
 def trie_of(*phrases: tuple[tuple[int, ...], float]) -> PhraseTrie:
     return PhraseTrie([Phrase(tokens, boost) for tokens, boost in phrases], ENDS_WORD)
-
-
-def amounts_of(trie: PhraseTrie, said: Sequence[int]) -> list[float]:
-    """What each label is worth behind labels, from the start."""
-    states = trie.start(1)
-    for token in said:
-        states = trie.advance(states, np.array([token]))
-    return [float(amount) for amount in trie.amounts(states, np.arange(LABELS)[None])[0]]

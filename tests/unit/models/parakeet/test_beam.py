@@ -20,13 +20,13 @@ from stenod_models.families.parakeet.joint_scores import log_softmax
 from stenod_models.families.parakeet.label_looping import Choices, Int64Array, decode_transducer
 from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelUse, WordPieces
 from stenod_models.language_model.ngrams import NgramModel, Order
+from tests.support.slow_parakeet import amounts_of
 from tests.unit.models.parakeet.scripted import (
     BLANK,
     LABELS,
     LIMITS,
     FloatArray,
     ScriptedScores,
-    amounts_of,
     head_of,
     trie_of,
 )
@@ -68,7 +68,7 @@ def test_a_beam_of_one_is_greedy(batch: list[tuple[int, int]], has_durations: bo
 
 def worth_of(text: Text) -> float:
     """What the phrases give along a whole text."""
-    given_for = sum(amounts_of(BOOSTED, text[:place])[token] for place, token in enumerate(text))
+    given_for = sum(amounts_of(BOOSTED, text[:place], LABELS)[token] for place, token in enumerate(text))
     states = BOOSTED.start(1)
     for token in text:
         states = BOOSTED.advance(states, np.array([token]))

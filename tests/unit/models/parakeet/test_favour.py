@@ -12,13 +12,14 @@ from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.favour import FavouringTransducer, favoured_frames
 from stenod_models.families.parakeet.label_looping import decode_transducer
 from stenod_models.families.parakeet.search import Search, search_ctc
+from tests.support.slow_parakeet import ctc_frames, transduced
 from tests.unit.models.parakeet.scripted import (
     BLANK,
     LABELS,
     LIMITS,
     FloatArray,
     ScriptedScores,
-    amounts_of,
+    architecture_of,
     head_of,
     trie_of,
 )
@@ -41,24 +42,10 @@ def decode(batch: Sequence[tuple[int, int]], trie: PhraseTrie, *, has_durations:
 
 
 def slowly(seed: int, length: int, trie: PhraseTrie, *, has_durations: bool) -> tuple[list[int], list[int]]:
-    """Tokens and their frames. Whether anything is said is the model's choice; what, the phrases' too."""
-    model = ScriptedScores([seed], head_of(has_durations=has_durations))
-    tokens: list[int] = []
-    starts: list[int] = []
-    frame = at_frame = 0
-    while frame < length:
-        logits = model.logits(0, frame, [BLANK, *tokens]).tolist()
-        durations = logits[LABELS + 1 :]
-        step = durations.index(max(durations)) if durations else 0
-        if max(logits[: LABELS + 1]) == logits[BLANK]:
-            frame, at_frame = frame + max(step, 1), 0
-            continue
-        worth = [score + amount for score, amount in zip(logits[:LABELS], amounts_of(trie, tokens), strict=True)]
-        tokens.append(worth.index(max(worth)))
-        starts.append(frame)
-        at_frame += 1
-        if step or at_frame == LIMITS.max_symbols:
-            frame, at_frame = frame + max(step, 1), 0
+    head = head_of(has_durations=has_durations)
+    model = ScriptedScores([seed], head)
+    shape = architecture_of(head)
+    tokens, starts, _margin = transduced(lambda said, frame: model.logits(0, frame, said).tolist(), length, shape, trie)
     return tokens, starts
 
 
@@ -113,36 +100,8 @@ def test_a_favoured_token_has_the_models_own_probability() -> None:
 def frames_of(seed: int, length: int) -> FloatArray:
     random = np.random.default_rng(seed)
     frames = np.repeat(random.normal(0, 2, (length, LABELS + 1)), random.integers(1, 4, length), axis=0)
-    return (frames + random.normal(0, 0.3, frames.shape)).astype(np.float32)
-
-
-def ctc_slowly(frames: FloatArray, trie: PhraseTrie) -> list[int]:
-    """Each frame's token: runs of one likeliest token are a label, chosen anew by the sum of their frames' scores."""
-    best = [max(range(LABELS + 1), key=row.__getitem__) for row in frames.tolist()]
-    runs: list[list[int]] = []
-    for place, token in enumerate(best):
-        if place and token == best[place - 1]:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    chosen: list[int] = []
-    said: list[int] = []
-    before = BLANK
-    for run in runs:
-        label = BLANK
-        if best[run[0]] != BLANK:
-            amounts = amounts_of(trie, said)
-            worth = [
-                sum(float(frames[place, token]) for place in run) / len(run)
-                + (0.0 if token == before else amounts[token])
-                for token in range(LABELS)
-            ]
-            label = worth.index(max(worth))
-            if label != before:
-                said.append(label)
-        before = label
-        chosen += [label] * len(run)
-    return chosen
+    noisy: FloatArray = (frames + random.normal(0, 0.3, frames.shape)).astype(np.float32)
+    return noisy
 
 
 @settings(deadline=None, max_examples=40)
@@ -151,7 +110,7 @@ def test_ctc_frames_are_what_the_slow_decoder_says(
     one: tuple[int, int], phrases: list[tuple[tuple[int, ...], float]]
 ) -> None:
     frames, trie = frames_of(*one), trie_of(*phrases)
-    assert favoured_frames(frames.argmax(axis=1), frames, trie, BLANK).tolist() == ctc_slowly(frames, trie)
+    assert favoured_frames(frames.argmax(axis=1), frames, trie, BLANK).tolist() == ctc_frames(frames, trie, BLANK)
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,14 +1,20 @@
-"""The decoder: some tokens per row in (the prompt at first, then one at a time), the next token of each row out.
+"""The decoder: some tokens per hypothesis in (the prompt at first, then one at a time), the likeliest next ones out.
 
-Inputs:  tokens int64 [batch, steps], total_length int32 [1] (tokens so far with these), last_positions int32 [batch]
-         (total - 1 for every row), past_key_{l}/past_value_{l} float [batch, heads, capacity, head_size] (bound to the
-         same memory as present_*: a step writes its rows in place), cross_key_{l}/cross_value_{l} (inputs only),
+A window has one hypothesis in a greedy search, and as many as the beam is wide in another: hypotheses of a window lie
+side by side. So `slots` is windows * beam. The cross-attention of a window is there once, for all its hypotheses.
+
+Inputs:  tokens int64 [slots, steps], total_length int32 [1] (tokens so far with these), last_positions int32 [slots]
+         (total - 1 for every one), past_key_{l}/past_value_{l} float [slots, heads, capacity, head_size] (bound to the
+         same memory as present_*: a step writes its rows in place), cross_key_{l}/cross_value_{l} [windows, heads,
+         frames, head_size] (inputs only),
          suppressed float [1, vocabulary] (0, or very negative where a token must not be chosen),
-         boosts float [1 or batch, 1 or vocabulary] (added for the choice alone: noise, favoured words),
+         boosts float [1 or slots, 1 or vocabulary] (added for the choice alone: noise, favoured words),
+         count int64 [1] (how many next tokens of each slot), wanted int64 [slots, tokens] (tokens to be scored too),
          frames int64 [1] (how many frames of the attention are wanted).
-Outputs: next_tokens int64 [batch, 1], log_probabilities float [batch, 1] (of those tokens, without the boosts),
-         attention float [batch, alignment heads, 1, frames] (of the predicted token; heads by layer),
-         logits float [batch, vocabulary] (before suppression; fetched once per window, for its language), present_*.
+Outputs: next_tokens int64 [slots, count], the likeliest first, log_probabilities float [slots, count] (of those tokens,
+         without the boosts), wanted_log_probabilities float [slots, tokens],
+         attention float [windows, alignment heads, beam, frames] (of the predicted token; heads by layer),
+         logits float [slots, vocabulary] (before suppression; fetched once per window, for its language), present_*.
 """
 
 from collections.abc import Mapping
@@ -29,8 +35,8 @@ def build_decoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], p
     """Raises KeyError for a tensor that is not there."""
     graph = GraphWriter("whisper_decoder")
     layers = Layers(graph, tensors, precision)
-    tokens = graph.input("tokens", "int64", ["batch", "steps"])
-    graph.input("last_positions", "int32", ["batch"])
+    tokens = graph.input("tokens", "int64", ["slots", "steps"])
+    graph.input("last_positions", "int32", ["slots"])
     graph.input("total_length", "int32", [1])
     hidden = graph.op("Add", _embedded(layers, tokens), _positions(layers, tokens))
     attention = []
@@ -40,8 +46,7 @@ def build_decoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], p
         hidden, probabilities = _cross_attention(layers, arch, layer, hidden)
         heads = [head for chosen, head in arch.alignment_heads if chosen == layer]
         if heads:
-            last = graph.slice(probabilities, 2, -1, np.iinfo(np.int64).max)
-            attention.append(graph.op("Gather", last, graph.ints(*heads), axis=1))
+            attention.append(graph.op("Gather", _last_step(layers, arch, probabilities), graph.ints(*heads), axis=1))
         hidden = layers.feed_forward(prefix, hidden)
     _predict(layers, arch, hidden)
     _publish_attention(layers, arch, attention)
@@ -70,7 +75,7 @@ def _self_attention(layers: Layers, arch: Architecture, layer: int, hidden: str)
     graph = layers.graph
     prefix = f"decoder.layers.{layer}"
     normed = layers.rows(layers.norm(f"{prefix}.self_attn_layer_norm", hidden))
-    cache: list[int | str] = ["batch", arch.decoder_heads, "capacity", arch.head_size]
+    cache: list[int | str] = ["slots", arch.decoder_heads, "capacity", arch.head_size]
     attended = graph.ops(
         "GroupQueryAttention",
         [
@@ -93,22 +98,35 @@ def _self_attention(layers: Layers, arch: Architecture, layer: int, hidden: str)
 
 
 def _cross_attention(layers: Layers, arch: Architecture, layer: int, hidden: str) -> tuple[str, str]:
-    """Returns the new hidden state and the attention [batch, heads, steps, all frames]."""
+    """Returns the new hidden state and the attention [windows, heads, beam * steps, all frames]: the hypotheses of a
+    window ask one after the other, as if they were more of its steps.
+    """
     graph = layers.graph
     prefix = f"decoder.layers.{layer}"
-    shape: list[int | str] = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
+    shape: list[int | str] = ["windows", arch.decoder_heads, arch.source_positions, arch.head_size]
     keys = graph.input(f"cross_key_{layer}", layers.state, shape)
     values = graph.input(f"cross_value_{layer}", layers.state, shape)
     normed = layers.rows(layers.norm(f"{prefix}.encoder_attn_layer_norm", hidden))
     query = layers.product(normed, f"{prefix}.encoder_attn.q_proj")
-    split = graph.op("Reshape", query, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
+    by_window = graph.op(
+        "Concat", graph.op("Shape", keys, start=0, end=1), graph.ints(-1, arch.decoder_heads, arch.head_size), axis=0
+    )
+    split = graph.op("Reshape", query, by_window)
     heads = graph.op("Transpose", split, perm=[0, 2, 1, 3])
     # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
     scores = graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1, alpha=arch.head_size**-0.5)
     probabilities = graph.op("Softmax", scores, axis=-1)
     mixed = graph.op("Transpose", graph.op("MatMul", probabilities, values), perm=[0, 2, 1, 3])
-    joined = layers.rows(graph.op("Reshape", mixed, graph.ints(0, 0, arch.width)))
+    joined = layers.rows(graph.op("Reshape", mixed, graph.op("Shape", hidden)))
     return graph.op("Add", hidden, layers.product(joined, f"{prefix}.encoder_attn.out_proj")), probabilities
+
+
+def _last_step(layers: Layers, arch: Architecture, probabilities: str) -> str:
+    """[windows, heads, beam, 1, all frames]."""
+    graph = layers.graph
+    steps = graph.op("Shape", "tokens", start=1, end=2)
+    by_step = graph.op("Concat", graph.ints(0, 0, -1), steps, graph.ints(arch.source_positions), axis=0)
+    return graph.slice(graph.op("Reshape", probabilities, by_step), 3, -1, np.iinfo(np.int64).max)
 
 
 def _predict(layers: Layers, arch: Architecture, hidden: str) -> None:
@@ -116,15 +134,19 @@ def _predict(layers: Layers, arch: Architecture, hidden: str) -> None:
     last = graph.slice(hidden, 1, -1, np.iinfo(np.int64).max)
     logits = layers.published(_logits(layers, layers.norm("decoder.layer_norm", last)))
     graph.ops("Squeeze", [logits, graph.ints(1)], ["logits"])
-    graph.output_of("logits", "float", ["batch", arch.vocabulary])
+    graph.output_of("logits", "float", ["slots", arch.vocabulary])
     allowed = graph.op("Add", "logits", graph.input("suppressed", "float", [1, arch.vocabulary]))
-    favoured = graph.op("Add", allowed, graph.input("boosts", "float", ["boosted_rows", "boosted_tokens"]))
-    graph.ops("ArgMax", [favoured], ["next_tokens"], axis=-1, keepdims=1)
-    graph.output_of("next_tokens", "int64", ["batch", 1])
-    chosen = graph.op("GatherElements", allowed, "next_tokens", axis=1)
+    favoured = graph.op("Add", allowed, graph.input("boosts", "float", ["boosted_slots", "boosted_tokens"]))
+    graph.ops("TopK", [favoured, graph.input("count", "int64", [1])], ["best_favoured", "next_tokens"], axis=-1)
+    graph.output_of("next_tokens", "int64", ["slots", "count"])
     total = graph.op("ReduceLogSumExp", allowed, graph.ints(-1), keepdims=1)
-    graph.ops("Sub", [chosen, total], ["log_probabilities"])
-    graph.output_of("log_probabilities", "float", ["batch", 1])
+    wanted = graph.input("wanted", "int64", ["slots", "wanted"])
+    for tokens, name, size in (
+        ("next_tokens", "log_probabilities", "count"),
+        (wanted, "wanted_log_probabilities", "wanted"),
+    ):
+        graph.ops("Sub", [graph.op("GatherElements", allowed, tokens, axis=1), total], [name])
+        graph.output_of(name, "float", ["slots", size])
 
 
 def _logits(layers: Layers, normed: str) -> str:
@@ -139,7 +161,7 @@ def _logits(layers: Layers, normed: str) -> str:
 
 def _publish_attention(layers: Layers, arch: Architecture, attention: list[str]) -> None:
     graph = layers.graph
-    joined = graph.op("Concat", *attention, axis=1)
+    joined = graph.op("Squeeze", graph.op("Concat", *attention, axis=1), graph.ints(3))
     frames = graph.input("frames", "int64", [1])
     graph.ops("Slice", [layers.published(joined), graph.ints(0), frames, graph.ints(3)], ["attention"])
-    graph.output_of("attention", "float", ["batch", len(arch.alignment_heads), 1, "frames"])
+    graph.output_of("attention", "float", ["windows", len(arch.alignment_heads), "beam", "frames"])

@@ -1,5 +1,5 @@
 """The two ONNX Runtime sessions of Whisper, with the memory that both graphs write in place. On a GPU it is the GPU's:
-neither the cross-attention nor the cache of keys and values ever moves.
+the cross-attention never moves, nor does the cache of keys and values but where a beam has a hypothesis change place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from stenod_models.decoding.beam import Candidates
 from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import Architecture
 from stenod_models.onnx_memory import Binding, Block, Blocks, float_type_of
 from stenod_models.onnx_sessions import open_session
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
 
 _PARTS: Final = ("key", "value")
 SUPPRESSED: Final = np.float32(-1e9)  # exp() of it is exactly 0, and unlike -inf it survives subtraction
@@ -78,20 +80,25 @@ class Decoder:
         self._blocks = Blocks(float_type_of(self._session, "past_key_0"), device)
         self._attention = Blocks(np.float32)  # of the host: it is read there
 
-    def start(self, encoded: EncodedBatch, *, capacity: int, steps: int, frames: int) -> "DecoderRun":
-        """Begin a batch of at most `capacity` tokens a row, prompt included, of which `steps` are decoded; ends the one
-        before. `frames` of the attention are kept.
+    def start(
+        self, encoded: EncodedBatch, *, capacity: int, steps: int, frames: int, beam_size: int = 1
+    ) -> "DecoderRun":
+        """Begin a batch of at most `capacity` tokens a hypothesis, prompt included, of which `steps` are decoded; ends
+        the one before. `frames` of the attention are kept.
         """
-        arch = self._arch
-        cache_shape = (arch.decoder_layers, 2, encoded.rows, arch.decoder_heads, capacity, arch.head_size)
-        attention_shape = (steps, encoded.rows, len(arch.alignment_heads), 1, frames)
+        arch, slots = self._arch, encoded.rows * beam_size
+        cache_shape = (arch.decoder_layers, 2, slots, arch.decoder_heads, capacity, arch.head_size)
+        attention_shape = (steps, encoded.rows, len(arch.alignment_heads), beam_size, frames)
         cache = self._blocks.take("cache", cache_shape)
         attention = self._attention.take("attention", attention_shape).numpy()
         return DecoderRun(self._session, encoded, cache, attention)
 
 
 class DecoderRun:
-    """One batch in decoding. `attention` is float32 (steps, batch, heads, 1, frames), filled step by step."""
+    """One batch in decoding. `attention` is float32 (steps, rows, heads, beam, frames), filled step by step.
+
+    Row r has slots [r * beam, (r + 1) * beam); a greedy search has one slot a row.
+    """
 
     def __init__(
         self, session: onnxruntime.InferenceSession, encoded: EncodedBatch, cache: Block, attention: FloatArray
@@ -100,42 +107,76 @@ class DecoderRun:
         self._encoded = encoded
         self._cache = cache
         self.attention = attention
+        self.beam_size = attention.shape[3]
+        slots, count = cache.shape[2], 1 if self.beam_size == 1 else 2 * self.beam_size
         self._steps = 0
         self._length = 0
         self._total = np.zeros(1, np.int32)
-        self._last = np.zeros(encoded.rows, np.int32)
+        self._last = np.zeros(slots, np.int32)
         self._frames = np.array([attention.shape[-1]], np.int64)
-        self._next = np.zeros((encoded.rows, 1), np.int64)
-        self._logs = np.zeros((encoded.rows, 1), np.float32)
+        self._next = np.zeros((slots, count), np.int64)
+        self._logs = np.zeros((slots, count), np.float32)
+        self._none_wanted = np.zeros((slots, 1), np.int64)
         self._binding = Binding(session, cache.device)
-        self._rows = 0
+        self._slots = 0
 
     def advance(
-        self, tokens: npt.NDArray[np.int64], suppressed: FloatArray, boosts: FloatArray = NO_BOOSTS
-    ) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        self, tokens: IntArray, suppressed: FloatArray, boosts: FloatArray = NO_BOOSTS
+    ) -> tuple[IntArray, FloatArray]:
         """Take tokens (rows, steps) in, give the next token of each row and its log probability, (rows,) each.
 
         The first call takes the prompt, each later one a token per row. `rows` never grows. Memory is reused.
         """
         rows = len(tokens)
-        self._feed({"tokens": tokens, "suppressed": suppressed, "boosts": boosts})
-        self._binding.take("attention", self.attention[self._steps, :rows])
-        self._binding.run()
-        self._steps += 1
+        self._step(tokens, suppressed, boosts, self._none_wanted[:rows])
         return self._next[:rows, 0], self._logs[:rows, 0]
 
-    def logits(self, tokens: npt.NDArray[np.int64]) -> FloatArray:
+    def extend(self, tokens: IntArray, parents: IntArray, suppressed: FloatArray, wanted: IntArray) -> Candidates:
+        """As `advance`, of a beam: tokens (slots, steps) in, the likeliest next ones of each slot out.
+
+        See decoding.beam.BeamStep for `parents` and `wanted`.
+        """
+        self._move(parents)
+        slots = len(tokens)
+        asked = wanted if wanted.shape[1] else self._none_wanted[:slots]
+        wanted_logs = self._step(tokens, suppressed, NO_BOOSTS, asked)
+        return Candidates(self._next[:slots], self._logs[:slots], wanted_logs[:, : wanted.shape[1]])
+
+    def logits(self, tokens: IntArray) -> FloatArray:
         """Float32 (batch, vocabulary) behind tokens (rows, steps); no token is chosen."""
         vocabulary = next(item.shape[1] for item in self._session.get_outputs() if item.name == "logits")
-        self._feed({"tokens": tokens, "suppressed": np.zeros((1, vocabulary), np.float32), "boosts": NO_BOOSTS})
+        given = {"tokens": tokens, "suppressed": np.zeros((1, vocabulary), np.float32), "boosts": NO_BOOSTS}
+        self._feed({**given, "wanted": self._none_wanted[: len(tokens)]})
         logits = np.empty((len(tokens), vocabulary), np.float32)
         self._binding.take("logits", logits)
         self._binding.run()
         return logits
 
+    def _step(self, tokens: IntArray, suppressed: FloatArray, boosts: FloatArray, wanted: IntArray) -> FloatArray:
+        """Gives the log probabilities of the wanted tokens."""
+        self._feed({"tokens": tokens, "suppressed": suppressed, "boosts": boosts, "wanted": wanted})
+        wanted_logs = np.empty(wanted.shape, np.float32)
+        self._binding.take("wanted_log_probabilities", wanted_logs)
+        self._binding.take("attention", self.attention[self._steps, : len(tokens) // self.beam_size])
+        self._binding.run()
+        self._steps += 1
+        return wanted_logs
+
+    def _move(self, parents: IntArray) -> None:
+        """Have each hypothesis continue its parent's cache; most stay where they are."""
+        moved = np.flatnonzero(parents != np.arange(len(parents)))
+        if not len(moved):
+            return
+        if self._cache.device.kind == "cpu":
+            cache = self._cache.numpy()
+            cache[:, :, moved, :, : self._length] = cache[:, :, parents[moved], :, : self._length]
+        else:
+            self._cache = self._cache.taken(parents.tolist(), axis=2)
+            self._slots = 0  # to be bound anew
+
     def _feed(self, given: Mapping[str, npt.NDArray[Any]]) -> None:
         tokens = given["tokens"]
-        if len(tokens) != self._rows:
+        if len(tokens) != self._slots:
             self._bind(len(tokens))
         self._length += tokens.shape[1]
         self._total[:] = self._length
@@ -143,19 +184,21 @@ class DecoderRun:
         for name, array in given.items():
             self._binding.give(name, np.ascontiguousarray(array))
 
-    def _bind(self, rows: int) -> None:
-        """Bind the first rows of everything. Past and present keys are the same memory: the fused attention appends
+    def _bind(self, slots: int) -> None:
+        """Bind the first slots of everything. Past and present keys are the same memory: the fused attention appends
         in place and copies nothing.
         """
-        self._rows = rows
+        rows = slots // self.beam_size
+        self._slots = slots
         self._binding = binding = Binding(self._session, self._cache.device)
-        binding.give("last_positions", self._last[:rows])
+        binding.give("last_positions", self._last[:slots])
         binding.give("total_length", self._total)
         binding.give("frames", self._frames)
-        binding.take("next_tokens", self._next[:rows])
-        binding.take("log_probabilities", self._logs[:rows])
+        binding.give("count", np.array([self._next.shape[1]], np.int64))
+        binding.take("next_tokens", self._next[:slots])
+        binding.take("log_probabilities", self._logs[:slots])
         for layer in range(self._cache.shape[0]):
             for index, part in enumerate(_PARTS):
                 binding.give(f"cross_{part}_{layer}", self._encoded.keys_values[layer, index, :rows])
-                binding.give(f"past_{part}_{layer}", self._cache[layer, index, :rows])
-                binding.take(f"present_{part}_{layer}", self._cache[layer, index, :rows])
+                binding.give(f"past_{part}_{layer}", self._cache[layer, index, :slots])
+                binding.take(f"present_{part}_{layer}", self._cache[layer, index, :slots])

@@ -26,7 +26,7 @@ class Oddity(StrEnum):
     LOOP_COLLAPSED = "LOOP_COLLAPSED"  # dropped: the same words over and over
     NO_SPEECH_DROPPED = "NO_SPEECH_DROPPED"  # dropped: a few unlikely words in a window without speech
     REPETITIVE_TEXT = "REPETITIVE_TEXT"  # kept: compresses like a loop
-    IMPLAUSIBLE_PACE = "IMPLAUSIBLE_PACE"  # kept: more words than can be said in the time
+    IMPLAUSIBLE_PACE = "IMPLAUSIBLE_PACE"  # dropped: more words than can be said in the time
     SAME_TEXT_REPEATED = "SAME_TEXT_REPEATED"  # kept: window after window with the same text
 
 
@@ -40,8 +40,9 @@ class GuardLimits:
     compression_ratio: float = 2.4
     compression_min_characters: int = 60  # shorter text compresses too unevenly to judge
     max_words_per_s: float = 12.0  # the fastest speakers reach 7 or 8 for a moment
+    max_words_per_s_of_a_loop: float = 8.0
     pace_min_words: int = 8
-    no_speech_max_words: int = 4
+    no_speech_max_words: int = 8
     no_speech_probability: float = 0.6
     no_speech_confidence: float = 0.37
     same_text_windows: int = 4
@@ -79,11 +80,12 @@ class Guard:
         if _is_silence(words, no_speech, limits):
             return Verdict((), (Oddity.NO_SPEECH_DROPPED,))
         kept = collapse_loops(words, limits)
-        oddities = [Oddity.LOOP_COLLAPSED] if len(kept) < len(words) else []
+        has_loop = len(kept) < len(words)
+        if _is_too_fast(len(words), to_seconds(window_samples), limits, has_loop=has_loop):
+            return Verdict((), (Oddity.IMPLAUSIBLE_PACE,))
+        oddities = [Oddity.LOOP_COLLAPSED] if has_loop else []
         if compression_ratio(kept, limits) > limits.compression_ratio:
             oddities.append(Oddity.REPETITIVE_TEXT)
-        if len(words) >= limits.pace_min_words and len(words) > limits.max_words_per_s * to_seconds(window_samples):
-            oddities.append(Oddity.IMPLAUSIBLE_PACE)
         if self._is_stuck(words):
             oddities.append(Oddity.SAME_TEXT_REPEATED)
         return Verdict(tuple(kept), tuple(oddities))
@@ -141,6 +143,12 @@ def _is_silence(words: Sequence[Word], no_speech: float, limits: GuardLimits) ->
         return False
     mean = math.fsum(word.confidence for word in words) / len(words)
     return mean < limits.no_speech_confidence
+
+
+def _is_too_fast(words: int, window_s: float, limits: GuardLimits, *, has_loop: bool) -> bool:
+    """A decoder that runs away over a short sound stops at its limit of tokens alone: nobody said any of it."""
+    most = limits.max_words_per_s_of_a_loop if has_loop else limits.max_words_per_s
+    return words >= limits.pace_min_words and words > most * window_s
 
 
 def _plain(word: Word) -> str:

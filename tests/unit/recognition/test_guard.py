@@ -50,14 +50,27 @@ def test_a_few_unlikely_words_where_the_recogniser_hears_no_speech_are_dropped()
 def test_words_are_kept_unless_everything_speaks_against_them() -> None:
     assert _inspect("Thank you.", confidence=0.2, no_speech=0.5).words
     assert _inspect("Thank you.", confidence=0.5, no_speech=0.9).words
-    assert _inspect("five words are too many", confidence=0.2, no_speech=0.9).words
+    assert _inspect("these are nine words and that is too many", confidence=0.2, no_speech=0.9).words
 
 
-def test_repetitive_text_and_an_impossible_pace_are_flagged_and_kept() -> None:
+def test_repetitive_text_is_flagged_and_kept() -> None:
     text = "the cat and the hat and " * 5
-    verdict = _inspect(text, seconds=1)
+    verdict = _inspect(text)
     assert _text(verdict) == text.strip()
-    assert verdict.oddities == (Oddity.REPETITIVE_TEXT, Oddity.IMPLAUSIBLE_PACE)
+    assert verdict.oddities == (Oddity.REPETITIVE_TEXT,)
+
+
+def test_more_words_than_anybody_says_in_the_time_are_dropped() -> None:
+    runaway = "If you want to know, if you want to know, if you want to know,"
+    assert _inspect(runaway, seconds=0.8) == Verdict((), (Oddity.IMPLAUSIBLE_PACE,))
+    assert _inspect(runaway, seconds=1.3).words
+    assert _inspect("One two three four five six seven", seconds=0.5).words  # few words: their count says little
+
+
+def test_a_loop_is_dropped_at_a_pace_that_other_words_are_allowed() -> None:
+    assert _inspect("Did it? " * 6, seconds=1.0) == Verdict((), (Oddity.IMPLAUSIBLE_PACE,))
+    assert _text(_inspect("Did it? " * 6, seconds=3.0)) == "Did it?"
+    assert _inspect("He did it and she did it, then they did it", seconds=1.0).words
 
 
 def test_window_after_window_with_the_same_text_is_flagged() -> None:

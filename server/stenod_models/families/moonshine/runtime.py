@@ -28,7 +28,6 @@ _Decoded: TypeAlias = tuple[Hypothesis, FloatArray]
 
 _LANGUAGE: Final = "en"
 _TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
-_MAX_BEAM: Final = 16
 _KEPT_TRIES: Final = 8  # a job's windows come with the same hotwords: their trie is built once
 _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token counts
 
@@ -88,8 +87,9 @@ class MoonshineRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows English only")
         if options.task not in self.profile.tasks:
             raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
-        if options.beam_size > _MAX_BEAM:
-            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {_MAX_BEAM}")
+        widest = self.profile.max_beam_size
+        if options.beam_size > widest:
+            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
         if options.prompt:
             raise ValueError(f"prompt: {self.profile.model} takes none")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.decoding import Decoding
 from stenod_server.engine.embedded import EmbeddedTriton
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.engine.triton import TritonEngine
@@ -103,6 +104,12 @@ async def test_an_unknown_model_is_not_found(case: Case) -> None:
 async def test_what_the_recogniser_refuses_is_the_callers_fault(case: Case) -> None:
     with pytest.raises(InvalidField, match="xx"):
         await case.engine.recognise(_audio(9), RecognitionRequest(SLEEPER, "xx"), timeout_s=20)
+
+
+async def test_an_option_that_the_recogniser_does_not_take_is_the_callers_fault(case: Case) -> None:
+    request = RecognitionRequest(SLEEPER, decoding=Decoding(prompt="Of harps."))
+    with pytest.raises(InvalidField, match="prompt"):
+        await case.engine.recognise(_audio(9), request, timeout_s=20)
 
 
 async def test_a_window_that_is_too_long_is_refused(case: Case) -> None:

@@ -51,6 +51,8 @@ class TritonPythonModel:
         language = _input(request, "LANGUAGE")[0].decode()
         if language not in self._languages:
             return _failure(pb_utils.TritonError.INVALID_ARG, f"language {language!r} is not spoken here")
+        if json.loads(_input(request, "OPTIONS")[0])["prompt"]:
+            return _failure(pb_utils.TritonError.INVALID_ARG, "no prompt is taken here")
         if length > self._max_samples:
             return _failure(pb_utils.TritonError.INVALID_ARG, f"{length} samples are too many")
         if language == "x-internal":

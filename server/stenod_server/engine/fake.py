@@ -101,8 +101,13 @@ class FakeEngine:
             raise ModelNotFound(request.model)
         if request.language not in {"auto", *profile.languages}:
             raise InvalidField("window", f"language {request.language!r} is not one of {', '.join(profile.languages)}")
-        if request.decoding.task not in profile.tasks:
-            raise InvalidField("window", f"task {request.decoding.task!r} is not one of {', '.join(profile.tasks)}")
+        decoding = request.decoding
+        if decoding.task not in profile.tasks:
+            raise InvalidField("window", f"task {decoding.task!r} is not one of {', '.join(profile.tasks)}")
+        if decoding.beam_size > profile.max_beam_size:
+            raise InvalidField("window", f"beam_size {decoding.beam_size} is above {profile.max_beam_size}")
+        if (decoding.vocabulary and not profile.takes_hotwords) or (decoding.prompt and not profile.takes_prompt):
+            raise InvalidField("window", "a vocabulary, or a prompt, which is not taken")
         if len(audio) > profile.window_max_samples:
             raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
 

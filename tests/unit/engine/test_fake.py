@@ -3,8 +3,9 @@ import asyncio
 import numpy as np
 import pytest
 
+from stenod_server.domain.decoding import Decoding, Task, VocabularyEntry
 from stenod_server.engine.fake import FakeEngine
-from stenod_server.errors import EngineUnavailable
+from stenod_server.errors import EngineUnavailable, InvalidField
 from stenod_server.ports import RecognitionRequest
 from tests.support.eventually import eventually
 
@@ -37,3 +38,17 @@ async def test_readiness_is_what_the_test_says() -> None:
     engine = FakeEngine()
     engine.ready = False
     assert not engine.is_ready()
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        Decoding(task=Task.TRANSLATE),
+        Decoding(vocabulary=(VocabularyEntry("Aoife"),)),
+        Decoding(beam_size=2),
+        Decoding(prompt="Of harps."),
+    ],
+)
+async def test_what_its_profile_does_not_promise_is_refused(decoding: Decoding) -> None:
+    with pytest.raises(InvalidField):
+        await FakeEngine().recognise(np.zeros(9, np.int16), RecognitionRequest("fake", decoding=decoding), timeout_s=9)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from stenod_models.contract import MAX_HOTWORDS, Hotword, Profile, RecognitionOptions
@@ -55,3 +57,11 @@ def test_too_many_hotwords_are_refused_with_the_limit() -> None:
 def test_profile_survives_json_and_counts_engines() -> None:
     assert Profile.from_json(PROFILE.to_json()) == PROFILE
     assert PROFILE.default_engines == 8 * 3 * 2
+
+
+def test_a_profile_of_before_options_were_published_promises_none() -> None:
+    old = json.loads(PROFILE.to_json())
+    for name in ("max_beam_size", "takes_hotwords", "takes_prompt"):
+        del old[name]
+    profile = Profile.from_json(json.dumps(old))
+    assert (profile.max_beam_size, profile.takes_hotwords, profile.takes_prompt) == (1, False, False)

@@ -1,8 +1,5 @@
 """The models that can be added by name, and adding, removing and listing them in a models directory."""
 
-import hashlib
-import json
-import os
 import re
 import shutil
 import tempfile
@@ -16,14 +13,13 @@ from typing import Any, Final, Protocol
 from stenod_models.contract import Profile
 from stenod_models.export import build_request, moonshine, silero
 from stenod_models.export.build_request import BuildRequest, Provenance
+from stenod_models.export.entries import RECORD, put_in_place, record_of, revision_of, write_record
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.hub import told
 from stenod_models.export.pbtxt import Placement, profile_of, set_identity, set_placement, set_revision
 from stenod_models.export.wheels import PinnedWheel
 
-_RECORD: Final = "entry.json"
 _DOWNLOADS: Final = ".downloads"  # of the models directory; no entry, for its name starts with a dot
-_BLOCK_BYTES: Final = 1024 * 1024
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _PARAKEET_V3_LANGUAGES: Final = "bg hr cs da nl en et fi fr de el hu it lv lt mt pl pt ro sk sl es sv ru uk"
 _WHISPER_V3_LANGUAGES: Final = (
@@ -162,9 +158,9 @@ def add(
         scratch = Path(tempfile.mkdtemp(dir=models_dir, prefix=f".{name}."))
         try:
             record = _fill(scratch, name, request, cache_dir=cache_dir, report=progress)
-            (scratch / _RECORD).write_text(json.dumps(record, indent=1) + "\n")
-            scratch.chmod(0o755)  # mkdtemp's 0700 would lock out a server that runs as somebody else
-            _put_in_place(scratch, target, request)
+            write_record(scratch, record)
+            if not _is_as_asked(target, request):  # what somebody else has built meanwhile stays: it is the same
+                put_in_place(scratch, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
@@ -193,7 +189,7 @@ def installed(models_dir: Path) -> list[InstalledModel]:
 
 
 def _described(path: Path) -> InstalledModel:
-    record, profile, entry = _record(path) or {}, _profile(path), CATALOGUE.get(path.name)
+    record, profile, entry = record_of(path) or {}, _profile(path), CATALOGUE.get(path.name)
     return InstalledModel(
         name=path.name,
         path=path,
@@ -252,7 +248,7 @@ def _fill(
         set_identity(scratch / "config.pbtxt", name=name, licence=provenance.licence)
         set_placement(scratch / "config.pbtxt", Placement(provenance.device, request.instances, request.gpus))
     if entry is None or entry.served:
-        set_revision(scratch / "config.pbtxt", _revision_of(scratch))
+        set_revision(scratch / "config.pbtxt", revision_of(scratch))
     placed = {"instances": request.instances, "gpus": list(request.gpus)}
     built = {"name": name, "revision": entry.revision if entry else 0, "built_time": datetime.now(UTC).isoformat()}
     return {**built, **asdict(provenance), **placed}
@@ -271,26 +267,6 @@ def _of_wheel(entry: CatalogueEntry, profile: Profile | None) -> Provenance:
     )
 
 
-def _revision_of(entry: Path) -> str:
-    """SHA-256 of all that Triton runs: what is in the version directories, by name and content."""
-    digest = hashlib.sha256()
-    for path in sorted(entry.glob("[0-9]*/**/*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(entry).as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as opened:
-                while block := opened.read(_BLOCK_BYTES):
-                    digest.update(block)
-    return digest.hexdigest()
-
-
-def _record(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads((path / _RECORD).read_text())
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
 def _profile(path: Path) -> Profile | None:
     try:
         return profile_of(path / "config.pbtxt")
@@ -299,12 +275,12 @@ def _profile(path: Path) -> Profile | None:
 
 
 def _is_entry(path: Path) -> bool:
-    return (path / _RECORD).is_file() or (path / "config.pbtxt").is_file()
+    return (path / RECORD).is_file() or (path / "config.pbtxt").is_file()
 
 
 def _is_current(path: Path) -> bool:
     """True for a catalogue model of the present revision; a hand-made entry is its maker's to update."""
-    record, entry = _record(path), CATALOGUE.get(path.name)
+    record, entry = record_of(path), CATALOGUE.get(path.name)
     if record is None:
         return (path / "config.pbtxt").is_file()
     return entry is None or record.get("revision") == entry.revision
@@ -312,7 +288,7 @@ def _is_current(path: Path) -> bool:
 
 def _is_as_asked(path: Path, request: BuildRequest) -> bool:
     """Whether what is there need not be built again."""
-    entry, record = CATALOGUE.get(path.name), _record(path) or {}
+    entry, record = CATALOGUE.get(path.name), record_of(path) or {}
     if request.source or not _is_current(path):
         return False
     if entry is not None and entry.build is not None:
@@ -324,14 +300,3 @@ def _is_as_asked(path: Path, request: BuildRequest) -> bool:
         "gpus": list(request.gpus),
     }
     return all(not value or record.get(key) == value for key, value in asked.items())
-
-
-def _put_in_place(scratch: Path, target: Path, request: BuildRequest) -> None:
-    """Rename; an older entry is moved aside first. What somebody else has built meanwhile stays: it is the same."""
-    if _is_as_asked(target, request):
-        return
-    if target.exists():
-        aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old."))
-        os.replace(target, aside / "entry")  # noqa: PTH105 - atomic on one file system
-        shutil.rmtree(aside, ignore_errors=True)
-    os.replace(scratch, target)  # noqa: PTH105

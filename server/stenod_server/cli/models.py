@@ -49,7 +49,7 @@ ModelsDir = Annotated[
         show_default="<data-dir>/models",
     ),
 ]
-_DATA_DIR = Path("~/.local/share/stenod")
+DEFAULT_DATA_DIR = Path("~/.local/share/stenod")
 
 
 _COLUMNS = ("name", "status", "size", "languages", "precision", "licence", "loaded", "description")
@@ -60,13 +60,13 @@ _SHOWN_LANGUAGES = 4  # of more, a table tells the number
 @reaches_server
 def list_models(
     server: Server = DEFAULT_SERVER,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     models_dir: ModelsDir = None,
     form: Form = ListFormat.TABLE,
     limit: Limit = 1000,
 ) -> None:
     """List the models that are here, those that can be added, and which of them a running server has loaded."""
-    rows = _rows(_models_path(data_dir, models_dir), _loaded(server))[:limit]
+    rows = _rows(models_path(data_dir, models_dir), _loaded(server))[:limit]
     if form is ListFormat.JSON:
         show_json(rows)
         return
@@ -91,7 +91,7 @@ def add_model(
         Precision | None, typer.Option("--precision", help="In what it computes.", show_default="as suits the device")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where it runs.", show_default="cpu")] = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     models_dir: ModelsDir = None,
 ) -> None:
     """Download a model and build it. One that is here and up to date is left alone; one of --from is built anew."""
@@ -106,17 +106,17 @@ def add_model(
     )
     try:
         with phases(name) as show:
-            built = catalogue.add(name, _models_path(data_dir, models_dir), progress=show, request=request)
+            built = catalogue.add(name, models_path(data_dir, models_dir), progress=show, request=request)
     except build_error as error:
         fail(str(error))
     typer.echo(built)
 
 
 @app.command("remove")
-def remove_model(name: Name, data_dir: DataDir = _DATA_DIR, models_dir: ModelsDir = None) -> None:
+def remove_model(name: Name, data_dir: DataDir = DEFAULT_DATA_DIR, models_dir: ModelsDir = None) -> None:
     """Delete a model from this machine."""
     catalogue, build_error = _catalogue()
-    path = _models_path(data_dir, models_dir)
+    path = models_path(data_dir, models_dir)
     try:
         removed = catalogue.remove(name, path)
     except build_error as error:
@@ -152,7 +152,7 @@ def _catalogue() -> tuple[Any, type[Exception]]:
     return catalogue, ModelBuildError
 
 
-def _models_path(data_dir: Path, models_dir: Path | None) -> Path:
+def models_path(data_dir: Path, models_dir: Path | None) -> Path:
     return (models_dir or data_dir / "models").expanduser().resolve()
 
 

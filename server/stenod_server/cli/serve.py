@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stenod_server.cli.connection import fail
+from stenod_server.cli.language_models import set_those_of
 from stenod_server.cli.models import add_missing
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
         fail(str(error))
 
     add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
+    set_those_of(chosen)
 
     from stenod_server.app.node import run  # the whole server: not before the settings are known to be good
 

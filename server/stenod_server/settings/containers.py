@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
+from stenod_server.settings.language_models import DEFAULT, WIDEST_BEAM
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 _GREEDY_BEAM: Final = 1
+_LANGUAGE_MODEL: Final = "CUSTOM_LANG_MODEL_PATH"
+_BEAM: Final = "DECODER_BEAM_SIZE"
 _WORKER_PORT: Final = 18_000
 
 
@@ -63,6 +66,8 @@ def read_environment(environment: Mapping[str, str]) -> ContainerEnvironment:
             except ValueError as error:
                 message = f"{name}={value!r} in the environment: {error}"
                 raise ValueError(message) from error
+    if {_BEAM, _LANGUAGE_MODEL} <= found.keys():
+        found |= _searched(environment[_LANGUAGE_MODEL].strip(), environment[_BEAM].strip())
     return ContainerEnvironment(found)
 
 
@@ -79,19 +84,26 @@ def _punctuation(value: str) -> Meaning:
 
 
 def _beam(value: str) -> Meaning:
-    if _count(value) == _GREEDY_BEAM:
-        return Meaning()
-    return Meaning(
-        warning=f"DECODER_BEAM_SIZE={value} is clamped to {_GREEDY_BEAM}: the recogniser decodes greedily",
-        reason="BEAM_SIZE_CLAMPED",
-    )
+    return _clamped(value, _GREEDY_BEAM, f"the recogniser decodes greedily where {_LANGUAGE_MODEL} names no model")
 
 
 def _language_model(value: str) -> Meaning:
-    return Meaning(
-        warning=f"CUSTOM_LANG_MODEL_PATH={value} is not used: the recogniser takes no language model beside its own",
-        reason="LANGUAGE_MODEL_NOT_USED",
-    )
+    return Meaning(settings={"language_models": {DEFAULT: {"path": value}}})
+
+
+def _searched(path: str, beam: str) -> Mapping[str, Meaning]:
+    """What the two mean together."""
+    size = min(max(_count(beam), _GREEDY_BEAM + 1), WIDEST_BEAM)
+    return {
+        _LANGUAGE_MODEL: Meaning(settings={"language_models": {DEFAULT: {"path": path, "beam_size": size}}}),
+        _BEAM: _clamped(beam, size, f"a beam with a language model has {_GREEDY_BEAM + 1} to {WIDEST_BEAM} hypotheses"),
+    }
+
+
+def _clamped(value: str, size: int, why: str) -> Meaning:
+    if _count(value) == size:
+        return Meaning()
+    return Meaning(warning=f"{_BEAM}={value} is clamped to {size}: {why}", reason="BEAM_SIZE_CLAMPED")
 
 
 def _port(value: str) -> Meaning:
@@ -128,8 +140,8 @@ _TABLE: Final[Mapping[str, Callable[[str], Meaning]]] = {
     "MAX_TRANSCRIPTS_PARALLEL": _slots,
     "REJECT_OVER_PARALLEL": _reject,
     "ENABLE_AUTO_PUNCTUATION": _punctuation,
-    "DECODER_BEAM_SIZE": _beam,
-    "CUSTOM_LANG_MODEL_PATH": _language_model,
+    _BEAM: _beam,
+    _LANGUAGE_MODEL: _language_model,
     "SM_BATCH_WORKER_LISTEN_PORT": _port,
     "SM_BATCH_WORKER_MAX_JOB_HISTORY": _history,
     "SM_INFERENCE_ENDPOINT": _inference,

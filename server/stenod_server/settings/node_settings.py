@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from stenod_server.domain.job_rules import LANGUAGE_PATTERN
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.scheduler.routing import ANY, OPERATING_POINTS, RoutingRule, RoutingTable
 from stenod_server.settings.containers import ContainerEnvironment, read_environment
+from stenod_server.settings.language_models import LanguageModel, by_recogniser
 
 GIB = 1024**3
 MIB = 1024**2
@@ -156,6 +158,9 @@ class Settings(BaseSettings):
     routes: tuple[Rule, ...] = Field(
         (), description="the recogniser by language and operating point: LANGUAGE[/POINT]=MODEL; the first that holds"
     )
+    language_models: dict[str, LanguageModel] = Field(
+        {}, description="an ARPA model by recogniser; *: for the default one"
+    )
     triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")
     parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
     elastic: bool = Field(default=True, description="lend idle engines to running jobs")
@@ -272,6 +277,16 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _check_language_models(self) -> Self:
+        if self.language_models and self.triton_url:
+            message = (
+                "language_models are for an own Triton; where triton_url names one, put them into its models: `stenod "
+                "models set-language-model`"
+            )
+            raise ValueError(message)
+        return self
+
     @property
     def containers(self) -> ContainerEnvironment:
         """The variables that were found, for the log and the warnings of jobs."""
@@ -315,6 +330,10 @@ class Settings(BaseSettings):
     @property
     def default_model(self) -> str:
         return self.model[0]
+
+    @property
+    def language_models_by_name(self) -> Mapping[str, LanguageModel]:
+        return by_recogniser(self.language_models, self.default_model)
 
     @property
     def routing(self) -> RoutingTable:

@@ -1,5 +1,9 @@
 """Beam and hotwords of the default model. Greedily it hears "bullishness" where the reader says "belief"."""
 
+import gzip
+import hashlib
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +14,15 @@ import pytest
 
 from stenod_models.contract import Hotword, RecognitionOptions
 from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.export.errors import ModelBuildError
+from stenod_models.export.language_models import remove_language_model, set_language_model
 from stenod_models.export.pbtxt import profile_of
 from stenod_models.families.moonshine.runtime import MoonshineRecogniser
+from stenod_models.language_model.fusion import LanguageModelUse
 from stenod_models.recogniser import Recognition
-from tests.support.models import DEFAULT_MODEL, read_audio
+from stenod_server.cli.language_models import set_those_of
+from stenod_server.settings import load
+from tests.support.models import DEFAULT_MODEL, load_default_model, read_audio
 
 Audio = npt.NDArray[np.int16]
 HZ = 16_000
@@ -114,17 +123,74 @@ def test_a_cancelled_window_gives_none_and_its_mates_their_words(
     assert results[0] == recognise(recogniser, windows[:1], options)[0]
 
 
-def test_a_language_model_decides_what_a_beam_is_not_sure_of(
-    built_models_dir: Path, speech: Audio, tmp_path: Path
-) -> None:
-    entry = built_models_dir / DEFAULT_MODEL
-    for path in (entry / "1").iterdir():
-        (tmp_path / path.name).symlink_to(path)
+def arpa(*likely: str) -> str:
     words = ["it", "was", "the", "best", "of", "times", "worst", "age", "wisdom", "foolishness", "epoch"]
-    scored = [f"-1.5 {word}" for word in words]
-    counts = f"\\data\\\nngram 1={len(words) + 3}\n\n\\1-grams:\n"
-    listed = "\n".join(["-3 <unk>", "-1 </s>", "-0.3 bullishness", *scored])
-    (tmp_path / "language_model.arpa").write_text(f"{counts}{listed}\n\n\\end\\\n")
-    recogniser = MoonshineRecogniser(tmp_path, profile_of(entry / "config.pbtxt"), threads=1)
-    (result,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions(beam_size=4))
-    assert texts(result)[-1] == "bullishness."
+    scored = ["-3 <unk>", "-1 </s>", *(f"-1.5 {word}" for word in words), *(f"-0.3 {word}" for word in likely)]
+    return "\n".join(["\\data\\", f"ngram 1={len(scored)}", "", "\\1-grams:", *scored, "", "\\end\\", ""])
+
+
+@pytest.fixture
+def models_dir(built_models_dir: Path, tmp_path: Path) -> Path:
+    """With a copy of the default model that may be changed."""
+    shutil.copytree(built_models_dir / DEFAULT_MODEL, tmp_path / DEFAULT_MODEL)
+    return tmp_path
+
+
+def heard_by(models_dir: Path, speech: Audio, options: RecognitionOptions) -> str:
+    """The last word of ten seconds."""
+    (result,) = recognise(load_default_model(models_dir), [speech[: 10 * HZ]], options)
+    return texts(result)[-1]
+
+
+def test_a_language_model_that_is_set_decides_what_every_job_hears(models_dir: Path, speech: Audio) -> None:
+    entry = models_dir / DEFAULT_MODEL
+    config, record = (entry / "config.pbtxt").read_text(), (entry / "entry.json").read_text()
+    file = models_dir / "law.arpa"
+    file.write_text(arpa("belief"))
+    assert heard_by(models_dir, speech, RecognitionOptions()) == "bullishness."
+    set_those_of(load(models_dir=models_dir, language_models={"*": {"path": file, "beam_size": 4}}))
+    assert heard_by(models_dir, speech, RecognitionOptions()) == "belief."
+    assert json.loads((entry / "entry.json").read_text())["language_model"] == {
+        "file": "law.arpa",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "weight": 0.5,
+        "word_bonus": 0.0,
+        "beam_size": 4,
+    }
+    assert profile_of(entry / "config.pbtxt").revision not in config
+    assert not set_language_model(DEFAULT_MODEL, models_dir, file, LanguageModelUse(beam_size=4))
+
+    zipped = models_dir / "other"
+    zipped.write_bytes(gzip.compress(arpa("bullishness").encode()))
+    assert set_language_model(DEFAULT_MODEL, models_dir, zipped, LanguageModelUse(beam_size=4))
+    assert heard_by(models_dir, speech, RecognitionOptions(beam_size=5)) == "bullishness."
+
+    assert remove_language_model(DEFAULT_MODEL, models_dir)
+    assert not remove_language_model(DEFAULT_MODEL, models_dir)
+    assert ((entry / "config.pbtxt").read_text(), (entry / "entry.json").read_text()) == (config, record)
+    assert heard_by(models_dir, speech, RecognitionOptions()) == "bullishness."
+    assert not list(models_dir.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "use", "problem"),
+    [
+        ("nonsense", LanguageModelUse(), "law.arpa is no ARPA model: .*line 1"),
+        ("\0" * 9, LanguageModelUse(), "is no ARPA model"),
+        (arpa("belief"), LanguageModelUse(beam_size=17), "searches with at most 16"),
+        (arpa("hoof", "hoop"), LanguageModelUse(weight=30.0, beam_size=4), "no longer understands its canary"),
+    ],
+    ids=["no model", "bytes", "too wide a beam", "too much weight"],
+)
+def test_what_would_make_it_worse_or_stop_it_is_not_set(
+    models_dir: Path, text: str, use: LanguageModelUse, problem: str
+) -> None:
+    before = (models_dir / DEFAULT_MODEL / "entry.json").read_bytes()
+    file = models_dir / "law.arpa"
+    file.write_text(text)
+    with pytest.raises(ModelBuildError, match=problem):
+        set_language_model(DEFAULT_MODEL, models_dir, file, use)
+    with pytest.raises(ModelBuildError, match="there is no model other"):
+        set_language_model("other", models_dir, file, use)
+    assert (models_dir / DEFAULT_MODEL / "entry.json").read_bytes() == before
+    assert {path.name for path in models_dir.iterdir()} == {DEFAULT_MODEL, "law.arpa"}

@@ -139,7 +139,12 @@ def test_every_setting_is_an_option_of_serve_with_the_same_default() -> None:
     serve: Any = get_command(app)
     options = {parameter.name: parameter for parameter in serve.commands["serve"].params}
 
-    tables = {"tenants", "tenant_defaults", "model_aliases"}  # of the file: nobody writes a table on a command line
+    tables = {
+        "tenants",
+        "tenant_defaults",
+        "model_aliases",
+        "language_models",
+    }  # of the file: nobody writes a table on a command line
     assert options.keys() - {"config", "context", "help"} == Settings.model_fields.keys() - tables
     for name, field in Settings.model_fields.items():
         if name in tables:

@@ -70,3 +70,23 @@ async def test_what_cannot_be_added_is_said_in_one_line(tmp_path: Path, argument
     assert len(told) == 1
     assert re.search(problem, told[0])
     assert not (tmp_path / "models").exists() or not list((tmp_path / "models").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["set-language-model", "nobody", "FILE"], "there is no model nobody in .*: add it first"),
+        (["set-language-model", "mine", "FILE"], "has no parameter profile"),
+        (["unset-language-model", "nobody"], "there is no model nobody in"),
+        (["unset-language-model", "mine"], "mine has no language model"),
+    ],
+)
+async def test_what_has_no_language_model_or_takes_none_is_said(
+    models_dir: Path, arguments: list[str], problem: str
+) -> None:
+    (models_dir / "mine" / "1").mkdir()
+    file = models_dir.parent / "law.arpa"
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+    ended = await run_stenod("models", *given, "--models-dir", str(models_dir))
+    assert (ended.status, ended.out) == (1, "")
+    assert re.search(problem, ended.err)

@@ -7,6 +7,7 @@ import pytest
 
 from stenod_server.settings import Settings, load
 from stenod_server.settings.containers import _TABLE
+from stenod_server.settings.language_models import LanguageModel
 from tests.support.speech import PROJECT_ROOT
 
 
@@ -24,6 +25,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("REJECT_OVER_PARALLEL", "True", "assemblyai_admission", "reject"),
         ("ENABLE_AUTO_PUNCTUATION", "False", "assemblyai_punctuation", False),
         ("ENABLE_AUTO_PUNCTUATION", "true", "assemblyai_punctuation", True),
+        ("CUSTOM_LANG_MODEL_PATH", "/lm/law.arpa", "language_models", {"*": LanguageModel(path=Path("/lm/law.arpa"))}),
         ("SM_BATCH_WORKER_LISTEN_PORT", "19000", "http_listen", "127.0.0.1:19000"),
         ("SM_INFERENCE_ENDPOINT", "triton.local:8001", "triton_url", ("triton.local:8001",)),
         ("SM_INFERENCE_ENDPOINT", "http://triton.local:8001/", "triton_url", ("triton.local:8001",)),
@@ -40,7 +42,6 @@ def test_a_variable_is_a_setting(
     ("variable", "value", "reason"),
     [
         ("DECODER_BEAM_SIZE", "5000", "BEAM_SIZE_CLAMPED"),
-        ("CUSTOM_LANG_MODEL_PATH", "/lm/legal.bin", "LANGUAGE_MODEL_NOT_USED"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_start_and_with_each_job(
@@ -67,6 +68,16 @@ def test_a_licence_token_is_not_asked_for_and_never_shown(monkeypatch: pytest.Mo
     found = load().containers
     assert list(found.meanings) == ["LICENSE_TOKEN"]
     assert "eyJsecret" not in repr(found)
+
+
+@pytest.mark.parametrize(("asked", "got"), [("5000", 16), ("8", 8), ("1", 2)])
+def test_a_beam_listens_to_the_language_model(monkeypatch: pytest.MonkeyPatch, asked: str, got: int) -> None:
+    monkeypatch.setenv("CUSTOM_LANG_MODEL_PATH", "/lm/law.arpa")
+    monkeypatch.setenv("DECODER_BEAM_SIZE", asked)
+    settings = load(model="first,second")
+    assert settings.language_models_by_name == {"first": LanguageModel(path=Path("/lm/law.arpa"), beam_size=got)}
+    warned = [warning.reason for warning in settings.containers.job_warnings]
+    assert warned == ([] if asked == str(got) else ["BEAM_SIZE_CLAMPED"])
 
 
 def test_a_beam_of_one_is_what_the_recogniser_has(monkeypatch: pytest.MonkeyPatch) -> None:

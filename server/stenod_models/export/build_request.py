@@ -97,7 +97,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         family.name: family
         for family in (
-            Family("whisper", "whisper", {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16",)}),
+            Family("whisper", "whisper", {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "bf16", "fp32")}),
             Family("parakeet", "parakeet", {"cpu": ("fp32", "int8"), "cuda": ("bf16", "fp16", "fp32")}),
         )
     }

@@ -1,5 +1,6 @@
 """Builds the entry of a Whisper model of any size from a Hugging Face or a CTranslate2 directory."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,12 +14,12 @@ from stenod_models.export.pbtxt import set_profile
 from stenod_models.export.templates import template_of
 from stenod_models.export.whisper_canary import add_canary
 from stenod_models.export.whisper_checkpoint import Checkpoint
-from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.architecture import WEIGHTS, Architecture
 from stenod_models.families.whisper.vocabulary import Vocabulary
 
 TEMPLATE: Final = "whisper"
 VERSION: Final = "1"
-PRECISIONS: Final = ("fp32", "fp16", "int8")
+PRECISIONS: Final = {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "bf16", "fp32")}
 
 _MOST_BATCHED: Final = {"cpu": 8, "cuda": 32}
 _BATCH_BYTES: Final = {"cpu": 2**30, "cuda": 2**32}  # of a batch's cross-attention keys and values
@@ -31,20 +32,25 @@ Report = Callable[[str, float], None]
 def build(target: Path, *, source: Path, precision: str, report: Report, device: str = "cpu") -> None:
     """Fill the empty directory `target`; compared with the torch model where torch is installed.
 
-    `precision` is fp32, int8, or fp16: on a CPU stored in 16 bits and computed in 32, on a GPU computed in 16 too.
-    Raises ModelBuildError.
+    On a CPU fp16 is stored in 16 bits and computed in 32. For a GPU fp16 becomes graphs for ONNX Runtime, which has its
+    fused attention in 16 bits alone; bf16 and fp32 become weights for the torch runtime. Raises ModelBuildError.
     """
     from stenod_models.export.whisper_verification import verify  # noqa: PLC0415 - needs onnx
 
-    if precision not in PRECISIONS:
-        raise ModelBuildError(f"precision {precision!r} of Whisper is not known: there are {', '.join(PRECISIONS)}")
+    if precision not in PRECISIONS[device]:
+        known = ", ".join(PRECISIONS[device])
+        raise ModelBuildError(f"precision {precision!r} of Whisper is not known: there are {known}")
     report("reading the weights", 0.0)
     checkpoint = read_checkpoint(source)
     ignored = shutil.ignore_patterns("__pycache__", ".gitignore")
     shutil.copytree(template_of(TEMPLATE), target, dirs_exist_ok=True, ignore=ignored)
     version = target / VERSION
     report("writing the graphs", 0.1)
-    _write_artefacts(version, checkpoint, "half" if device == "cuda" else precision)
+    _describe(version, checkpoint)
+    if device == "cuda" and precision != "fp16":
+        _write_weights(version, checkpoint, precision)
+    else:
+        _write_graphs(version, checkpoint, "half" if device == "cuda" else precision)
     set_profile(target / "config.pbtxt", _profile(checkpoint, device))
     for licence in source.glob("LICEN[CS]E*"):
         shutil.copy(licence, target / "LICENCE")
@@ -63,13 +69,23 @@ def read_checkpoint(source: Path) -> Checkpoint:
     return hugging_face_whisper.read(source)
 
 
-def _write_artefacts(version: Path, checkpoint: Checkpoint, precision: str) -> None:
+def _describe(version: Path, checkpoint: Checkpoint) -> None:
+    (version / "whisper.json").write_text(checkpoint.architecture.to_json() + "\n")
+    (version / "vocabulary.json").write_text(json.dumps(checkpoint.tokens, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _write_weights(version: Path, checkpoint: Checkpoint, precision: str) -> None:
+    torch = importlib.import_module("torch")
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+    weights = {name: torch.from_numpy(checkpoint.float32(name).copy()).to(dtype) for name in checkpoint.tensors}
+    torch.save(weights, version / WEIGHTS)
+
+
+def _write_graphs(version: Path, checkpoint: Checkpoint, precision: str) -> None:
     from stenod_models.families.whisper.decoder_graph import build_decoder  # noqa: PLC0415 - needs onnx
     from stenod_models.families.whisper.encoder_graph import build_encoder  # noqa: PLC0415
 
     arch = checkpoint.architecture
-    (version / "whisper.json").write_text(arch.to_json() + "\n")
-    (version / "vocabulary.json").write_text(json.dumps(checkpoint.tokens, ensure_ascii=False) + "\n", "utf-8")
     try:
         build_encoder(arch, checkpoint.tensors, precision).save(version / "encoder.onnx")
         build_decoder(arch, checkpoint.tensors, precision).save(version / "decoder.onnx")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from stenod_models.batching import bucket_of
-from stenod_models.device import CPU, Device, UnavailableDeviceError
+from stenod_models.device import CPU, Device
 from stenod_models.families.parakeet.architecture import WEIGHTS, Architecture, encoded_frames, feature_frames
 from stenod_models.families.parakeet.ctc import collapse
 from stenod_models.families.parakeet.emissions import Emissions
@@ -22,6 +22,7 @@ from stenod_models.families.parakeet.torch_decoding import GreedyLoop
 from stenod_models.families.parakeet.torch_encoder import TorchEncoder, TorchFeatures
 from stenod_models.families.parakeet.torch_scores import TorchScores
 from stenod_models.recogniser import Int16Audio
+from stenod_models.torch_device import torch_device
 
 FloatArray = npt.NDArray[np.float32]
 Cancelled = Callable[[int], bool]
@@ -38,7 +39,7 @@ class TorchBackend:
         """`buckets_samples` ascends; its last entry is the longest window. Raises UnavailableDeviceError."""
         self._arch = architecture
         self._buckets = buckets_samples
-        self._device = _torch_device(device)
+        self._device = torch_device(device)
         loaded = torch.load(artefacts / WEIGHTS, map_location=self._device, weights_only=True)
         if self._device.type == "cpu":
             loaded = {name: value.float() for name, value in loaded.items()}
@@ -116,18 +117,3 @@ class TorchBackend:
             None if is_cancelled(row) else collapse(chosen[row, :length], likely[row, :length], blank)
             for row, length in enumerate(lengths)
         ]
-
-
-def _torch_device(device: Device) -> torch.device:
-    if device.kind == "cpu":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise UnavailableDeviceError(
-            f"this model is placed on a GPU, but torch {torch.__version__} finds none: install a torch with CUDA and "
-            "see that the driver reaches the container, or build the model with --device cpu"
-        )
-    found = torch.cuda.device_count()
-    if device.index >= found:
-        raise UnavailableDeviceError(f"this model is placed on GPU {device.index}, but torch sees {found}")
-    torch.cuda.set_device(device.index)  # a graph is captured on the current device
-    return torch.device("cuda", device.index)

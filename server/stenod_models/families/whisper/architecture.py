@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
+WEIGHTS: Final = "weights.pt"  # of the torch runtime
 HOP_SAMPLES: Final = 160  # between log-mel frames
 FRAME_SAMPLES: Final = 2 * HOP_SAMPLES  # between encoder frames: its second convolution has a stride of 2
 MIN_SAMPLES: Final = 1600  # 0.1 s: below it the model only invents

@@ -13,7 +13,8 @@ from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architectur
 from stenod_models.families.whisper.attempts import TEMPERATURES, Attempt, PromptedBatch, PromptedRun, better, decode
 from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
 from stenod_models.families.whisper.features import LogMel
-from stenod_models.families.whisper.sessions import SUPPRESSED, Decoder, EncodedBatch, Encoder
+from stenod_models.families.whisper.networks import load_networks
+from stenod_models.families.whisper.sessions import SUPPRESSED, EncodedBatch
 from stenod_models.families.whisper.spelling import words_of
 from stenod_models.families.whisper.transcript import Heard, heard_in, is_silence, silent, timed_words
 from stenod_models.families.whisper.vocabulary import Vocabulary
@@ -32,8 +33,9 @@ class WhisperRecogniser:
         self._arch = arch
         self._vocabulary = Vocabulary.load(artefacts / "vocabulary.json", multilingual=arch.multilingual)
         self._features = LogMel(arch.mels, 2 * arch.source_positions)
-        self._encoder = Encoder(artefacts / "encoder.onnx", arch, threads, device)
-        self._decoder = Decoder(artefacts / "decoder.onnx", arch, threads, device)
+        self._encoder, self._decoder = load_networks(
+            artefacts, arch, threads=threads, rows=profile.max_batch_size, device=device
+        )
         self._phrases = PhraseBook(self._vocabulary, arch.vocabulary)
         never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
         self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]

@@ -13,7 +13,7 @@ from stenod_server.audio.levels import Levels, Mask, hops, runs
 
 MARGIN: Final = hops(0.25)  # kept of the silence before and after speech: soft onsets, and breath for the recogniser
 LONG_PAUSE: Final = hops(2.0)  # nothing is gained by recognising across it
-_SHORT_PAUSE: Final = hops(0.15)  # a stop inside a word is as silent for up to 0.1 s, and no place to cut
+_SHORT_PAUSE: Final = hops(0.2)  # a stop inside a word, or a soft word, is as silent for a shorter time
 _FULL_PAUSE: Final = hops(0.6)  # as good as a pause gets: the end of a sentence
 _SHORTEST_RATIO: Final = 0.4  # of the target: shorter windows lose context and batch badly
 _WHOLE_RATIO: Final = 1.25  # of the target: a rest of this length is not worth cutting

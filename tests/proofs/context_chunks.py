@@ -1,50 +1,82 @@
-"""Proof: where nobody pauses, no word is lost or said twice at the seams between chunks.
+"""Proof: where nobody pauses, no word is lost or said twice at the seams between windows.
 
-    python -m tests.proofs.context_chunks
+    python -m tests.proofs.context_chunks [--minutes 20]
 
-Nineteen minutes of reading, of which twelve are left without their pauses, are recognised by the default model in
-chunks of 20 s with 5 s of speech before and 3 s behind, and joined by the stitcher. Around each seam the same speech
-is recognised in one window that has the seam in its middle. A word of that window is lost where the joined text
-neither says it nor anything at its time; doubled is what the joined text says more often than the window or a chunk.
-For comparison the same for chunks that are cut by the time of the words alone. Exit status 1 when anything is lost or
-doubled.
+Recordings of the speech set, one behind the other, with every pause cut out, go through a whole service: front end,
+segmenter, the default model in its Triton, stitcher; once as it is, and once with windows that have no context
+(`chunk_left_s` and `chunk_right_s` 0). Around each seam the same speech is recognised in one window that has the seam
+in its middle, and the two are aligned. Lost is a word of that window that is missing, with nothing at its time; doubled
+is one that is added, and that the transcript says more often within a second than that window or either of the two that
+meet there.
+Prints the peak memory for a tenth of the speech and for all of it. Exit status 1 when anything is lost or doubled with
+context, when nothing is without (then the proof is blind), or when memory grows.
 """
 
+import argparse
+import asyncio
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
+import jiwer
 import numpy as np
 import numpy.typing as npt
+import psutil
+from rich.console import Console
+from rich.progress import track
 
+import stenod
 from stenod_models.contract import SAMPLE_RATE_HZ as HZ
 from stenod_models.contract import RecognitionOptions
-from stenod_models.families.moonshine.runtime import MoonshineRecogniser
+from stenod_models.recogniser import Recogniser
+from stenod_server.audio.front_end import recording
+from stenod_server.audio.vad import FRAME_SAMPLES, Silero
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.transcript import Word
-from stenod_server.recognition.stitch import Frame, Stitcher
-from tests.support.models import build_models, load_default_model, read_audio
+from stenod_server.ports import Window, WindowPlan
+from tests.proofs.memory import ALLOWED_RATIO, MIB, Peak, watch
+from tests.support.models import VAD_MODEL, build_models, load_default_model, read_audio
+from tests.support.server import serving
 from tests.support.speech import recordings
+from tests.support.waves import write_wav
 
-CHUNK, LEFT, RIGHT = 20 * HZ, 5 * HZ, 3 * HZ
+CONTEXT = ChunkLengths()
+NO_CONTEXT = ChunkLengths(left_samples=0, right_samples=0)
+KINDS = ("long", "read_en", "read_en_1min", "spont_en")
 AROUND = 6 * HZ  # of a seam, for the window that has none
 NEAR, NEARLY = 2 * HZ, 3 * HZ  # a word near a seam for one may be a little farther for another
+CLOSE, CLOSELY = HZ, 3 * HZ // 2  # two hearings of one word, for one and for another
 SLACK = HZ // 10  # two hearings of a word are that far apart, and it is still the same place
 FRAME = HZ // 50
 QUIET_RATIO = 0.08  # of the loud level
 SHORTEST_PAUSE = 3  # frames
+SPEECH_PROBABILITY = 0.5
 
 Audio = npt.NDArray[np.int16]
+Hear = Callable[[int, int], list[Word]]  # [begin, end) → the words of one window, in samples of the recording
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Faults:
-    lost: list[str]
-    doubled: list[str]
+    """Words at one seam."""
+
+    lost: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
 
 
-def without_pauses(audio: Audio) -> Audio:
-    """Only what is loud, and what is quiet for less than 60 ms."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way to cut, through a service of its own."""
+
+    words: list[Word]
+    peak: Peak
+
+
+def without_pauses(audio: Audio, vad: Silero) -> Audio:
+    """Only what is loud and what is quiet for less than 60 ms, of what Silero takes for speech."""
     frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
     levels = np.sqrt((frames.astype(np.float32) ** 2).mean(axis=1))
     loud = levels > QUIET_RATIO * np.percentile(levels, 95)
@@ -52,81 +84,156 @@ def without_pauses(audio: Audio) -> Audio:
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         loud[begin:end] = end - begin < SHORTEST_PAUSE
     kept: Audio = frames[loud].reshape(-1)
-    return kept
+    probabilities = vad.probabilities(kept)
+    is_speech = np.repeat(probabilities >= SPEECH_PROBABILITY, FRAME_SAMPLES)
+    return kept[: len(is_speech)][is_speech]
 
 
-def chunks(end: int) -> Iterator[Frame]:
-    """As the segmenter cuts where nobody pauses."""
-    for index, start in enumerate(range(0, end, CHUNK)):
-        keep_end = min(start + CHUNK, end)
-        yield Frame(index, max(0, start - LEFT), min(keep_end + RIGHT, end), start, keep_end)
+def pauseless_speech(vad: Silero, *kinds: str) -> Audio:
+    return np.concatenate([without_pauses(read_audio(one.path), vad) for one in recordings(*kinds)])
 
 
-def heard(recogniser: MoonshineRecogniser, audio: Audio, begin: int, end: int) -> list[Word]:
-    """The words of one window, in samples of the window."""
-    (result,) = recogniser.recognise([audio[begin:end]], language="en", options=RecognitionOptions())
-    words = result.words if result else ()
-    return [Word(word.text, word.start_samples, word.end_samples, word.confidence, "en") for word in words]
+def load_vad(models_dir: Path) -> Silero:
+    return Silero(models_dir / VAD_MODEL / "1" / "silero_vad_sequence.onnx")
 
 
-def moved(words: Iterable[Word], offset: int) -> list[Word]:
-    return [
-        replace(word, start_samples=word.start_samples + offset, end_samples=word.end_samples + offset)
-        for word in words
-    ]
+def windows_of(path: Path, plan: WindowPlan, vad: Silero) -> list[Window]:
+    return [item for item in recording(path, plan, vad) if isinstance(item, Window)]
 
 
-def said(words: Iterable[Word], seam: int, reach: int) -> Counter[str]:
-    near = (word for word in words if abs(word.start_samples + word.end_samples - 2 * seam) < 2 * reach)
-    return Counter(plain(word) for word in near)
+def hearing(recogniser: Recogniser, audio: Audio) -> Hear:
+    def hear(begin: int, end: int) -> list[Word]:
+        first = max(0, begin)
+        (result,) = recogniser.recognise([audio[first:end]], language="en", options=RecognitionOptions())
+        return [
+            Word(word.text, first + word.start_samples, first + word.end_samples, word.confidence, "en")
+            for word in (result.words if result else ())
+        ]
+
+    return hear
+
+
+def seams_of(windows: Sequence[Window]) -> Iterator[tuple[int, Window, Window]]:
+    """Where one window goes over into the next without a pause between them."""
+    for left, right in pairwise(windows):
+        if left.keep_end_samples == right.keep_start_samples:
+            yield left.keep_end_samples, left, right
+
+
+def near(words: Iterable[Word], seam: int, reach: int) -> list[Word]:
+    return [word for word in words if abs(middle(word) - seam) < reach]
 
 
 def plain(word: Word) -> str:
-    return "".join(filter(str.isalnum, word.text)).lower()
+    return "".join(filter(str.isalnum, word.text)).lower() or "-"
 
 
-def faults_at(seam: int, joined: Sequence[Word], one_pass: Sequence[Word], neighbours: Sequence[list[Word]]) -> Faults:
-    """What is heard differently is neither lost nor doubled: a word in its place is enough."""
-    places = [(word.start_samples - SLACK, word.end_samples + SLACK) for word in joined]
-    near = said(joined, seam, NEARLY)
-    lost = []
-    for word in one_pass:
-        middle = (word.start_samples + word.end_samples) // 2
-        is_covered = any(begin <= middle <= end for begin, end in places)
-        if abs(middle - seam) < NEAR and not is_covered and plain(word) not in near:
-            lost.append(plain(word))
-    possible = [said(hearing, seam, NEARLY) for hearing in (one_pass, *neighbours)]
-    doubled = said(joined, seam, NEAR) - (possible[0] | possible[1] | possible[2])
-    return Faults(lost, [*doubled.elements()])
+def faults_at(seam: int, words: Sequence[Word], hear: Hear, neighbours: Sequence[tuple[int, int]]) -> Faults:
+    """What is heard differently is neither lost nor doubled. `neighbours` are the windows that meet here."""
+    said, one_pass = near(words, seam, NEARLY), near(hear(seam - AROUND, seam + AROUND), seam, NEARLY)
+    missing, added = unpaired(one_pass, said)
+    lost = [word for word in near(missing, seam, NEAR) if not any(is_at(word, other) for other in said)]
+    echoing = [word for word in near(added, seam, NEAR) if echoes(word, said, CLOSE) > echoes(word, one_pass, CLOSELY)]
+    windows = [hear(begin, end) for begin, end in neighbours] if echoing else []
+    # A window that says a word twice by itself is not the seam's fault.
+    doubled = [
+        word for word in echoing if all(echoes(word, said, CLOSE) > echoes(word, one, CLOSELY) for one in windows)
+    ]
+    return Faults(tuple(map(plain, lost)), tuple(map(plain, doubled)))
 
 
-def main() -> int:
-    recogniser = load_default_model(build_models())
-    audio = without_pauses(np.concatenate([read_audio(recording.path) for recording in recordings("long")]))
-    frames = list(chunks(len(audio)))
-    hearings, joined, by_time = [], [], []
-    stitcher = Stitcher()
-    for done, frame in enumerate(frames, start=1):
-        words = heard(recogniser, audio, frame.start_samples, frame.end_samples)
-        hearings.append(moved(words, frame.start_samples))
-        joined += stitcher.place(frame, words)
-        middles = range(2 * frame.keep_start_samples, 2 * frame.keep_end_samples)
-        by_time += [word for word in hearings[-1] if word.start_samples + word.end_samples in middles]
-        print(f"\r{done} of {len(frames)} chunks", end="", file=sys.stderr, flush=True)
-    found: dict[str, list[Faults]] = {"joined by words": [], "cut by time": []}
-    for left, right, frame in zip(hearings, hearings[1:], frames, strict=False):
-        seam = frame.keep_end_samples
-        begin, end = max(0, seam - AROUND), min(len(audio), seam + AROUND)
-        one_pass = moved(heard(recogniser, audio, begin, end), begin)
-        found["joined by words"].append(faults_at(seam, joined, one_pass, [left, right]))
-        found["cut by time"].append(faults_at(seam, by_time, one_pass, [left, right]))
-    print(f"\r{len(audio) / HZ / 60:.1f} min of speech without a pause, {len(joined)} words, {len(frames) - 1} seams")
-    for name, faults in found.items():
-        lost = [word for one in faults for word in one.lost]
-        doubled = [word for one in faults for word in one.doubled]
-        print(f"{name}: {len(lost)} lost {' '.join(lost)}, {len(doubled)} doubled {' '.join(doubled)}")
-    return 1 if any(one.lost or one.doubled for one in found["joined by words"]) else 0
+def echoes(word: Word, words: Iterable[Word], reach: int) -> int:
+    """How often it is said around its place."""
+    return sum(plain(word) == plain(other) for other in near(words, middle(word), reach))
+
+
+def unpaired(expected: Sequence[Word], got: Sequence[Word]) -> tuple[list[Word], list[Word]]:
+    """What is missing and what was added, where as few words as can be differ."""
+    if not expected or not got:
+        return [*expected], [*got]
+    texts = [" ".join(map(plain, words)) for words in (expected, got)]
+    missing, added = [], []
+    for chunk in jiwer.process_words(*texts).alignments[0]:
+        if chunk.type == "delete":
+            missing += expected[chunk.ref_start_idx : chunk.ref_end_idx]
+        if chunk.type == "insert":
+            added += got[chunk.hyp_start_idx : chunk.hyp_end_idx]
+    return missing, added
+
+
+def is_at(word: Word, other: Word) -> bool:
+    """Whether the other lies where the middle of the word is."""
+    return other.start_samples - SLACK <= middle(word) <= other.end_samples + SLACK
+
+
+def middle(word: Word) -> int:
+    return (word.start_samples + word.end_samples) // 2
+
+
+def judged(words: Sequence[Word], windows: Sequence[Window], hear: Hear) -> list[Faults]:
+    """At every seam."""
+    return [
+        faults_at(seam, words, hear, [(one.start_samples, one.end_samples) for one in (left, right)])
+        for seam, left, right in track([*seams_of(windows)], "judging", console=Console(stderr=True), transient=True)
+    ]
+
+
+async def through_service(path: Path, models_dir: Path, directory: Path, chunks: ChunkLengths) -> Run:
+    """On a fresh server that is told how long its chunks are."""
+    peak = Peak()
+    options = [f"--chunk-left-s={chunks.left_samples / HZ}", f"--chunk-right-s={chunks.right_samples / HZ}"]
+    async with serving(directory, *options, models_dir=models_dir) as server, stenod.Client(server.address) as client:
+        watching = asyncio.create_task(watch(psutil.Process(server.process.pid), peak))
+        transcript = await client.transcribe(path)
+        watching.cancel()
+    words = [
+        Word(word.text, round(word.start_s * HZ), round(word.end_s * HZ), word.confidence, "en")
+        for word in transcript.words
+    ]
+    return Run(words, peak)
+
+
+def show(name: str, windows: Sequence[Window], faults: Sequence[Faults]) -> int:
+    """Prints a line; the number of words that are lost or doubled."""
+    lost = [word for one in faults for word in one.lost]
+    doubled = [word for one in faults for word in one.doubled]
+    heard = sum(len(window.audio) for window in windows)
+    kept = sum(window.keep_end_samples - window.keep_start_samples for window in windows)
+    print(
+        f"{name:16} {len(windows):4} windows, {len(faults):3} seams, {heard / kept:.2f} x the speech heard: "
+        f"{len(lost)} lost {' '.join(lost)}, {len(doubled)} doubled {' '.join(doubled)}"
+    )
+    return len(lost) + len(doubled)
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20.0, help="at most, of speech without pauses")
+    arguments = parser.parse_args()
+    models_dir = build_models()
+    recogniser, vad = load_default_model(models_dir), load_vad(models_dir)
+    audio = pauseless_speech(vad, *KINDS)[: round(arguments.minutes * 60 * HZ)]
+    lengths = recogniser.profile.window_target_samples, recogniser.profile.window_max_samples
+    print(f"{len(audio) / HZ / 60:.1f} min of speech without a pause")
+    found, peaks = [], []
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        tenth = write_wav(directory / "tenth.wav", audio[: len(audio) // 10])
+        peaks.append((await through_service(tenth, models_dir, directory / "tenth", CONTEXT)).peak)
+        whole = write_wav(directory / "whole.wav", audio)
+        for chunks in (CONTEXT, NO_CONTEXT):
+            run = await through_service(whole, models_dir, directory / f"node{chunks.left_samples}", chunks)
+            windows = windows_of(whole, WindowPlan(*lengths, chunks=chunks), vad)
+            faults = judged(run.words, windows, hearing(recogniser, audio))
+            found.append(show("with context" if chunks == CONTEXT else "without context", windows, faults))
+            peaks.append(run.peak)
+    ratio = peaks[1].server / peaks[0].server
+    print(
+        f"peak of the server with its audio workers: {peaks[0].server / MIB:.0f} MiB for a tenth, "
+        f"{peaks[1].server / MIB:.0f} MiB for all: {ratio:.3f} (allowed: {ALLOWED_RATIO})"
+    )
+    return 0 if found[0] == 0 < found[1] and ratio <= ALLOWED_RATIO else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(asyncio.run(main()))

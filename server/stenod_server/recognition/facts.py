@@ -43,10 +43,16 @@ class Facts:
         self._sightings = {Oddity(name): _Sightings(*seen) for name, seen in memory["oddities"].items()}
 
     def vote(self, frame: Frame, result: WindowResult) -> None:
-        """A window with words votes for its language with its length times its certainty."""
-        if result.words and result.language:
+        """A window with words votes for its language: its length times its certainty. Without that it has no voice."""
+        if result.words and result.language and result.language_confidence:
             self._weight_by_language[result.language] += frame.kept_samples * result.language_confidence
             self._heard_samples += frame.kept_samples
+
+    @property
+    def language(self) -> str:
+        """That of most of what was heard so far; empty where nothing was."""
+        weights = self._weight_by_language
+        return max(sorted(weights), key=weights.__getitem__, default="")
 
     def note(self, frame: Frame, oddities: tuple[Oddity, ...]) -> None:
         for oddity in oddities:
@@ -56,7 +62,7 @@ class Facts:
     def info(self, summary: AudioSummary, *, model: str, language: str) -> TranscriptInfo:
         """`language` is what was asked for; it stands where no window has spoken, unless it is `auto`."""
         asked = "" if language == "auto" else language
-        winner = max(sorted(self._weight_by_language), key=self._weight_by_language.__getitem__, default=asked)
+        winner = self.language or asked
         certainty = self._weight_by_language.get(winner, 0.0) / self._heard_samples if self._heard_samples else 0.0
         return TranscriptInfo(
             duration_samples=summary.duration_samples,

@@ -28,6 +28,7 @@ class Oddity(StrEnum):
     REPETITIVE_TEXT = "REPETITIVE_TEXT"  # kept: compresses like a loop
     IMPLAUSIBLE_PACE = "IMPLAUSIBLE_PACE"  # dropped: more words than can be said in the time
     SAME_TEXT_REPEATED = "SAME_TEXT_REPEATED"  # kept: window after window with the same text
+    LANGUAGE_DRIFT = "LANGUAGE_DRIFT"  # kept: text in another language than the job's (see drift.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
     front end ──► reader ──► one task per window (each holds an engine) ──► line, in order ──► emitter ──► sink
 
-What is held: a window's audio for each engine in use and one more that waits for its engine; the words of at most
+What is held: a window's audio for each engine in use and one more that waits for its engine (with the one before each,
+where languages are watched over); the words of at most
 `max_ahead` windows that finished before an older one did; one open segment. Nothing else, so a recording of ten hours
 takes what one of ten minutes takes. A sink that is slow slows the reader, and the reader the decoder.
 """
@@ -21,12 +22,14 @@ from stenod_server.ports import (
     AudioProgress,
     AudioSummary,
     Engine,
+    Int16Audio,
     RecognitionRequest,
     Window,
     WindowPlan,
     WindowResult,
 )
-from stenod_server.recognition.guard import GuardLimits
+from stenod_server.recognition.drift import UNDETERMINED, LanguageWatch, WithContext, in_language
+from stenod_server.recognition.guard import GuardLimits, Oddity
 from stenod_server.recognition.memory import Memory, signature
 from stenod_server.recognition.stitch import Frame, SegmentRules
 
@@ -69,7 +72,9 @@ class TranscriptSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What is to be done. `resume`: go on behind this checkpoint, which `memory.fits`."""
+    """What is to be done. `resume`: go on behind this checkpoint, which `memory.fits`. `watch`: over the languages of
+    windows, where the recogniser does not tell them.
+    """
 
     path: Path
     plan: WindowPlan
@@ -78,6 +83,7 @@ class Recording:
     rules: SegmentRules = field(default_factory=SegmentRules)
     limits: GuardLimits = field(default_factory=GuardLimits)
     resume: Checkpoint | None = None
+    watch: LanguageWatch | None = None
 
     @property
     def signature(self) -> str:
@@ -132,11 +138,13 @@ class _Run:
 
     async def read(self, items: AsyncIterator[Item], tasks: asyncio.TaskGroup) -> AudioSummary:
         summary = None
+        before: Window | None = None
         async for item in items:
             match item:
                 case Window():
                     if item.index >= self._first_window:
-                        await self._start(item, tasks)
+                        await self._start(item, before, tasks)
+                    before = item if self._recording.watch else None
                 case AudioProgress():
                     await self._decoded(item)
                 case AudioSummary():
@@ -147,16 +155,27 @@ class _Run:
             raise ContractViolation("the front end ended without a summary")
         return summary
 
-    async def _start(self, window: Window, tasks: asyncio.TaskGroup) -> None:
+    async def _start(self, window: Window, before: Window | None, tasks: asyncio.TaskGroup) -> None:
         await self._engines.acquire()
-        task = tasks.create_task(self._recognise(window), name=f"window-{window.index}")
+        task = tasks.create_task(self._recognise(window, before), name=f"window-{window.index}")
         # Not in a `finally` of the task: a task that is cancelled before its first step never gets there.
         task.add_done_callback(lambda _task: self._engines.release())
         await self._line.put((Frame.of(window), task))
 
-    async def _recognise(self, window: Window) -> WindowResult:
+    async def _recognise(self, window: Window, before: Window | None) -> WindowResult:
+        result = await self._hear(window.audio)
+        watch = self._recording.watch
+        if watch is None:
+            return result
+        if watch.has_drifted(result):
+            longer = WithContext.of(window, before, most_samples=self._recording.plan.window_max_samples)
+            again = longer.own(await self._hear(longer.audio)) if longer else result
+            result = again if watch.is_as_asked(again) else result
+        return watch.told(result)
+
+    async def _hear(self, audio: Int16Audio) -> WindowResult:
         recording = self._recording
-        return await self._engine.recognise(window.audio, recording.request, timeout_s=recording.window_timeout_s)
+        return await self._engine.recognise(audio, recording.request, timeout_s=recording.window_timeout_s)
 
     async def _decoded(self, progress: AudioProgress) -> None:
         self._total_samples = max(progress.estimated_samples, progress.decoded_samples)
@@ -177,7 +196,11 @@ class _Run:
 
     def _take_in(self, frame: Frame, result: WindowResult) -> Sequence[Segment]:
         """One step, without an await: a checkpoint lies before a window or behind it."""
-        memory = self.memory
+        memory, watch = self.memory, self._recording.watch
+        if watch and watch.has_drifted(result):
+            memory.facts.note(frame, (Oddity.LANGUAGE_DRIFT,))
+        if watch and result.language == UNDETERMINED and memory.facts.language:
+            result = in_language(result, memory.facts.language, 0.0)
         memory.facts.vote(frame, result)
         words = memory.stitcher.place(frame, result.words)
         verdict = memory.guard.inspect(words, no_speech=result.no_speech, window_samples=frame.kept_samples)

@@ -7,6 +7,7 @@ import random
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
+from stenod_server.recognition.drift import AUTO, LanguageWatch
 from stenod_server.recognition.language_choice import ChoiceRules
 from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
@@ -34,6 +36,7 @@ from stenod_server.scheduler.result_cache import ResultCache
 from stenod_server.scheduler.routing import Route, Router
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import JobUpdates
+from stenod_server.text.language_of_text import LangidTextLanguage
 
 _log = structlog.get_logger()
 
@@ -121,6 +124,7 @@ class Executor:
         # A window that hangs must not keep the other engines idle: room for several rounds behind it.
         self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
         self._listener = Listener(adapters.engine, adapters.front_end)
+        self._texts_of = lru_cache(maxsize=8)(LangidTextLanguage)
         self._chance = random.Random()  # noqa: S311  jitter is no secret
 
     async def run(self, running: Running) -> Ended:
@@ -201,6 +205,7 @@ class Executor:
                 _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
             decoding = abilities.honoured(route.profile, job.config.decoding)
             recording = self._recording(running, job, route, path, decoding)
+            recording = replace(recording, watch=await self._watch(job, route))
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder(job, route)
             recording = replace(recording, resume=job.checkpoint)
@@ -223,6 +228,15 @@ class Executor:
             window_timeout_s=self._options.window_timeout_s,
             rules=SegmentRules(punctuation=job.config.punctuation),
         )
+
+    async def _watch(self, job: Job, route: Route) -> LanguageWatch | None:
+        """Over the language of each window, where the recogniser speaks several and does not say which it heard."""
+        profile = route.profile
+        if profile.identifies_languages or len(profile.languages) == 1:
+            return None
+        among = job.config.expected_languages if route.language == AUTO else profile.languages
+        texts = await asyncio.to_thread(self._texts_of, tuple(sorted(among or profile.languages)))
+        return LanguageWatch(texts, route.language)
 
     async def _reuse(self, job: Job, key: CacheKey) -> Job | None:
         """The job, SUCCEEDED with an earlier one's transcript, where there is one."""

@@ -1,0 +1,45 @@
+"""Which jobs are watched for a language that drifts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stenod_server.domain.transcript import Word
+from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from tests.unit.scheduler.rig import TENANT, open_rig
+
+GERMAN = ["Ich", "weiß", "nicht", "warum", "das", "Geschäft", "heute", "noch", "nicht", "offen", "ist"]
+
+
+class GermanEngine(FakeEngine):
+    """Says the same German sentence in every window, and of what is not named to it nothing."""
+
+    async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
+        told = await super().recognise(audio, request, timeout_s=timeout_s)
+        words = tuple(Word(text, place, place, 1.0, language=request.language) for place, text in enumerate(GERMAN))
+        if request.language == "auto":
+            return replace(told, words=words, language="und", language_confidence=0.0)
+        return replace(told, words=words)
+
+
+@pytest.mark.parametrize(
+    ("asked", "profile", "told", "warned"),
+    [
+        ("en", FAKE_PROFILE, "de", ["LANGUAGE_DRIFT"]),
+        ("de", FAKE_PROFILE, "de", []),
+        ("auto", FAKE_PROFILE, "de", []),
+        ("en", replace(FAKE_PROFILE, languages=("en",)), "en", []),
+        ("en", replace(FAKE_PROFILE, identifies_languages=True), "en", []),
+    ],
+    ids=["drifts", "as asked", "none asked", "speaks one", "tells itself"],
+)
+async def test_a_recogniser_that_does_not_tell_its_language_is_watched(
+    tmp_path: Path, asked: str, profile: ModelProfile, told: str, warned: list[str]
+) -> None:
+    async with open_rig(tmp_path, engine=GermanEngine([profile])) as rig:
+        done = await rig.scheduler.wait(TENANT, (await rig.submit(language=asked)).job_id)
+        assert done.info
+        assert done.info.language == told
+        assert [one.reason for one in done.info.warnings if one.reason == "LANGUAGE_DRIFT"] == warned

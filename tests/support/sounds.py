@@ -16,6 +16,8 @@ FORMANTS_HZ: Final[Mapping[str, tuple[int, int, int]]] = MappingProxyType(
     {"a": (730, 1090, 2440), "i": (270, 2290, 3010), "u": (300, 870, 2240), "e": (530, 1840, 2480)}
 )
 _WIDTHS_HZ: Final = np.array([[60.0], [90.0], [120.0]])
+_HELD: Final = HZ * 60 // 1000
+_LAGS: Final = range(HZ // 260, HZ // 80)  # of the pitch of voices
 _TUNE: Final = (0, 4, 7, 12, 9, 7, 5, 4)  # semitones
 
 
@@ -106,6 +108,31 @@ SOUNDS: Final[Mapping[str, Callable[[float, int], Sound]]] = MappingProxyType(
         "held vowel": held_vowel,
     }
 )
+
+
+def held_voice(speech: Int16Audio, seconds: float) -> Sound:
+    """The steadiest 60 ms of somebody's voice, held: a whole number of pitch periods, over and over, faded together."""
+    at, lag = _steadiest(speech.astype(np.float64))
+    step = max(1, _HELD // lag) * lag
+    fade = np.linspace(0.0, 1.0, lag)
+    piece = speech[at : at + step + lag] * np.concatenate([fade, np.ones(step - lag), fade[::-1]])
+    sound = silence(seconds, 0)
+    for start in range(0, len(sound), step):
+        _add(sound, start, piece)
+    return _peaked(sound)
+
+
+def _steadiest(speech: Sound) -> tuple[int, int]:
+    """(where, pitch period), in samples: the loud place that is most like itself one period later."""
+    loud, best = 0.15 * np.abs(speech).max(), (-1.0, 0, _LAGS[0])
+    for at in range(0, len(speech) - 2 * _HELD - _LAGS[-1], _HELD // 6):
+        here = speech[at : at + _HELD]
+        if np.sqrt(np.mean(here**2)) < loud:
+            continue
+        later = np.lib.stride_tricks.sliding_window_view(speech[at + _LAGS[0] : at + _LAGS[-1] + _HELD], _HELD)
+        likeness = later @ here / np.sqrt((later**2).sum(axis=1) * (here @ here) + 1e-9)
+        best = max(best, (float(likeness.max()), at, _LAGS[int(likeness.argmax())]))
+    return best[1], best[2]
 
 
 def at_level(sound: Sound, peak_db: float) -> Int16Audio:

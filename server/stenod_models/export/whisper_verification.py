@@ -59,7 +59,7 @@ def verify(version: Path, checkpoint: Checkpoint, precision: str) -> Verificatio
 
 def _decoded(version: Path, arch: Architecture, features: FloatArray, start: int) -> tuple[list[int], FloatArray]:
     """Token by token, through the cache: the tokens that were put in, and the logits behind each."""
-    encoder, decoder = load_networks(version, arch, threads=0, rows=1)
+    _features, encoder, decoder = load_networks(version, arch, threads=0, rows=1)
     encoded = encoder.encode(list(features))
     steps = min(_STEPS, arch.target_positions)
     run = decoder.start(encoded, capacity=steps, steps=1, frames=1)

@@ -81,3 +81,9 @@ def test_weights_for_a_gpu_are_refused_where_torch_finds_none(tmp_path: Path, pa
     (tmp_path / WEIGHTS).touch()
     with pytest.raises(UnavailableDeviceError, match=r"torch .* finds none"):
         load_networks(tmp_path, pair[1]._arch, threads=1, rows=1, device=Device("cuda"))
+
+
+@pytest.mark.parametrize("samples", [1, 400, 7_000, 16_000])
+def test_features_are_those_of_the_graphs(pair: Pair, samples: int) -> None:
+    window = windows(1, samples)[0][:samples]
+    np.testing.assert_allclose(np.asarray(pair[1]._features(window)), pair[0]._features(window), atol=1e-4)

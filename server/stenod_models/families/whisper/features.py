@@ -17,8 +17,8 @@ FloatArray = npt.NDArray[np.float32]
 
 _FRAME_SAMPLES: Final = 400
 _REACH: Final = _FRAME_SAMPLES // 2
-_FLOOR: Final = 1e-10
-_RANGE: Final = 8.0  # decades below the loudest bin
+FLOOR: Final = 1e-10
+RANGE: Final = 8.0  # decades below the loudest bin
 # Slaney's scale: linear up to 1 kHz, then 27 steps per factor of 6.4.
 _LINEAR_HZ: Final = 200 / 3
 _BREAK_HZ: Final = 1000.0
@@ -31,7 +31,7 @@ class LogMel:
     def __init__(self, mels: int, frames: int) -> None:
         self._frames = frames
         self._filters = mel_filters(mels)
-        self._taper = np.hanning(_FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+        self._taper = taper()
 
     def __call__(self, window: npt.NDArray[np.int16]) -> FloatArray:
         """Float32 (mels, frames) of int16 (samples,) at 16 kHz, at most frames * 160 samples."""
@@ -44,10 +44,15 @@ class LogMel:
         pieces = np.lib.stride_tricks.sliding_window_view(audio, _FRAME_SAMPLES)[: heard * HOP_SAMPLES : HOP_SAMPLES]
         spectrum = np.fft.rfft(pieces * self._taper)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        logs = np.full((self._frames, len(self._filters)), np.log10(_FLOOR), np.float32)
-        logs[:heard] = np.log10(np.maximum(power @ self._filters.T, _FLOOR))
-        features: FloatArray = np.ascontiguousarray((np.maximum(logs, logs.max() - _RANGE).T + 4) / 4)
+        logs = np.full((self._frames, len(self._filters)), np.log10(FLOOR), np.float32)
+        logs[:heard] = np.log10(np.maximum(power @ self._filters.T, FLOOR))
+        features: FloatArray = np.ascontiguousarray((np.maximum(logs, logs.max() - RANGE).T + 4) / 4)
         return features
+
+
+def taper() -> FloatArray:
+    """The periodic Hann window, float32 (400,)."""
+    return np.hanning(_FRAME_SAMPLES + 1)[:-1].astype(np.float32)
 
 
 def mel_filters(mels: int) -> FloatArray:

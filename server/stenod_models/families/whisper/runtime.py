@@ -12,7 +12,6 @@ from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
 from stenod_models.families.whisper.attempts import TEMPERATURES, Attempt, PromptedBatch, PromptedRun, better, decode
 from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
-from stenod_models.families.whisper.features import LogMel
 from stenod_models.families.whisper.networks import load_networks
 from stenod_models.families.whisper.sessions import SUPPRESSED, EncodedBatch
 from stenod_models.families.whisper.spelling import words_of
@@ -32,8 +31,7 @@ class WhisperRecogniser:
         self.profile = profile
         self._arch = arch
         self._vocabulary = Vocabulary.load(artefacts / "vocabulary.json", multilingual=arch.multilingual)
-        self._features = LogMel(arch.mels, 2 * arch.source_positions)
-        self._encoder, self._decoder = load_networks(
+        self._features, self._encoder, self._decoder = load_networks(
             artefacts, arch, threads=threads, rows=profile.max_batch_size, device=device
         )
         self._phrases = PhraseBook(self._vocabulary, arch.vocabulary)

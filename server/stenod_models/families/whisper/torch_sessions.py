@@ -18,6 +18,7 @@ from stenod_models.decoding.beam import Candidates
 from stenod_models.device import Device
 from stenod_models.families.whisper.architecture import WEIGHTS, Architecture
 from stenod_models.families.whisper.sessions import NO_BOOSTS
+from stenod_models.families.whisper.torch_features import TorchLogMel
 from stenod_models.families.whisper.torch_networks import DecoderNetwork, EncoderNetwork, Weights
 from stenod_models.torch_device import torch_device
 
@@ -49,9 +50,9 @@ class TorchEncoder:
         self._like = weights["encoder.conv1.weight"]
 
     @torch.inference_mode()
-    def encode(self, features: Sequence[FloatArray]) -> TorchEncodedBatch:
+    def encode(self, features: Sequence[torch.Tensor]) -> TorchEncodedBatch:
         """`features` holds float32 (mels, frames) for each window."""
-        batch = torch.from_numpy(np.stack(features)).to(self._like.device)
+        batch = torch.stack([torch.as_tensor(window, device=self._like.device) for window in features])
         return TorchEncodedBatch(self._network(batch.to(self._like.dtype)))
 
 
@@ -222,10 +223,13 @@ def chosen(allowed: torch.Tensor, boosts: torch.Tensor, count: int) -> tuple[tor
     return following, allowed.gather(1, following) - allowed.logsumexp(dim=1, keepdim=True)
 
 
-def load(artefacts: Path, arch: Architecture, *, device: Device, rows: int) -> tuple[TorchEncoder, TorchDecoder]:
+def load(
+    artefacts: Path, arch: Architecture, *, device: Device, rows: int
+) -> tuple[TorchLogMel, TorchEncoder, TorchDecoder]:
     """From an entry's version directory; `rows` is the largest batch. Raises UnavailableDeviceError."""
     place = torch_device(device)
     weights: dict[str, Any] = torch.load(artefacts / WEIGHTS, map_location=place, weights_only=True)
     if place.type == "cpu":
         weights = {name: value.float() for name, value in weights.items()}
-    return TorchEncoder(weights, arch), TorchDecoder(weights, arch, rows=rows)
+    features = TorchLogMel(arch.mels, 2 * arch.source_positions, place)
+    return features, TorchEncoder(weights, arch), TorchDecoder(weights, arch, rows=rows)

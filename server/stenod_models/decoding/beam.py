@@ -89,11 +89,13 @@ class BeamSearch:
 @dataclass(slots=True)
 class BeamHypothesis(Hypothesis):
     """`slots[i]` is the slot whose i-th step gave token i, the end token included: what else that step gave (its
-    attention) is found there. `score` is what hypotheses were compared by.
+    attention) is found there. `score` is what hypotheses were compared by, `log_probability` the sum over the tokens,
+    the end included, without what was fused.
     """
 
     slots: list[int] = field(default_factory=list)
     score: float = 0.0
+    log_probability: float = 0.0
 
 
 def candidates_of(log_probabilities: FloatArray, wanted: IntArray, count: int) -> Candidates:
@@ -201,6 +203,7 @@ class _Row:
                 ended,
                 list(branch.slots[:tokens]),
                 total / tokens**self._search.length_penalty,
+                sum(branch.log_probabilities[:tokens]),
             )
         )
 

@@ -24,6 +24,7 @@ PRECISIONS: Final = {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "bf16", "
 _MOST_BATCHED: Final = {"cpu": 8, "cuda": 32}
 _BATCH_BYTES: Final = {"cpu": 2**30, "cuda": 2**32}  # of a batch's cross-attention keys and values
 _FLOAT_BYTES: Final = {"cpu": 4, "cuda": 2}
+_MAX_BEAM: Final = 10
 _TARGET_SPARE_SAMPLES: Final = 2 * SAMPLE_RATE_HZ  # the segmenter aims this far below the longest window
 
 Report = Callable[[str, float], None]
@@ -110,6 +111,7 @@ def _profile(checkpoint: Checkpoint, device: str) -> Profile:
         length_buckets_samples=(window,),
         max_batch_size=_batch_size(arch, device),
         identifies_languages=arch.multilingual,
+        max_beam_size=_MAX_BEAM,
         takes_hotwords=True,
         takes_prompt=True,
     )

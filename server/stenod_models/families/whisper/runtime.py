@@ -7,10 +7,20 @@ from typing import Final
 import numpy as np
 
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
+from stenod_models.decoding.beam import BeamSearch, Fusion
 from stenod_models.decoding.spellings import respelled
 from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
-from stenod_models.families.whisper.attempts import TEMPERATURES, Attempt, PromptedBatch, PromptedRun, better, decode
+from stenod_models.families.whisper.attempts import (
+    TEMPERATURES,
+    Attempt,
+    PromptedBatch,
+    PromptedBeam,
+    PromptedRun,
+    better,
+    decode,
+    decode_by_beam,
+)
 from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
 from stenod_models.families.whisper.networks import load_networks
 from stenod_models.families.whisper.sessions import SUPPRESSED, EncodedBatch
@@ -73,8 +83,9 @@ class WhisperRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
         if options.task not in self.profile.tasks:
             raise ValueError(f"task {options.task!r}: {self.profile.model} offers {', '.join(self.profile.tasks)}")
-        if options.beam_size != 1:
-            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} decodes greedily")
+        widest = self.profile.max_beam_size
+        if options.beam_size > widest:
+            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
 
     def warm(self) -> None:
         noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
@@ -103,7 +114,7 @@ class WhisperRecogniser:
         previous = self._vocabulary.encode(options.prompt) if options.prompt.strip() else []
         room = self._arch.target_positions // 2 - _LONGEST_START
         prompts = [self._vocabulary.prompt(item.language, options.task, previous[-room:]) for item in heard]
-        return PromptedBatch(windows, encoded, np.array(prompts, np.int64), options.hotwords), heard
+        return PromptedBatch(windows, encoded, np.array(prompts, np.int64), options), heard
 
     def _listen(self, encoded: EncodedBatch, language: str) -> list[Heard]:
         """One step over the start token alone: what stands in the place of the language says both."""
@@ -136,12 +147,24 @@ class WhisperRecogniser:
         length = batch.prompts.shape[1]
         steps = min(arch.target_positions // 2 if cap is None else cap, arch.target_positions - length)
         frames = max(frames_of(len(window)) for window in batch.windows)
-        run = self._decoder.start(batch.encoded, capacity=length + steps, steps=steps, frames=frames)
+        beam_size = 1 if temperature else batch.options.beam_size
+        run = self._decoder.start(
+            batch.encoded, capacity=length + steps, steps=steps, frames=frames, beam_size=beam_size
+        )
+        if beam_size > 1:
+            beam = PromptedBeam(run, batch.prompts, self._suppressed_first, self._suppressed)
+            search = self._search(batch.options)
+            return decode_by_beam(beam, steps, search, vocabulary=self._vocabulary, is_cancelled=is_cancelled)
         boosts: list[Boosts] = [Noise(batch.windows, temperature, arch.vocabulary)] if temperature else []
-        if batch.hotwords:
-            boosts.append(Favour(self._phrases.trie_of(batch.hotwords), arch.vocabulary))
+        if batch.options.hotwords:
+            boosts.append(Favour(self._phrases.trie_of(batch.options.hotwords), arch.vocabulary))
         step = PromptedRun(run, batch.prompts, self._suppressed_first, self._suppressed, together(boosts))
         return decode(step, steps, vocabulary=self._vocabulary, is_cancelled=is_cancelled, temperature=temperature)
+
+    def _search(self, options: RecognitionOptions) -> BeamSearch:
+        end = self._vocabulary.end
+        fusions: list[Fusion] = [self._phrases.trie_of(options.hotwords)] if options.hotwords else []
+        return BeamSearch(beam_size=options.beam_size, start_token=end, end_token=end, fusions=fusions)
 
     def _recognition(
         self, window: Int16Audio, heard: Heard, attempt: Attempt, options: RecognitionOptions

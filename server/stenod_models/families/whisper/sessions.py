@@ -145,8 +145,9 @@ class DecoderRun:
     def logits(self, tokens: IntArray) -> FloatArray:
         """Float32 (batch, vocabulary) behind tokens (rows, steps); no token is chosen."""
         vocabulary = next(item.shape[1] for item in self._session.get_outputs() if item.name == "logits")
-        given = {"tokens": tokens, "suppressed": np.zeros((1, vocabulary), np.float32), "boosts": NO_BOOSTS}
-        self._feed({**given, "wanted": self._none_wanted[: len(tokens)]})
+        allowed = np.zeros((1, vocabulary), np.float32)
+        none = self._none_wanted[: len(tokens)]
+        self._feed({"tokens": tokens, "suppressed": allowed, "boosts": NO_BOOSTS, "wanted": none})
         logits = np.empty((len(tokens), vocabulary), np.float32)
         self._binding.take("logits", logits)
         self._binding.run()

@@ -113,22 +113,13 @@ def beam_size(field: str, size: int) -> int:
 
 
 def prompt(field: str, text: str) -> str:
-    return label(field, _unicode(field, text).strip(), MAX_PROMPT_CHARACTERS)
+    return label(field, text.strip(), MAX_PROMPT_CHARACTERS)
 
 
 def _phrase(field: str, text: str) -> str:
-    words = _unicode(field, text).split()
+    words = text.split()
     if not words:
         raise InvalidField(field, "is empty")
     if len(words) > MAX_PHRASE_WORDS:
         raise LimitExceeded(field, limit="words of a phrase", allowed=MAX_PHRASE_WORDS, actual=len(words))
     return label(field, " ".join(words), MAX_PHRASE_CHARACTERS)
-
-
-def _unicode(field: str, text: str) -> str:
-    """JSON can name half a surrogate pair, which no recogniser can be sent."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidField(field, "is no Unicode text") from error
-    return text

@@ -12,7 +12,8 @@ from stenod_server.errors import ModelNotFound, OptionNotServed
 from stenod_server.ports import ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
 from stenod_server.scheduler.abilities import FIELDS, honoured, warnings
-from stenod_server.scheduler.routing import RoutingRule, RoutingTable, choose, listener, settled
+from stenod_server.scheduler.routing import Router, RoutingRule, RoutingTable, choose, listener, settled
+from tests.support.builders import FakeClock
 from tests.unit.scheduler.rig import TENANT, open_rig
 
 PLAIN = replace(FAKE_PROFILE, model="plain", languages=("de", "en"))
@@ -101,6 +102,15 @@ def test_one_option_may_be_a_hint_and_another_not() -> None:
     assert honoured(translator, decoding) == Decoding(task=Task.TRANSLATE)
 
 
+async def test_one_that_can_may_have_been_loaded_a_moment_ago() -> None:
+    engine, config = FakeEngine([PLAIN]), JobConfig(decoding=ASKED[Option.VOCABULARY])
+    router = Router(engine, FakeClock(), TABLE)
+    with pytest.raises(OptionNotServed):
+        await router.route(config)
+    engine._profiles["able"] = ABLE
+    assert (await router.route(config)).profile is ABLE
+
+
 # --- language: auto --------------------------------------------------------------------------------------------------
 
 EAR = replace(FAKE_PROFILE, model="ear", languages=("de", "en", "fr", "ja"), identifies_languages=True)
@@ -132,6 +142,16 @@ def test_who_only_listened_is_not_given_what_it_cannot_do() -> None:
     for code in ("de", "ja"):
         with pytest.raises(OptionNotServed, match="models that can: words"):
             _settled(vocabulary, _heard(code, 1.0), PLAIN, WORDS, EAR)
+
+
+def test_who_alone_speaks_the_language_that_was_heard_can_do_what_is_asked_for() -> None:
+    """It is not of the operating point that the job asks for, and is taken for want of another."""
+    enhanced = replace(WORDS, operating_points=("enhanced",))
+    profiles = {profile.model: profile for profile in (enhanced, EAR)}
+    plain = JobConfig(operating_point="enhanced")
+    assert settled(profiles, plain, TABLE, _heard("ja", 1.0)).profile is EAR
+    with pytest.raises(OptionNotServed, match="models that can: words"):
+        settled(profiles, replace(plain, decoding=ASKED[Option.VOCABULARY]), TABLE, _heard("ja", 1.0))
 
 
 # --- through a job ---------------------------------------------------------------------------------------------------

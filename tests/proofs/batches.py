@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import numpy as np
@@ -94,11 +95,12 @@ def _random_options(profile: Profile, random: np.random.Generator) -> tuple[str,
     )
 
 
-def compare(recogniser: Recogniser, asks: Sequence[Ask]) -> Comparison:
-    profile = recogniser.profile
+def compare(recogniser: Recogniser, asks: Sequence[Ask], seed: int) -> Comparison:
+    profile, random = recogniser.profile, Random(seed)
     limits = BatchLimits(profile.length_buckets_samples, profile.max_batch_size, recogniser.max_padding_ratio)
     keys = [WindowKey(index, len(ask.audio), ask.language, ask.options) for index, ask in enumerate(asks)]
-    groups = [[key.index for key in group] for group in group_windows(keys, limits)]
+    # `execute` hands them over by length, but a recogniser takes them in any order.
+    groups = [random.sample([key.index for key in group], len(group)) for group in group_windows(keys, limits)]
     words, largest, other = 0, 0.0, []
     for group in groups:
         for index, together in zip(group, _recognise(recogniser, [asks[index] for index in group]), strict=True):
@@ -153,7 +155,8 @@ def main() -> int:
     holds = True
     with tempfile.TemporaryDirectory() as name:
         for family, recogniser in families(Path(name)):
-            found = [compare(recogniser, random_asks(recogniser.profile, sources, seed)) for seed in range(rounds)]
+            asked = [random_asks(recogniser.profile, sources, seed) for seed in range(rounds)]
+            found = [compare(recogniser, asks, seed) for seed, asks in enumerate(asked)]
             counts = [sum(getattr(one, count) for one in found) for count in ("windows", "batches", "words")]
             other = [text for one in found for text in one.other]
             largest = max(one.probability for one in found)

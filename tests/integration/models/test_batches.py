@@ -13,7 +13,8 @@ from tests.proofs.batches import compare, random_asks, random_parakeet, speech
 def _differ(recogniser: Recogniser, *seeds: int) -> list[str]:
     """What differs, of windows of up to 8 s."""
     sources = speech()
-    found = [compare(recogniser, random_asks(recogniser.profile, sources, seed, longest_s=8.0)) for seed in seeds]
+    asked = {seed: random_asks(recogniser.profile, sources, seed, longest_s=8.0) for seed in seeds}
+    found = [compare(recogniser, asks, seed) for seed, asks in asked.items()]
     assert sum(one.windows - one.batches for one in found) > len(found)  # some windows had mates
     assert sum(one.words for one in found) > len(found)
     return [str(one) for one in found if not one.holds]

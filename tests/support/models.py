@@ -1,6 +1,9 @@
 """The real default model, built once per checkout: import `built_models_dir` into a test module or a conftest."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -23,11 +26,21 @@ def models_dir_for_tests() -> Path:
     return Path(os.environ.get("STENOD_TEST_MODELS", PROJECT_ROOT / ".cache" / "models"))
 
 
+@contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """The other processes of a run wait, and find what the first one has made in the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build_models(*names: str) -> Path:
     """These models of the catalogue, or every one that needs no hub; at once where they are current."""
     models_dir = models_dir_for_tests()
-    for name in names or [name for name, entry in CATALOGUE.items() if not entry.hub]:
-        add(name, models_dir, progress=lambda _phase, _done: None, cache_dir=models_dir.parent / "wheels")
+    with one_at_a_time(models_dir.parent):
+        for name in names or [name for name, entry in CATALOGUE.items() if not entry.hub]:
+            add(name, models_dir, progress=lambda _phase, _done: None, cache_dir=models_dir.parent / "wheels")
     return models_dir
 
 

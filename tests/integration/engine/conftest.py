@@ -1,4 +1,4 @@
-"""A Triton with the sleeper per test where the test hurts it, one for all where it does not."""
+"""Tritons: of a test that hurts it; with the sleeper, for all that do not; with the default model."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,9 +17,17 @@ from stenod_server.engine.processes import PidRecord
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.engine.tritonserver import Launch
 from stenod_server.ports import RecognitionRequest, WindowResult
-from tests.support.triton import SLEEPER, add_sleeper, require_triton, sleeper_settings, sleeper_triton
+from tests.support.models import built_models_dir
+from tests.support.triton import (
+    SLEEPER,
+    add_sleeper,
+    embedded_triton,
+    require_triton,
+    sleeper_settings,
+    sleeper_triton,
+)
 
-__all__ = ["sleeper_triton"]
+__all__ = ["built_models_dir", "embedded_triton", "sleeper_triton"]
 
 
 class _Unlocked(EmbeddedTriton):

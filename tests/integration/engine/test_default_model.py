@@ -12,10 +12,7 @@ from stenod_server.engine.embedded import EmbeddedTriton, TritonState
 from stenod_server.errors import TritonFailed
 from stenod_server.ports import RecognitionRequest
 from tests.integration.engine.conftest import statistics_when
-from tests.support.models import DEFAULT_MODEL, built_models_dir
-from tests.support.triton import embedded_triton
-
-__all__ = ["built_models_dir", "embedded_triton"]
+from tests.support.models import DEFAULT_MODEL
 
 pytestmark = pytest.mark.triton
 

@@ -1,4 +1,4 @@
-"""The default model in this process, and served by a real Triton."""
+"""The default model in this process. What starts a Triton is in tests/integration/engine."""
 
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import pytest
 
 from stenod_models.families.moonshine.runtime import MoonshineRecogniser
 from tests.support.models import built_models_dir, load_default_model
-from tests.support.triton import embedded_triton
 
-__all__ = ["built_models_dir", "embedded_triton"]
+__all__ = ["built_models_dir"]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,8 @@ from tritonclient.utils import InferenceServerException
 
 from stenod_models import contract
 from stenod_models.contract import Profile, RecognitionOptions
-from stenod_models.families.moonshine.runtime import MoonshineRecogniser
 from stenod_server.engine.embedded import EmbeddedTriton
-from tests.support.models import DEFAULT_MODEL, read_audio
+from tests.support.models import DEFAULT_MODEL, load_default_model, read_audio
 
 pytestmark = pytest.mark.triton
 
@@ -65,8 +65,9 @@ def speech(embedded_triton: EmbeddedTriton) -> Int16Audio:
 
 
 async def test_ragged_requests_share_batches_and_say_what_they_say_alone(
-    caller: Caller, speech: Int16Audio, recogniser: MoonshineRecogniser
+    caller: Caller, speech: Int16Audio, built_models_dir: Path
 ) -> None:
+    recogniser = load_default_model(built_models_dir)
     windows = [speech[start * 16_000 :][: length * 1_601] for start, length in enumerate([0, 20, 41, 62, 83, 104] * 4)]
     before = await caller.executions()
     results = await asyncio.gather(*(caller.recognise(window) for window in windows))

@@ -59,14 +59,19 @@ def build(target: Path, *, source: Path, precision: str, report: Report, device:
 
 
 def _build_from_checkpoint(version: Path, checkpoint: Checkpoint, report: Report) -> None:
-    _describe(version, checkpoint.architecture, checkpoint.pieces)
     report("writing the model", 0.2)
+    write_entry(version, checkpoint)
+    report("comparing with the torch model", 0.7)
+    report(f"verified: {verify(version, checkpoint)}", 1.0)
+
+
+def write_entry(version: Path, checkpoint: Checkpoint) -> None:
+    """Fill an entry's version directory."""
+    _describe(version, checkpoint.architecture, checkpoint.pieces)
     if checkpoint.architecture.runtime == "torch":
         _write_weights(version, checkpoint)
     else:
         _write_graphs(version, checkpoint)
-    report("comparing with the torch model", 0.7)
-    report(f"verified: {verify(version, checkpoint)}", 1.0)
 
 
 def _build_from_nemo(version: Path, source: Path, precision: str, report: Report) -> None:

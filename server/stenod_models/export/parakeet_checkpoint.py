@@ -55,11 +55,11 @@ def read_checkpoint(source: Path, *, precision: str, runtime: Runtime) -> Checkp
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelBuildError(f"{source} could not be read as {class_name}: {error}") from error
     extractor = transformers.ParakeetFeatureExtractor(**features)
-    architecture = _architecture(model.config, kind, features, precision=precision, runtime=runtime)
+    architecture = architecture_of(model.config, kind, features, precision=precision, runtime=runtime)
     return Checkpoint(model, extractor, architecture, read_pieces(source, architecture.vocabulary_size))
 
 
-def _architecture(
+def architecture_of(
     config: Any, kind: Kind, features: Mapping[str, Any], *, precision: str, runtime: Runtime
 ) -> Architecture:
     encoder = config.encoder_config

@@ -91,6 +91,12 @@ def add_model(
         Precision | None, typer.Option("--precision", help="In what it computes.", show_default="as suits the device")
     ] = None,
     device: Annotated[Device | None, typer.Option("--device", help="Where it runs.", show_default="cpu")] = None,
+    instances: Annotated[
+        int, typer.Option("--instances", min=0, help="How many of it run, on each GPU.", show_default="one")
+    ] = 0,
+    gpus: Annotated[
+        str, typer.Option("--gpus", metavar="N,N", help="On which GPUs, as Triton counts them.", show_default="all")
+    ] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -103,6 +109,8 @@ def add_model(
         source=str(path.resolve()) if source and path.is_dir() else source,
         precision=precision or "",
         device=device or "",
+        instances=instances,
+        gpus=_numbers(gpus),
     )
     try:
         with phases(name) as show:
@@ -110,6 +118,13 @@ def add_model(
     except build_error as error:
         fail(str(error))
     typer.echo(built)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(",") if text)
+    except ValueError:
+        fail(f"--gpus {text} is no list of numbers with commas between them")
 
 
 @app.command("remove")

@@ -58,6 +58,10 @@ async def test_it_is_told_which_the_server_has_loaded(stenod: Stenod, script: Sc
         (["moonshine-tiny-en", "--from", "EMPTY"], "is built from moonshine-voice==0.1.0 alone"),
         (["moonshine-tiny-en", "--precision", "fp32"], "for --device cpu with --precision int8 alone"),
         (["silero-vad", "--device", "cuda"], "for --device cpu with --precision fp32 alone"),
+        (["moonshine-tiny-en", "--instances", "2"], "alone, with one instance per core"),
+        (["new", "--from", "EMPTY", "--gpus", "0"], "--gpus are of --device cuda"),
+        (["new", "--from", "EMPTY", "--gpus", "0,x", "--device", "cuda"], "--gpus 0,x is no list of numbers"),
+        (["new", "--from", "EMPTY", "--gpus", "1,1", "--device", "cuda"], "--instances 0 and --gpus"),
     ],
 )
 async def test_what_cannot_be_added_is_said_in_one_line(tmp_path: Path, arguments: list[str], problem: str) -> None:

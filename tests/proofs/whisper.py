@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,13 +209,22 @@ async def hear(root: Path, chosen: Sequence[Case], precision: str) -> list[Heard
     await asyncio.to_thread(build, root / "models", precision)
     transcripts = await served(root, chosen)
     files = await cut(root, chosen)
-    found = []
-    async with faster_whisper(fetch_whisper_base()) as peer:
-        for case, transcript, windows in zip(chosen, transcripts, files, strict=True):
-            found.append(await heard(peer, case, transcript, windows))
-            tell(f"faster-whisper: {len(found)} of {len(chosen)} recordings")
-    tell("")
-    return found
+    idle: asyncio.Queue[FasterWhisper] = asyncio.Queue()
+    done = 0
+
+    async def listen(case: Case, transcript: stenod.Transcript, windows: Sequence[Path]) -> Heard:
+        nonlocal done
+        peer = await idle.get()
+        found = await heard(peer, case, transcript, windows)
+        idle.put_nowait(peer)
+        done += 1
+        tell(f"faster-whisper: {done} of {len(chosen)} recordings")
+        return found
+
+    async with AsyncExitStack() as peers:
+        for _ in range(SIDE_BY_SIDE):
+            idle.put_nowait(await peers.enter_async_context(faster_whisper(fetch_whisper_base())))
+        return await asyncio.gather(*map(listen, chosen, transcripts, files))
 
 
 def judged(found: Sequence[Heard]) -> bool:
@@ -223,7 +233,7 @@ def judged(found: Sequence[Heard]) -> bool:
     english = row(ENGLISH, by_language.pop(ENGLISH))
     others = row("not English", [one for chosen in by_language.values() for one in chosen])
     told = languages(found)
-    print(f"\r{HEADER}")
+    print(f"\r{HEADER:60}")
     for each in (english, *(row(name, chosen) for name, chosen in by_language.items()), others):
         print(each)
     for one in found:

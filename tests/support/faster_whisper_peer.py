@@ -34,7 +34,7 @@ def main() -> None:
     """What libraries print goes to stderr."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        model = WhisperModel(sys.argv[1], device="cpu", compute_type="float32", cpu_threads=os.cpu_count())
+        model = WhisperModel(sys.argv[1], device="cpu", compute_type="float32", cpu_threads=1)
         for line in sys.stdin:
             print(json.dumps(answer(model, **json.loads(line))), file=answers, flush=True)
 

@@ -1,6 +1,7 @@
-"""Whisper base, the published CTranslate2 weights: import `whisper_base_dir` or `whisper_base` into a test module."""
+"""Whisper base, the published CTranslate2 weights: import `whisper_base` into a test module."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -74,14 +75,16 @@ def load_whisper(entry: Path, *, threads: int = 2) -> WhisperRecogniser:
 
 
 @pytest.fixture(scope="session")
-def whisper_base_dir() -> Path:
-    """The CTranslate2 directory; treat it as read-only."""
-    return fetch_whisper_base()
-
-
-@pytest.fixture(scope="session")
 def whisper_base_entry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_whisper_base(tmp_path_factory.mktemp("whisper-base"))
+    """Built once for all processes of a run; treat it as read-only."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
+    entry = run / "whisper-base"
+    with one_at_a_time(run):
+        if not entry.is_dir():
+            build_whisper_base(tmp_path_factory.mktemp("whisper-base")).replace(entry)
+    return entry
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,12 @@ from stenod_models.families.whisper.runtime import WhisperRecogniser
 from stenod_models.recogniser import Recognition
 from tests.support.models import DEFAULT_MODEL, read_audio
 from tests.support.speech import Recording, needs_speech, recordings
-from tests.support.whisper_weights import whisper_base, whisper_base_dir, whisper_base_entry
+from tests.support.whisper_weights import whisper_base, whisper_base_entry
 
-__all__ = ["whisper_base", "whisper_base_dir", "whisper_base_entry"]
+__all__ = ["whisper_base", "whisper_base_entry"]
 
+# faster-whisper 1.2.1, 32 bits, greedy; made by `python -m tests.support.faster_whisper` and these names.
+ORACLE = Path(__file__).parent / "assets" / "whisper_base_faster_whisper.json"
 OPTIONS = RecognitionOptions()
 Window = npt.NDArray[np.int16]
 
@@ -69,7 +71,8 @@ def test_english_is_heard_word_by_word(whisper_base: WhisperRecogniser, canary: 
     window, expected = canary
     result = recognise(whisper_base, window, AUTO_LANGUAGE)
     assert heard(result)[: len(expected)] == expected
-    assert (result.language, result.language_confidence > 0.9, result.no_speech < 0.5) == ("en", True, True)
+    assert (result.language, result.language_confidence > 0.9) == ("en", True)
+    assert result.no_speech == pytest.approx(0.2786, abs=0.01)  # faster-whisper's of the same window
     assert all(0 < word.confidence <= 1 for word in result.words)
 
 
@@ -132,26 +135,15 @@ class TestSpeech:
         }
         assert invented == {}
 
-    def test_words_are_those_of_faster_whisper(self, whisper_base: WhisperRecogniser, whisper_base_dir: Path) -> None:
-        """Greedy, the same windows: padded with silence, as Whisper was trained; faster-whisper pads its features."""
-        faster_whisper = pytest.importorskip("faster_whisper")
-        jiwer = pytest.importorskip("jiwer")
-        model = faster_whisper.WhisperModel(str(whisper_base_dir), device="cpu", compute_type="float32", cpu_threads=2)
-        ours, theirs = [], []
-        for recording in (*spread("read_en", 3), *spread("multilingual", 4)):
-            audio, language = read_audio(recording.path), recording.fields["language"]
-            padded = np.pad(audio.astype(np.float32) / 32768, (0, 480_000 - len(audio)))
-            segments, _info = model.transcribe(
-                padded,
-                language=language,
-                beam_size=1,
-                temperature=0,
-                condition_on_previous_text=False,
-                without_timestamps=True,
-            )
-            theirs.append(" ".join(plain("".join(segment.text for segment in segments).split())))
-            ours.append(" ".join(heard(recognise(whisper_base, audio, language))))
-        assert jiwer.wer(theirs, ours) <= 0.02
+    def test_words_are_those_of_faster_whisper(self, whisper_base: WhisperRecogniser) -> None:
+        """All recordings, through the whole service, are in tests/proofs/whisper.py."""
+        expected = json.loads(ORACLE.read_text())
+        heard_here = {
+            recording.id: heard(recognise(whisper_base, read_audio(recording.path), recording.fields["language"]))
+            for recording in recordings()
+            if recording.id in expected
+        }
+        assert heard_here == {name: plain(text.split()) for name, text in expected.items()}
 
     def test_languages_are_told(self, whisper_base: WhisperRecogniser) -> None:
         chosen = [*spread("multilingual", 5), *spread("read_en", 2)]

@@ -5,12 +5,14 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from stenod_server.engine import processes
 from stenod_server.engine.embedded import TritonState
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.engine.watch import WatchOptions
@@ -31,10 +33,10 @@ def _samples(index: int) -> int:
     return 16_000 + 16_000 * (index % 3) + index
 
 
-async def _window(engine: Engine, index: int, *, first_sample: int = 0) -> WindowResult:
+async def _window(engine: Engine, index: int, *, first_sample: int = 0, model: str = SLEEPER) -> WindowResult:
     audio = np.zeros(_samples(index), np.int16)
     audio[0] = first_sample
-    return await engine.recognise(audio, RecognitionRequest(SLEEPER), timeout_s=60.0)
+    return await engine.recognise(audio, RecognitionRequest(model), timeout_s=60.0)
 
 
 def _is_right(index: int, result: WindowResult) -> bool:
@@ -57,8 +59,9 @@ async def _all_right(windows: Sequence[asyncio.Task[WindowResult]]) -> None:
     assert all(_is_right(index, result) for index, result in enumerate(results))
 
 
-def _stub_of(own: OwnTriton) -> int:
-    (stub,) = (pid for pid in own.processes() if pid != own.embedded.pid)
+def _stub_of(own: OwnTriton, model: str = SLEEPER) -> int:
+    of_model = str(own.root / "models" / model / "1")
+    (stub,) = (pid for pid, command in processes.commands() if any(of_model in argument for argument in command))
     return stub
 
 
@@ -80,6 +83,24 @@ async def test_windows_in_flight_outlive_their_triton(
     os.kill(own.embedded.pid if victim == "server" else _stub_of(own), sign)
     await _all_right(windows)
     await eventually(lambda: own.states == AGAIN)
+
+
+@pytest.mark.parametrize("victim", ["server", "second"])
+async def test_windows_of_all_models_outlive_the_process_of_one(make_triton: MakeTriton, victim: str) -> None:
+    models = [SLEEPER, "second", "third"]
+    own = await make_triton(start=False, fixed_ms=200, models=models)
+    for name in models[1:]:
+        add_sleeper(own.root / "models", name=name, fixed_ms=50)
+    await own.embedded.start()
+    server_id, engine = own.server_id, own.embedded.engine
+    patient = PatientEngine(engine, ONCE)
+    windows = [asyncio.create_task(_window(patient, index, model=models[index % 3])) for index in range(12)]
+    await eventually(lambda: engine.in_flight == len(windows))
+    os.kill(own.embedded.pid if victim == "server" else _stub_of(own, victim), signal.SIGKILL)
+    await _all_right(windows)
+    await eventually(lambda: own.states == AGAIN)
+    assert list(Path("/dev/shm").glob(f"{server_id}*")) == []
+    assert len(own.processes()) == 1 + len(models)
 
 
 @asynccontextmanager

@@ -1,12 +1,14 @@
 """Proof: Parakeet's features, encoder, decoder and text are those of transformers, on small random checkpoints.
 
-    python -m tests.proofs.parakeet [CHECKPOINTS [BATCHES]]
+    python -m tests.proofs.parakeet [CHECKPOINTS [BATCHES]] | large
 
 Each checkpoint (TDT, RNN-T and CTC in turn, at most 5 million parameters) is built as `stenod models add` builds it and
 recognises 20 batches of 1 to 16 windows of 0.2 to 60 seconds. Tokens and times must be those of generate() in every
 window in which the model's best choice leads the second by more than 1e-4 all along (a smaller lead may turn on the
-last bits), and in which no frame has more labels than the cap, which transformers' TDT does not have. Prints a table;
-exit status 1 when anything differs.
+last bits), and in which no frame has more labels than the cap, which transformers' TDT does not have. Then each is
+exported as NeMo does, and the windows of its first batch must be heard as onnx-asr hears them on the same export, where
+the lead is more than 1e-2: onnx-asr computes features in its own way. `large` does the first once at the size of
+parakeet-tdt-0.6b-v3, with one batch (12 GB of memory). Prints a table; exit status 1 when anything differs.
 """
 
 import sys
@@ -23,14 +25,17 @@ from stenod_models.export.parakeet import VERSION, build
 from stenod_models.families.parakeet.architecture import Architecture
 from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.features import FeatureExtractor
+from stenod_models.families.parakeet.runtime import load_backend
 from stenod_models.families.parakeet.sessions import OnnxBackend
 from stenod_models.families.parakeet.vocabulary import Vocabulary
+from tests.support.onnx_asr_peer import OnnxAsr
 from tests.support.parakeet_checkpoints import (
     KINDS,
     Heard,
     Reference,
     Shape,
     Window,
+    export_as_nemo_does,
     make_checkpoint,
     transformers,
     window_of,
@@ -39,10 +44,23 @@ from tests.support.parakeet_checkpoints import (
 CHECKPOINTS = 20
 BATCHES = 20
 LEAST_MARGIN = 1e-4
+PEER_MARGIN = 1e-2
 TOLERANCE = 1e-4
 SHORTEST_S, LONGEST_S, MOST_WINDOWS = 0.2, 60.0, 16
 LONGEST_BATCH_S = 240.0
-TITLES = ("checkpoint", "params", "windows", "features", "rounding", "encoder", "tokens", "compared", "wrong")
+TITLES = (
+    "checkpoint",
+    "params",
+    "windows",
+    "features",
+    "rounding",
+    "encoder",
+    "tokens",
+    "compared",
+    "wrong",
+    "onnx-asr",
+    "wrong",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,10 @@ class Trial:
     reference: Reference
     backend: OnnxBackend
     architecture: Architecture
+
+    @property
+    def folder(self) -> Path:
+        return self.entry.parent
 
     @classmethod
     def build(cls, folder: Path, shape: Shape, *, precision: str = "fp32") -> Self:
@@ -112,6 +134,25 @@ def compare(trial: Trial, windows: Sequence[Window]) -> Comparison:
     )
 
 
+def compare_with_onnx_asr(trial: Trial, windows: Sequence[Window]) -> tuple[int, int]:
+    """How many windows were compared, and how many of them say something else."""
+    heard = trial.reference.hear(windows)  # before the export, which changes the attention
+    kind = trial.shape.kind
+    export = export_as_nemo_does(trial.reference, trial.folder / "export")
+    entry = trial.folder / "nemo-entry"
+    build(entry, source=export, precision="fp32", report=lambda _phase, _done: None)
+    backend = load_backend(entry / VERSION, threads=1, buckets_samples=())
+    peer, vocabulary = OnnxAsr(export, kind), Vocabulary.load(entry / VERSION)
+    clear = [
+        window
+        for window, wanted in zip(windows, heard, strict=True)
+        if wanted.margin > PEER_MARGIN and wanted.most_at_frame < trial.architecture.max_symbols
+    ]
+    found = backend.decode(clear, lambda _row: False) if clear else []
+    texts = ["".join(word.text for word in vocabulary.words(row.tokens)) if row else "" for row in found]
+    return len(clear), sum(text != peer.hear(window)[0] for text, window in zip(texts, clear, strict=True))
+
+
 def _agree(found: Emissions | None, wanted: Heard, vocabulary: Vocabulary) -> bool:
     if found is None or (found.tokens, found.starts, found.ends) != (wanted.tokens, wanted.starts, wanted.ends):
         return False
@@ -147,33 +188,48 @@ def _encoder_difference(trial: Trial, windows: Sequence[Window]) -> float:
 def main() -> int:
     transformers.logging.set_verbosity_error()
     warnings.simplefilter("ignore")  # generate() warns of a length that it chose itself
-    checkpoints = int(sys.argv[1]) if len(sys.argv) > 1 else CHECKPOINTS
-    batches = int(sys.argv[2]) if len(sys.argv) > 2 else BATCHES
     print(*(f"{title:>10}" for title in TITLES))
-    holds, windows, compared = True, 0, 0
-    for number in range(checkpoints):
-        shape = Shape(KINDS[number % len(KINDS)], seed=number)
-        with tempfile.TemporaryDirectory() as folder:
-            trial = Trial.build(Path(folder), shape)
-            results = [compare(trial, random_batch(number * batches + batch)) for batch in range(batches)]
-        holds &= _print_row(number, trial, results)
-        windows += sum(result.windows for result in results)
-        compared += sum(result.compared for result in results)
+    if sys.argv[1:] == ["large"]:
+        holds, windows, compared = prove(Shape("tdt", seed=1, is_large=True), 1, longest_s=10.0, most=3)
+    else:
+        checkpoints = int(sys.argv[1]) if len(sys.argv) > 1 else CHECKPOINTS
+        batches = int(sys.argv[2]) if len(sys.argv) > 2 else BATCHES
+        shapes = [Shape(KINDS[number % len(KINDS)], seed=number) for number in range(checkpoints)]
+        rows = [prove(shape, batches) for shape in shapes]
+        holds = all(row[0] for row in rows)
+        windows, compared = (sum(row[place] for row in rows) for place in (1, 2))
     print(f"{compared} of {windows} windows lead by more than {LEAST_MARGIN} all along and were compared")
     return 0 if holds and compared else 1
 
 
-def _print_row(number: int, trial: Trial, results: Sequence[Comparison]) -> bool:
+def prove(
+    shape: Shape, batches: int, *, longest_s: float = LONGEST_S, most: int = MOST_WINDOWS
+) -> tuple[bool, int, int]:
+    """Prints the row of one checkpoint: whether all is equal, the windows, and those that were compared."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial.build(Path(folder), shape)
+        inputs = [
+            random_batch(shape.seed * batches + batch, longest_s=longest_s, most=most) for batch in range(batches)
+        ]
+        results = [compare(trial, windows) for windows in inputs]
+        peer = (0, 0) if shape.is_large else compare_with_onnx_asr(trial, inputs[0])
+        holds = _print_row(trial, results, peer)
+    return holds, sum(result.windows for result in results), sum(result.compared for result in results)
+
+
+def _print_row(trial: Trial, results: Sequence[Comparison], peer: tuple[int, int]) -> bool:
     features, rounding, encoder = (
         max(getattr(result, name) for result in results) for name in ("features", "rounding", "encoder")
     )
     wrong, tokens = sum(result.wrong for result in results), sum(result.tokens for result in results)
     params = sum(value.numel() for value in trial.reference.model.parameters())
     windows, compared = (sum(getattr(result, name) for result in results) for name in ("windows", "compared"))
-    name = f"{number + 1} {trial.shape.kind}"
+    name = f"{trial.shape.seed + 1} {trial.shape.kind}"
     differences = (f"{value:.1e}" for value in (features, rounding, encoder))
-    print(*(f"{value:>10}" for value in (name, params, windows, *differences, tokens, compared, wrong)), flush=True)
-    return not wrong and max(features, encoder) < TOLERANCE
+    print(
+        *(f"{value:>10}" for value in (name, params, windows, *differences, tokens, compared, wrong, *peer)), flush=True
+    )
+    return not wrong and not peer[1] and max(features, encoder) < TOLERANCE
 
 
 if __name__ == "__main__":

@@ -31,17 +31,34 @@ _MODELS = {
     "rnnt": (transformers.ParakeetRNNTConfig, transformers.ParakeetForRNNT),
     "ctc": (transformers.ParakeetCTCConfig, transformers.ParakeetForCTC),
 }
+_LARGE_ENCODER = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 8,
+    "intermediate_size": 4096,
+    "num_mel_bins": 128,
+    "conv_kernel_size": 9,
+    "subsampling_conv_channels": 256,
+    "attention_bias": False,
+    "convolution_bias": False,
+    "scale_input": False,
+}
+_LARGE_VOCABULARY = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What differs from checkpoint to checkpoint."""
+    """What differs from checkpoint to checkpoint. `is_large`: the sizes of parakeet-tdt-0.6b-v3."""
 
     kind: Kind
     seed: int
+    is_large: bool = False
 
     @property
     def encoder(self) -> dict[str, Any]:
+        return _LARGE_ENCODER if self.is_large else self._small_encoder()
+
+    def _small_encoder(self) -> dict[str, Any]:
         random = np.random.default_rng(self.seed)
         heads = int(random.choice([2, 4]))
         return {
@@ -62,6 +79,8 @@ def make_checkpoint(folder: Path, shape: Shape, *, blank_shift: float = 0.0) -> 
     """Save a checkpoint in `folder`. `blank_shift` is added to the blank's bias: with 1e3 the model hears nothing."""
     torch.manual_seed(shape.seed)
     pieces = vocabulary(shape.seed)
+    if shape.is_large:
+        pieces += [f"▁w{number}" for number in range(_LARGE_VOCABULARY - len(pieces))]
     tokenizer = _tokenizer(pieces, shape.kind)
     blank = len(pieces)
     config_class, model_class = _MODELS[shape.kind]
@@ -69,7 +88,8 @@ def make_checkpoint(folder: Path, shape: Shape, *, blank_shift: float = 0.0) -> 
     if shape.kind == "ctc":
         options |= {"pad_token_id": blank}
     else:
-        options |= {"blank_token_id": blank, "pad_token_id": 2, "decoder_hidden_size": 40, "num_decoder_layers": 2}
+        options |= {"blank_token_id": blank, "pad_token_id": 2, "num_decoder_layers": 2}
+        options["decoder_hidden_size"] = 640 if shape.is_large else 40
     model = model_class(config_class(**options)).eval()
     if shape.kind != "ctc":
         model.generation_config.decoder_start_token_id = blank

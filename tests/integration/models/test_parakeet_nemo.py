@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch and transformers warn
 WINDOWS = [window_of(seconds, seed) for seed, seconds in enumerate((6.0, 0.9, 11.0, 3.1))]
 
 
-@pytest.mark.parametrize("kind", ["tdt", "rnnt", "ctc"])
+@pytest.mark.parametrize("kind", ["tdt", "ctc"])  # and "rnnt" in tests/proofs/parakeet.py: an export takes seconds
 def test_what_it_says_is_what_onnx_asr_says_of_the_same_directory(tmp_path: Path, kind: Kind) -> None:
     pytest.importorskip("onnx_asr")
     source = make_checkpoint(tmp_path / "source", Shape(kind, seed=3))

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from bench.catalogue import SYSTEMS, System
+from bench.catalogue import FAMILIES, SYSTEMS, System
 from bench.machine import Machine
 from bench.measure import Session, SystemFailed, measure
 from bench.peers_venv import peers_python
@@ -37,7 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     names = [system.name for system in SYSTEMS]
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_CLIPS} recordings, one round")
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="only these systems")
+    parser.add_argument(
+        "--family", nargs="+", choices=list(FAMILIES), default=["moonshine"], help="models (default: moonshine)"
+    )
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="only these systems, of any family")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"rounds (default {_ROUNDS})")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N recordings (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
@@ -46,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = _parser().parse_args()
-    chosen = [system for system in SYSTEMS if not options.only or system.name in options.only]
+    names = options.only or [system.name for family in options.family for system in FAMILIES[family]]
+    chosen = [system for system in SYSTEMS if system.name in names]
     rounds = max(1, options.rounds or (1 if options.quick else _ROUNDS))
     try:
         recordings = english_recordings(options.clips or (_QUICK_CLIPS if options.quick else None))
@@ -80,7 +84,8 @@ def main() -> int:
 def _prepare(chosen: Sequence[System], recordings: Sequence[Recording]) -> None:
     """Everything that is fetched or built, so that no measurement waits for it."""
     make_joined(recordings)
-    build_models()
+    _tell("building the models")
+    build_models({system.model for system in chosen if system.model and not system.is_peer})
     if any(system.is_peer for system in chosen):
         _tell("preparing the peers' environment")
         peers_python()
@@ -111,7 +116,7 @@ def _measure(
 
 
 def _run(system: System, recordings: Sequence[Recording], where: str) -> Session:
-    request = request_for(recordings, scenarios=[scenario.name for scenario in system.scenarios])
+    request = request_for(recordings, scenarios=[scenario.name for scenario in system.scenarios], model=system.model)
     return measure(
         system.module,
         peers_python() if system.is_peer else Path(sys.executable),

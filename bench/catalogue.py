@@ -1,10 +1,14 @@
-"""Every system and scenario that is measured, in the order of the table."""
+"""Every system and scenario that is measured, by family of models, in the order of the table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
 from typing import Final
 
 SERVICE: Final = "service"
 BARE: Final = "bare"
+DEFAULT_MODEL: Final = "moonshine-tiny-en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +25,20 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`module` is run as `bench.systems.<module>`, by the peers' interpreter where `is_peer`."""
+    """`module` is run as `bench.systems.<module>`, by the peers' interpreter where `is_peer`. `model` is a model of
+    stenod's, or what a peer computes in. `against` is the service that the rows are compared with.
+    """
 
     name: str
     module: str
     is_peer: bool
     description: str
     scenarios: tuple[Scenario, ...]
+    model: str = ""
+    against: str = SERVICE
 
 
-SYSTEMS: Final = (
+_MOONSHINE: Final = (
     System(
         SERVICE,
         "service",
@@ -42,6 +50,7 @@ SYSTEMS: Final = (
             Scenario("long", "stenod: one long file", against="long"),
             Scenario("submit"),
         ),
+        model=DEFAULT_MODEL,
     ),
     System(
         BARE,
@@ -53,6 +62,7 @@ SYSTEMS: Final = (
             Scenario("long", "bare loop: one long file", against="long"),
             Scenario("ready_windows", "bare loop: windows ready, no decoding"),
         ),
+        model=DEFAULT_MODEL,
     ),
     System(
         "moonshine-native",
@@ -80,5 +90,52 @@ SYSTEMS: Final = (
             Scenario("clips", "faster-whisper base int8: file by file"),
             Scenario("batched", "faster-whisper base int8: one long file, batched", against="long"),
         ),
+        model="int8",
     ),
 )
+
+
+def _whisper(ours: str, theirs: str) -> tuple[System, ...]:
+    """Whisper base, our precision beside faster-whisper's."""
+    service, model = f"whisper-{ours}", f"whisper-base-{ours}"
+    return (
+        System(
+            service,
+            "service",
+            is_peer=False,
+            description=f"the service with Whisper base {ours}",
+            scenarios=(
+                Scenario("clips", f"stenod, base {ours}: 16 files at once"),
+                Scenario("long", f"stenod, base {ours}: one long file", against="long"),
+            ),
+            model=model,
+            against=service,
+        ),
+        System(
+            f"{service}-bare",
+            "bare",
+            is_peer=False,
+            description="its windows and recogniser in a plain loop",
+            scenarios=(Scenario("clips", f"bare loop, base {ours}: the files"),),
+            model=model,
+            against=service,
+        ),
+        System(
+            f"{service}-peer",
+            "faster_whisper",
+            is_peer=True,
+            description=f"faster-whisper, Whisper base {theirs}, greedy",
+            scenarios=(
+                Scenario("clips", f"faster-whisper, base {theirs}: file by file"),
+                Scenario("batched", f"faster-whisper, base {theirs}: one long file, batched", against="long"),
+            ),
+            model=theirs,
+            against=service,
+        ),
+    )
+
+
+FAMILIES: Final[Mapping[str, tuple[System, ...]]] = MappingProxyType(
+    {"moonshine": _MOONSHINE, "whisper": (*_whisper("int8", "int8"), *_whisper("fp32", "float32"))}
+)
+SYSTEMS: Final = tuple(chain.from_iterable(FAMILIES.values()))

@@ -34,7 +34,7 @@ class Clip:
 class Request:
     """`joined` is all the clips in one file, `single` the clip whose latency is taken; `threads` is what may be used.
 
-    `cache_dir` outlives the run; `models_dir` is stenod's model repository.
+    `cache_dir` outlives the run; `models_dir` is stenod's model repository, `model` as in catalogue.System.
     """
 
     scenarios: tuple[str, ...]
@@ -44,6 +44,7 @@ class Request:
     threads: int
     cache_dir: str
     models_dir: str
+    model: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

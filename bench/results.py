@@ -47,15 +47,12 @@ class Budget:
 
 def rows(sessions: Sessions, recordings: Sequence[Recording]) -> list[Row]:
     """In the order of the catalogue; what was not measured is left out."""
-    audio_s = sum(recording.clip.duration_s for recording in recordings)
-    served = {name: _speed(runs, audio_s) for name, runs in _runs(sessions.get(SERVICE, ())).items()}
-    return [row for system in SYSTEMS for row in _rows_of(system, sessions, recordings, served)]
+    return [row for system in SYSTEMS for row in _rows_of(system, sessions, recordings)]
 
 
-def _rows_of(
-    system: System, sessions: Sessions, recordings: Sequence[Recording], served: Mapping[str, float]
-) -> Iterator[Row]:
+def _rows_of(system: System, sessions: Sessions, recordings: Sequence[Recording]) -> Iterator[Row]:
     audio_s = sum(recording.clip.duration_s for recording in recordings)
+    served = {name: _speed(runs, audio_s) for name, runs in _runs(sessions.get(system.against, ())).items()}
     measured = _runs(sessions.get(system.name, ()))
     for scenario in system.scenarios:
         runs = measured.get(scenario.name)
@@ -83,7 +80,12 @@ def efficiency(found: Sequence[Row]) -> list[tuple[str, float, float]]:
     The second says the same on a busy machine, where the first is chance.
     """
     by_name = {(row.system, row.scenario): row for row in found}
-    pairs = [(by_name.get((SERVICE, name)), by_name.get((BARE, name))) for name in ("clips", "long")]
+    loops = [system for system in SYSTEMS if system.module == BARE]
+    pairs = [
+        (by_name.get((loop.against, name)), by_name.get((loop.name, name)))
+        for loop in loops
+        for name in ("clips", "long")
+    ]
     return [
         (ours.label, ours.speed / bare.speed, bare.cpu_s_per_audio_hour / ours.cpu_s_per_audio_hour)
         for ours, bare in pairs
@@ -92,9 +94,9 @@ def efficiency(found: Sequence[Row]) -> list[tuple[str, float, float]]:
 
 
 def figures(sessions: Sessions) -> dict[str, list[float]]:
-    """Every value of every figure, by its name."""
+    """Every value of every figure of the default model, by its name."""
     found: dict[str, list[float]] = {}
-    for session in (session for repeats in sessions.values() for session in repeats):
+    for session in (session for name in (SERVICE, BARE) for session in sessions.get(name, ())):
         for name, values in session.figures.items():
             found.setdefault(name, []).extend(values)
     return found

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -46,3 +47,7 @@ def _data_dir(package: str) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    whisper_base(Path(sys.argv[1]))

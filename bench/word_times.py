@@ -18,6 +18,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final
 
+from bench.catalogue import DEFAULT_MODEL
 from bench.measure import SystemFailed, measure
 from bench.peers_venv import peers_python
 from bench.preparation import build_models
@@ -108,7 +109,7 @@ def oracle_words(recordings: Sequence[Recording]) -> Words:
     missing = [recording for recording in recordings if recording.clip.id not in known]
     if missing:
         print(f"faster-whisper listens to {len(missing)} recordings (once)…", file=sys.stderr)
-        request = request_for(missing, scenarios=("words",))
+        request = request_for(missing, scenarios=("words",), model="int8")
         known = known | measure("faster_whisper", peers_python(), request, timeout_s=_TIMEOUT_S).words
         partial = ORACLE_FILE.with_suffix(".partial")
         partial.write_text(_written(known))
@@ -119,7 +120,7 @@ def oracle_words(recordings: Sequence[Recording]) -> Words:
 def words_of(system: str, recordings: Sequence[Recording]) -> Words:
     """The words of `bare` (the recogniser with the service's own windows) or `service` (through the API)."""
     build_models()
-    request = request_for(recordings, scenarios=("words",))
+    request = request_for(recordings, scenarios=("words",), model=DEFAULT_MODEL)
     return measure(system, Path(sys.executable), request, timeout_s=_TIMEOUT_S).words
 
 

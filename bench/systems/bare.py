@@ -33,12 +33,27 @@ from stenod_server.recognition.stitch import Frame, Stitcher
 
 CLIPS, LONG, READY_WINDOWS, WORDS = "clips", "long", "ready_windows", "words"
 SINGLE_RECOGNITION: Final = "single_recognition_s"
-_MODEL: Final = "moonshine-tiny-en"
 _SINGLE_REPEATS: Final = 10
 _QUEUE_WINDOWS: Final = 64
 _ANSWER_S: Final = 300.0
 
 Queue = Any  # multiprocessing.Queue is no type at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Where the recogniser and the voice activity detector are."""
+
+    models_dir: Path
+    name: str
+
+    @property
+    def entry(self) -> Path:
+        return self.models_dir / self.name
+
+    @property
+    def vad(self) -> Path:
+        return self.models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +66,8 @@ class Batching:
     gather_s: float
 
     @classmethod
-    def of(cls, models_dir: Path) -> Self:
-        path = models_dir / _MODEL / "config.pbtxt"
+    def of(cls, entry: Path) -> Self:
+        path = entry / "config.pbtxt"
         config = text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
         return cls(
             profile=profile_of(path),
@@ -78,10 +93,10 @@ class Recognised:
     batch_s: float
 
 
-def produce(models_dir: Path, files: Queue, windows: Queue, results: Queue) -> None:
+def produce(models: Models, files: Queue, windows: Queue, results: Queue) -> None:
     """A process: files in, windows out. None ends it."""
-    model = Silero(models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx")
-    profile = Batching.of(models_dir).profile
+    model = Silero(models.vad)
+    profile = Batching.of(models.entry).profile
     while (clip := files.get()) is not None:
         found = 0
         for window in windows_of(clip, profile, model):
@@ -95,10 +110,10 @@ def windows_of(clip: Clip, profile: Profile, model: Silero) -> Iterable[Window]:
     return (item for item in recording(Path(clip.path), plan, model) if isinstance(item, Window))
 
 
-def recognise(models_dir: Path, windows: Queue, results: Queue) -> None:
+def recognise(entry: Path, windows: Queue, results: Queue) -> None:
     """A process: windows in, words out. None ends it; it says None when it is warm."""
-    batching = Batching.of(models_dir)
-    recogniser = load_recogniser(batching.profile, models_dir / _MODEL / "1", threads=batching.threads)
+    batching = Batching.of(entry)
+    recogniser = load_recogniser(batching.profile, entry / "1", threads=batching.threads)
     recogniser.warm()
     results.put(None)
     while (batch := _next_batch(windows, batching)) is not None:
@@ -127,20 +142,20 @@ def _next_batch(windows: Queue, batching: Batching) -> list[tuple[str, Window]] 
 
 
 class BareLoop:
-    def __init__(self, models_dir: Path, producers: int) -> None:
+    def __init__(self, models: Models, producers: int) -> None:
         """Starts every process; returns when all recognisers are warm."""
-        batching = Batching.of(models_dir)
+        batching = Batching.of(models.entry)
         self.profile = batching.profile
-        self.speech_model = Silero(models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx")
+        self.speech_model = Silero(models.vad)
         spawn = multiprocessing.get_context("spawn")
         self._files, self._results = spawn.Queue(), spawn.Queue()
         self._windows = spawn.Queue(_QUEUE_WINDOWS)
         self._processes: list[BaseProcess] = [
-            spawn.Process(target=produce, args=(models_dir, self._files, self._windows, self._results), daemon=True)
+            spawn.Process(target=produce, args=(models, self._files, self._windows, self._results), daemon=True)
             for _ in range(producers)
         ]
         self._processes += [
-            spawn.Process(target=recognise, args=(models_dir, self._windows, self._results), daemon=True)
+            spawn.Process(target=recognise, args=(models.entry, self._windows, self._results), daemon=True)
             for _ in range(batching.instances)
         ]
         for process in self._processes:
@@ -196,7 +211,7 @@ def text_of(windows: Sequence[Recognised]) -> str:
 
 
 def run(request: Request, report: Report) -> None:
-    loop = BareLoop(Path(request.models_dir), producers=request.threads)
+    loop = BareLoop(Models(Path(request.models_dir), request.model), producers=request.threads)
     try:
         loop.transcribe([request.single])
         report.ready({name: version(name) for name in ("stenod", "onnxruntime", "av")})

@@ -1,4 +1,4 @@
-"""Peer: faster-whisper with Whisper base, int8: clip by clip, and its batched mode over one joined recording."""
+"""Peer: faster-whisper with Whisper base: clip by clip, and its batched mode over one joined recording."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,10 @@ def _text(segments: Any) -> str:
 
 def run(request: Request, report: Report) -> None:
     model = WhisperModel(
-        str(whisper_base(Path(request.cache_dir))), device="cpu", compute_type="int8", cpu_threads=request.threads
+        str(whisper_base(Path(request.cache_dir))),
+        device="cpu",
+        compute_type=request.model,
+        cpu_threads=request.threads,
     )
     greedy = {"language": "en", "beam_size": 1}
     _text(model.transcribe(request.single.path, **greedy)[0])

@@ -44,6 +44,7 @@ async def running_server(request: Request, *options: str) -> AsyncIterator[Runni
     """A server with an empty data directory."""
     with tempfile.TemporaryDirectory(prefix="node-", dir=request.cache_dir) as data_dir:
         given = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--log-level=warning"]
+        given += [f"--model={request.model}"] if request.model else []
         listeners = ["--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--metrics-listen=off"]
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(

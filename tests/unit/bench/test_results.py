@@ -2,6 +2,7 @@ from typing import Final
 
 import pytest
 
+from bench.catalogue import SERVICE, SYSTEMS
 from bench.measure import Run, Session
 from bench.protocol import JOINED, Clip
 from bench.recordings import Recording
@@ -39,6 +40,30 @@ def test_a_peer_is_compared_with_the_service_on_the_same_audio() -> None:
     ratios = {row.label: row.service_ratio for row in rows(measured, RECORDINGS)}
     assert ratios["faster-whisper base int8: file by file"] == 10.0
     assert ratios["faster-whisper base int8: one long file, batched"] == 4.0
+
+
+def test_each_precision_of_whisper_is_compared_with_its_own_service() -> None:
+    measured = {
+        "whisper-int8": [session(run("clips", 2.0))],
+        "whisper-int8-peer": [session(run("clips", 6.0))],
+        "whisper-fp32": [session(run("clips", 4.0, cpu_s=20.0))],
+        "whisper-fp32-bare": [session(run("clips", 3.0, cpu_s=10.0))],
+        "whisper-fp32-peer": [session(run("clips", 16.0))],
+    }
+    found = rows(measured, RECORDINGS)
+    assert [row.service_ratio for row in found] == [1.0, 3.0, 1.0, 0.75, 4.0]
+    assert efficiency(found) == [("stenod, base fp32: 16 files at once", 0.75, 0.5)]
+    assert budgets(found, {}) == []  # they are of the default model
+
+
+def test_every_system_has_a_name_of_its_own_and_a_service_to_be_compared_with() -> None:
+    names = [system.name for system in SYSTEMS]
+    assert len(set(names)) == len(names)
+    for system in SYSTEMS:
+        (service,) = (one for one in SYSTEMS if one.name == system.against)
+        assert service.module == SERVICE
+        compared = {scenario.against for scenario in system.scenarios}
+        assert compared <= {scenario.name for scenario in service.scenarios}
 
 
 def test_without_the_service_there_is_nothing_to_compare_with() -> None:

@@ -29,7 +29,7 @@ from bench.gpu.counts import SAMPLE_RATE_HZ, ParakeetShape, WhisperShape
 from bench.gpu.rows import Row
 from bench.gpu.watch import watching
 
-_SIZES: Final = {
+SIZES: Final = {
     "full": (ParakeetShape(), WhisperShape()),
     "small": (
         ParakeetShape(64, 2, 4, 256, 9, 80, 16, 513, 5, 64, 2),
@@ -75,7 +75,7 @@ def main() -> int:
             begun = time.perf_counter()
             count = options.windows or _DEFAULT_WINDOWS[options.size][place]
             trial = entries.Trial(options.device, options.precision, count, options.batch)
-            subject = makers[name](Path(folder), _SIZES[options.size][place], trial)  # type: ignore[operator]
+            subject = makers[name](Path(folder), SIZES[options.size][place], trial)  # type: ignore[operator]
             _say(f"{name}: {subject.audio_s:.0f} s of audio; built in {time.perf_counter() - begun:.0f} s")
             for row in _measured(subject, options, peaks):
                 rows.append(row)
@@ -182,7 +182,7 @@ def _say(line: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--size", choices=tuple(_SIZES), default="full")
+    parser.add_argument("--size", choices=tuple(SIZES), default="full")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default=None, help="bf16 on a GPU, fp32 on a CPU")
     parser.add_argument("--models", nargs="+", choices=("parakeet", "whisper"), default=("parakeet", "whisper"))

@@ -19,7 +19,7 @@ from stenod_models.families.registry import load_recogniser
 
 Window = npt.NDArray[np.int16]
 
-_PATIENCE_S = 240.0
+_PATIENCE_S = 420.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """How much memory a GPU needs: counted, not measured."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from bench.gpu.counts import SAMPLE_RATE_HZ, Memory, ParakeetShape, WhisperShape
+from bench.gpu.counts import BYTES, SAMPLE_RATE_HZ, Memory, ParakeetShape, WhisperShape
 
 BATCHES = (1, 8, 16, 32, 64)
 WINDOW_S = 30
@@ -18,9 +19,12 @@ WHISPER = {
 def rows() -> Iterator[tuple[str, str, list[Memory]]]:
     """Model, precision, and the memory of each batch of full windows."""
     parakeet = ParakeetShape()
-    for precision in ("fp32", "bf16", "int8"):
-        samples = WINDOW_S * SAMPLE_RATE_HZ
+    samples = WINDOW_S * SAMPLE_RATE_HZ
+    for precision in ("fp32", "bf16"):
         yield "parakeet-tdt-0.6b", precision, [parakeet.memory(batch, samples, precision) for batch in BATCHES]
+    # A CPU's alone, where windows are encoded one by one, with activations of 32 bits.
+    alone = replace(parakeet.memory(1, samples, "fp32"), weights=parakeet.weights * BYTES["int8"])
+    yield "parakeet-tdt-0.6b", "int8", [alone] * len(BATCHES)
     for name, shape in WHISPER.items():
         for precision in ("fp32", "fp16"):
             yield name, precision, [shape.memory(batch, precision) for batch in BATCHES]

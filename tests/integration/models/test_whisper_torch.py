@@ -1,5 +1,5 @@
 """Whisper by torch: on a CPU, with weights of 32 bits, it hears what the graphs hear. What a GPU captures is the same
-code; captured it runs in tests/gpu alone.
+code; captured it runs in tests/proofs/gpu.py alone.
 """
 
 from pathlib import Path

@@ -7,10 +7,11 @@ recognises 20 batches of 1 to 16 windows of 0.2 to 60 seconds. Tokens and times 
 window in which the model's best choice leads the second by more than 1e-4 all along (a smaller lead may turn on the
 last bits), and in which no frame has more labels than the cap, which transformers' TDT does not have. Then each is
 exported as NeMo does, and the windows of its first batch must be heard as onnx-asr hears them on the same export, where
-the lead is more than 1e-2: onnx-asr computes features in its own way. `large` does the first once at the size of
+the lead is more than 1e-3: onnx-asr computes features in its own way. `large` does the first once at the size of
 parakeet-tdt-0.6b-v3, with one batch (12 GB of memory). Prints a table; exit status 1 when anything differs.
 """
 
+import logging
 import sys
 import tempfile
 import warnings
@@ -44,7 +45,7 @@ from tests.support.parakeet_checkpoints import (
 CHECKPOINTS = 20
 BATCHES = 20
 LEAST_MARGIN = 1e-4
-PEER_MARGIN = 1e-2
+PEER_MARGIN = 1e-3
 TOLERANCE = 1e-4
 SHORTEST_S, LONGEST_S, MOST_WINDOWS = 0.2, 60.0, 16
 LONGEST_BATCH_S = 240.0
@@ -188,6 +189,7 @@ def _encoder_difference(trial: Trial, windows: Sequence[Window]) -> float:
 def main() -> int:
     transformers.logging.set_verbosity_error()
     warnings.simplefilter("ignore")  # generate() warns of a length that it chose itself
+    logging.disable(logging.WARNING)  # as torch's exporter does of what is not installed
     print(*(f"{title:>10}" for title in TITLES))
     if sys.argv[1:] == ["large"]:
         holds, windows, compared = prove(Shape("tdt", seed=1, is_large=True), 1, longest_s=10.0, most=3)

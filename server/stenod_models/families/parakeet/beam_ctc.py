@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_models.decoding.beam import Fusion
-from stenod_models.families.parakeet.fused_scores import FloatArray, FusedStates, Int64Array, likeliest
+from stenod_models.families.parakeet.fused_scores import FloatArray, FusedStates, Int64Array, best_places, likeliest
 
 _LOOKED_AT: Final = 4  # times the width of the beam: the likeliest tokens of a frame; phrases' tokens come to them
 _NEVER: Final = float("-inf")
@@ -102,9 +102,8 @@ class _Search:
         amounts = self._fused.amounts(places, tokens, every)
         fused = np.array([prefix.fused for prefix in prefixes])[:, None] + amounts
         totals = np.where(tokens == self._blank, _NEVER, scores + fused)
-        ranked = np.argsort(-totals, axis=None, kind="stable")[: 2 * self._beam_size]
-        found = [np.unravel_index(place, totals.shape) for place in ranked if np.isfinite(totals.flat[place])]
-        return [(int(row), int(tokens[row, n]), float(scores[row, n]), float(fused[row, n])) for row, n in found]
+        found = best_places(totals, 2 * self._beam_size)
+        return [(row, int(tokens[row, n]), float(scores[row, n]), float(fused[row, n])) for row, n in found]
 
 
 def aligned(scores: FloatArray, tokens: _Text, blank: int) -> Int64Array:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from stenod_models.decoding.beam import Fusion
 from stenod_models.families.parakeet.emissions import Emissions
-from stenod_models.families.parakeet.fused_scores import FusedStates, likeliest
+from stenod_models.families.parakeet.fused_scores import FusedStates, best_places, likeliest
 from stenod_models.families.parakeet.joint_scores import Head, ScoringTransducer, log_softmax
 from stenod_models.families.parakeet.label_looping import FloatArray, Int64Array, Limits
 
@@ -163,11 +163,15 @@ class _Beam:
         blanks = np.full((len(paths), 1), head.blank, np.int64)
         likely = likeliest(scores, _LOOKED_AT * self._search.beam_size)
         tokens = np.concatenate([blanks, likely, self._fused.wanted(slots)], axis=1)
+        token_scores = np.take_along_axis(scores, tokens, axis=1)
+        amounts = self._fused.amounts(slots, tokens, scores)
+        # Of one path no more can be among the best of all.
+        best = likeliest(token_scores + amounts, self._search.beam_size)
         return _Scored(
             paths,
-            tokens,
-            np.take_along_axis(scores, tokens, axis=1),
-            self._fused.amounts(slots, tokens, scores),
+            np.take_along_axis(tokens, best, axis=1),
+            np.take_along_axis(token_scores, best, axis=1),
+            np.take_along_axis(amounts, best, axis=1),
             log_softmax(head.durations_of(logits)),
             head.durations or (0,),
         )
@@ -215,12 +219,8 @@ class _Scored:
 
     def best(self, places: slice, count: int) -> list[_Extension]:
         """The best extensions of some of the paths, best first."""
-        totals = self._totals(places)
-        shape, flat = totals.shape, totals.ravel()
-        likely = np.argpartition(-flat, count - 1)[:count] if len(flat) > count else np.arange(len(flat))
-        ranked = likely[np.lexsort((likely, -flat[likely]))]
-        found = zip(*np.unravel_index(ranked[np.isfinite(flat[ranked])], shape), strict=True)
-        return [self._extension(places.start + int(path), int(token), int(lasting)) for path, token, lasting in found]
+        found = best_places(self._totals(places), count)
+        return [self._extension(places.start + path, token, lasting) for path, token, lasting in found]
 
     def _totals(self, places: slice) -> npt.NDArray[np.float64]:
         worth = np.array([path.total for path in self.paths[places]])[:, None]

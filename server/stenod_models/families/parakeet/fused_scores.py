@@ -30,13 +30,13 @@ class FusedStates:
 
     def amounts(self, places: Int64Array, tokens: Int64Array, scores: FloatArray) -> FloatArray:
         """What is added to the scores of `tokens`, (places, n): nothing to the blank's, and -inf where a token would be
-        brought forward though the blank is far ahead of it, or comes again. `scores` is (places, vocabulary).
+        brought forward though the blank is far ahead of it, or is there already. `scores` is (places, vocabulary).
         """
         amounts = np.zeros(tokens.shape, np.float32)
         for fusion, states in self._pairs():
             amounts += fusion.amounts(states[places], tokens)
         is_behind = scores[:, [self._blank]] - np.take_along_axis(scores, tokens, axis=1) > FARTHEST
-        is_out = ((amounts > 0) & is_behind) | _comes_again(tokens)
+        is_out = ((amounts > 0) & is_behind) | _is_copy(tokens, scores.shape[1])
         bound: FloatArray = np.where(is_out, -np.inf, np.where(tokens == self._blank, 0.0, amounts)).astype(np.float32)
         return bound
 
@@ -65,11 +65,19 @@ def likeliest(scores: FloatArray, count: int) -> Int64Array:
     return best
 
 
-def _comes_again(tokens: Int64Array) -> npt.NDArray[np.bool_]:
-    """Whether the same token stands before it in its row."""
-    order = np.argsort(tokens, axis=1, kind="stable")
-    ranked = np.take_along_axis(tokens, order, axis=1)
-    again = np.concatenate([np.zeros((len(tokens), 1), np.bool_), ranked[:, 1:] == ranked[:, :-1]], axis=1)
-    found: npt.NDArray[np.bool_] = np.empty_like(again)
-    np.put_along_axis(found, order, again, axis=1)
+def best_places(totals: npt.NDArray[Any], count: int) -> list[tuple[int, ...]]:
+    """Where the highest finite totals are, the highest first; of equal ones the first."""
+    flat = totals.ravel()
+    likely = np.argpartition(-flat, count - 1)[:count] if len(flat) > count else np.arange(len(flat))
+    ranked = likely[np.lexsort((likely, -flat[likely]))]
+    places = np.unravel_index(ranked[np.isfinite(flat[ranked])], totals.shape)
+    return [tuple(map(int, place)) for place in zip(*places, strict=True)]
+
+
+def _is_copy(tokens: Int64Array, vocabulary: int) -> npt.NDArray[np.bool_]:
+    """True for all but one of a row's equal tokens."""
+    columns = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
+    column_of = np.empty((len(tokens), vocabulary), np.int64)
+    np.put_along_axis(column_of, tokens, columns, axis=1)
+    found: npt.NDArray[np.bool_] = np.take_along_axis(column_of, tokens, axis=1) != columns
     return found

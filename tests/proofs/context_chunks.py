@@ -151,9 +151,10 @@ def unpaired(expected: Sequence[Word], got: Sequence[Word]) -> tuple[list[Word],
     """What is missing and what was added, where as few words as can be differ."""
     if not expected or not got:
         return [*expected], [*got]
-    texts = [" ".join(map(plain, words)) for words in (expected, got)]
-    missing, added = [], []
-    for chunk in jiwer.process_words(*texts).alignments[0]:
+    reference, hypothesis = (" ".join(map(plain, words)) for words in (expected, got))
+    missing: list[Word] = []
+    added: list[Word] = []
+    for chunk in jiwer.process_words(reference, hypothesis).alignments[0]:
         if chunk.type == "delete":
             missing += expected[chunk.ref_start_idx : chunk.ref_end_idx]
         if chunk.type == "insert":

@@ -55,6 +55,10 @@ class Child:
     def is_running(self) -> bool:
         return self._process.returncode is None
 
+    def waits_s(self) -> dict[int, float]:
+        """How long its threads and those of its stubs waited for a processor; see `processes.waits_s`."""
+        return processes.waits_s(self._server_id)
+
     async def wait(self) -> int:
         """Wait for its end; the exit status, negative for a signal."""
         return await self._process.wait()

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -89,7 +89,7 @@ class EmbeddedTriton:
         self._supervisor: asyncio.Task[None] | None = None
         self.engine = TritonEngine(
             canaries=load_canaries(settings.models_dir, settings.models),
-            options=settings.watch,
+            options=replace(settings.watch, waits_s=self._waits_s),
             on_check=lambda _url, problem: self._checks.put_nowait(problem),
         )
 
@@ -241,6 +241,9 @@ class EmbeddedTriton:
             await self._launcher.close()
         self._directory.release()
         await self._enter(TritonState.STOPPED)
+
+    def _waits_s(self) -> Mapping[int, float]:
+        return self._running.child.waits_s() if self._running else {}
 
     async def _enter(self, state: TritonState) -> None:
         if state is self._state:

@@ -66,6 +66,18 @@ def kill(server_id: str) -> list[int]:
     return pids
 
 
+def waits_s(server_id: str) -> dict[int, float]:
+    """Of each thread of that start, how long it could have run but no processor was free; empty where Linux does not
+    tell. Reads /proc, some milliseconds.
+    """
+    found = {}
+    for pid in find(server_id):
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with suppress(OSError, ValueError, IndexError):  # it ended meanwhile
+                found[int(task.parent.name)] = int(task.read_text().split()[1]) / 1e9
+    return found
+
+
 def commands() -> Iterator[tuple[int, list[str]]]:
     """Process id and command line of every process that can be read; those of zombies are empty."""
     for entry in Path("/proc").iterdir():

@@ -23,6 +23,7 @@ _TICKS: Final = 16  # in the shortest silence that means something
 # A batch of other lengths, a neighbour that takes the cores for a while: twice what one window in twenty took is no
 # sign of death. What is expected comes from the Triton's own pace, so a slow model is given its time.
 _PATIENCE: Final = 2.0
+_STARVED_RATIO: Final = 0.5  # of a canary's time without a processor: it is asked again
 
 _log = structlog.get_logger()
 
@@ -37,6 +38,8 @@ class WatchOptions:
 
     A Triton that answers no window for longer than all of those in flight should take, and no less than `doubt_s`, is
     checked; when it answers neither the canary nor any window for twice that time, and no less than `hung_s`, it hangs.
+    `waits_s` says of a Triton on this machine how long each of its threads has waited for a processor: a time in which
+    others had them all is no silence.
     """
 
     interval_s: float = 30.0
@@ -46,6 +49,7 @@ class WatchOptions:
     canary_timeout_s: float = 60.0
     doubt_s: float = 2.0
     hung_s: float = 8.0
+    waits_s: Callable[[], Mapping[int, float]] = dict
 
 
 async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOptions) -> None:
@@ -61,7 +65,13 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
         raise EngineUnavailable(f"Triton at {target.url} has no recogniser loaded", url=target.url)
 
     async def recognise(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
-        return await target.recognise(audio, request, timeout_s=options.canary_timeout_s)
+        waits = _Waits(options.waits_s)
+        while True:  # `unless_hung` knows when to stop
+            try:
+                return await target.recognise(audio, request, timeout_s=options.canary_timeout_s)
+            except WindowTimeout:
+                if waits.lap_s() < _STARVED_RATIO * options.canary_timeout_s:
+                    raise
 
     for model in profiles:
         await check_model(model, canaries.get(model), recognise)
@@ -111,7 +121,7 @@ async def until_in_doubt(target: Target, options: WatchOptions) -> None:
 
 async def unless_hung(target: Target, question: Coroutine[Any, Any, None], options: WatchOptions) -> None:
     """Await the answer for as long as anything is answered. Raises EngineUnavailable that says `died` otherwise."""
-    silence = _Silence(target, options.hung_s)
+    silence = _Silence(target, options.hung_s, options.waits_s)
     asked = asyncio.create_task(question, name=f"check of {target.url}")
     try:
         while not (await asyncio.wait({asked}, timeout=silence.tick_s))[0]:
@@ -127,12 +137,30 @@ async def unless_hung(target: Target, question: Coroutine[Any, Any, None], optio
         await asyncio.gather(asked, return_exceptions=True)
 
 
+class _Waits:
+    """How long Triton was kept from working: the wait of the thread that waited longest for a processor."""
+
+    def __init__(self, read: Callable[[], Mapping[int, float]]) -> None:
+        self._read = read
+        self._before = read()
+
+    def lap_s(self) -> float:
+        """Since the last call."""
+        now = self._read()
+        longest_s = max(
+            (waited_s - self._before.get(thread, waited_s) for thread, waited_s in now.items()), default=0.0
+        )
+        self._before = now
+        return longest_s
+
+
 class _Silence:
     """Counts ticks without an answer. Counted, not read off a clock: a time that this process slept through itself
-    (stopped, starved, its loop held up) is not Triton's silence.
+    (stopped, starved, its loop held up), or in which Triton had no processor, is not Triton's silence.
     """
 
-    def __init__(self, target: Target, least_s: float) -> None:
+    def __init__(self, target: Target, least_s: float, waits_s: Callable[[], Mapping[int, float]] = dict) -> None:
+        self._waits = _Waits(waits_s)
         self._pace = target.pace
         self._answers = self._first = target.pace.answers
         self._least_s = least_s
@@ -152,7 +180,7 @@ class _Silence:
             self._answers = self._pace.answers
             self.breaks()
         else:
-            self.so_far_s += self.tick_s
+            self.so_far_s += max(0.0, self.tick_s - self._waits.lap_s())
         return self.so_far_s >= max(self._least_s, too_long_s)
 
 

@@ -77,6 +77,14 @@ async def test_beside_other_sessions_triton_keeps_its_share_of_the_machine(make_
     assert autogroup.read_text().endswith(" nice 0\n")
 
 
+async def test_it_is_known_how_long_its_threads_waited_for_a_processor(sleeper_triton: EmbeddedTriton) -> None:
+    waits_s = sleeper_triton._waits_s()
+    assert sleeper_triton.pid in waits_s
+    assert len(waits_s) > 2  # the threads of the server and of the stub
+    assert all(waited_s >= 0.0 for waited_s in waits_s.values())
+    assert any(waits_s.values())
+
+
 async def test_a_window_in_flight_finishes_before_a_stop(make_triton: MakeTriton) -> None:
     own = await make_triton(fixed_ms=1000, watch=WatchOptions())
     (own.marks / "sleeping").unlink()  # of the canary

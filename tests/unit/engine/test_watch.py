@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ from stenod_server.engine.canary import Canary
 from stenod_server.engine.fake import FAKE_PROFILE
 from stenod_server.engine.pace import Pace
 from stenod_server.engine.target import Health, Target
-from stenod_server.engine.watch import WatchOptions, unless_hung, until_in_doubt, watch
+from stenod_server.engine.watch import WatchOptions, check, unless_hung, until_in_doubt, watch
 from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, WindowTimeout
 from stenod_server.ports import ModelProfile, WindowResult
 from tests.support.eventually import eventually, settle
@@ -115,6 +115,42 @@ def test_time_that_the_loop_itself_was_held_up_is_not_the_silence_of_triton() ->
     run_in_virtual_time(main())
 
 
+def test_time_in_which_others_had_the_processors_is_not_the_silence_of_triton() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        with pytest.raises(EngineUnavailable, match="hangs: nothing was answered for 8"):
+            await asyncio.wait_for(unless_hung(cast("Target", target), _no_answer(), _starving(0.9)), 1000.0)
+        assert asyncio.get_running_loop().time() == pytest.approx(10 * OPTIONS.hung_s, abs=6.0)
+
+    run_in_virtual_time(main())
+
+
+def test_a_thread_that_waits_now_and_then_excuses_no_silence() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        with pytest.raises(EngineUnavailable, match="hangs"):
+            await unless_hung(cast("Target", target), _no_answer(), _starving(0.1))
+        assert asyncio.get_running_loop().time() == pytest.approx(OPTIONS.hung_s / 0.9, abs=1.0)
+
+    run_in_virtual_time(main())
+
+
+@pytest.mark.parametrize(("share", "answers"), [(0.9, True), (0.1, False)])
+def test_a_canary_that_found_no_processor_in_its_time_is_asked_again(share: float, answers: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        target = _CheckedTarget(timeouts=3)
+        asked = check(cast("Target", target), {}, _starving(share))
+        if answers:
+            await asked
+        else:
+            with pytest.raises(WindowTimeout):
+                await asked
+
+    run_in_virtual_time(main())
+
+
 def test_what_a_triton_that_hears_other_words_still_works_on_is_given_up() -> None:
     async def main() -> None:
         target = _CheckedTarget()
@@ -165,6 +201,7 @@ class _CheckedTarget(_Target):
     hears: str = "so it goes"
     problem_of_questions: StenodError | None = None
     given_up: list[StenodError] = field(default_factory=list)
+    timeouts: int = 0  # of canaries, before one is answered
 
     async def is_ready(self) -> bool:
         if self.problem_of_questions is not None:
@@ -176,11 +213,29 @@ class _CheckedTarget(_Target):
 
     async def recognise(self, _audio: object, _request: object, *, timeout_s: float) -> WindowResult:
         assert timeout_s == OPTIONS.canary_timeout_s
+        if self.timeouts:
+            self.timeouts -= 1
+            await asyncio.sleep(timeout_s)
+            raise WindowTimeout("no answer in time")
         await self.answer(took_s=0.1)
         return WindowResult(tuple(Word(text, 0, 0, 1.0) for text in self.hears.split()), "en", 1.0, 0.0)
 
     def give_up(self, problem: StenodError) -> None:
         self.given_up.append(problem)
+
+
+def _starving(share: float) -> WatchOptions:
+    """One thread waits for a processor for that share of the time, another one waits half as long."""
+
+    def waits_s() -> Mapping[int, float]:
+        now_s = asyncio.get_running_loop().time()
+        return {1: share * now_s, 2: share * now_s / 2}
+
+    return replace(OPTIONS, waits_s=waits_s)
+
+
+async def _no_answer() -> None:
+    await asyncio.Event().wait()
 
 
 async def _watched(target: _CheckedTarget, *, until: Callable[[], bool]) -> None:

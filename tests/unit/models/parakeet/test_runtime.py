@@ -11,6 +11,8 @@ from stenod_models.families.parakeet.emissions import Emissions
 from stenod_models.families.parakeet.runtime import ParakeetRecogniser
 from stenod_models.families.parakeet.search import GREEDY, Search
 from stenod_models.families.parakeet.vocabulary import Vocabulary
+from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelUse, WordPieces
+from stenod_models.language_model.ngrams import NgramModel, Order
 from stenod_models.recogniser import Int16Audio, Recognition
 
 PROFILE = Profile("p", "parakeet", ("en", "de"), 16_000, 32_000, (16_000, 32_000), 4, max_beam_size=4)
@@ -153,3 +155,16 @@ def test_hotwords_that_the_vocabulary_cannot_spell_change_nothing() -> None:
     backend = recogniser._backend
     assert isinstance(backend, ScriptedBackend)
     assert not backend.searches[0].needs_scores
+
+
+@pytest.mark.parametrize(("asked", "beam_size"), [(1, 3), (4, 4)])
+def test_every_job_of_a_recogniser_with_a_language_model_listens_to_it(asked: int, beam_size: int) -> None:
+    pieces = WordPieces(opens_word=np.ones(4, np.bool_), end_token=-1, spell=lambda _tokens: "")
+    ngrams = NgramModel({"<unk>": 0}, [Order(np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.float32))])
+    language_model = LanguageModelFusion(ngrams, pieces, LanguageModelUse(beam_size=3))
+    backend = ScriptedBackend(Emissions())
+    recogniser = ParakeetRecogniser(PROFILE, Vocabulary(PIECES), backend, language_model)
+    options = RecognitionOptions(beam_size=asked)
+    recogniser.recognise([np.ones(16_000, np.int16)], language="en", options=options)
+    (search,) = backend.searches
+    assert (search.beam_size, search.language_model) == (beam_size, language_model)

@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 
 import stenod
+from tests.support.eventually import eventually_so
 from tests.support.models import build_models
 from tests.support.restartable import RestartableServer, free_port
 from tests.support.speech import recordings
@@ -88,6 +89,9 @@ async def life(directory: Path, models_dir: Path) -> list[Moment]:
             for job in jobs:
                 await grpc.delete(job.job_id, force=True)
             await observer.expect("idle again", WELL)
+            windows = await server.windows()
+            await grpc.submit(long.path)  # what does not come back tells that it hangs, long before the next look at it
+            await eventually_so(lambda: _has_recognised_more(server, windows), timeout_s=PATIENCE_S)
             for triton in server.tritons():
                 triton.send_signal(signal.SIGSTOP)
             await observer.expect("Triton hangs", WITHOUT_TRITON)
@@ -101,6 +105,10 @@ async def life(directory: Path, models_dir: Path) -> list[Moment]:
         await server.ended()
         await observer.expect("ended", (0, 0, 0))
     return observer.moments
+
+
+async def _has_recognised_more(server: RestartableServer, windows: float) -> bool:
+    return await server.windows() > windows
 
 
 async def main() -> int:

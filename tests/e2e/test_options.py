@@ -61,7 +61,7 @@ async def test_one_bad_entry_is_refused_by_its_name(client: stenod.Client) -> No
 async def test_a_name_of_the_vocabulary_is_heard_through_speechmatics(server: RunningServer) -> None:
     async def text(**transcription: Any) -> str:
         config = {"type": "transcription", "transcription_config": {"language": "en", **transcription}}
-        files = {"config": (None, json.dumps(config)), "data_file": _path(NEILD).read_bytes()}
+        files: dict[str, Any] = {"config": (None, json.dumps(config)), "data_file": _path(NEILD).read_bytes()}
         answer = await http.post("/v2/jobs", files=files, params={"wait": 60, "format": "txt"}, timeout=90)
         return str(answer.json()["txt"])
 
@@ -76,7 +76,7 @@ async def test_a_keyword_is_heard_through_openai(server: RunningServer) -> None:
 
         async def text(**more: Any) -> str:
             given: dict[str, Any] = {"file": _path(NEILD), "model": "whisper-1", "language": "en", **more}
-            return (await asking.audio.transcriptions.create(**given)).text
+            return str((await asking.audio.transcriptions.create(**given)).text)
 
         assert "neild" not in (await text()).lower()
         assert "Neild" in await text(extra_body={"keywords": ["Neild"]})

@@ -206,8 +206,8 @@ class _Beam:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """How paths may go on. `totals` are what they are worth then, (paths, tokens, durations); `tokens`, their scores
-    and what is added to those are (paths, tokens), the scores of the durations (paths, durations).
+    """How paths may go on: `tokens`, their scores and what is added to those are (paths, tokens), the scores of the
+    durations (paths, durations).
     """
 
     paths: Sequence[_Path]

@@ -143,7 +143,7 @@ def test_too_short_or_empty_a_window_has_no_words(recogniser: WhisperRecogniser,
     [
         ("tlh", OPTIONS),
         ("", OPTIONS),
-        ("en", RecognitionOptions(beam_size=5)),
+        ("en", RecognitionOptions(beam_size=11)),
     ],
 )
 def test_what_it_cannot_do_is_refused(

@@ -8,7 +8,7 @@ import pytest
 from stenod_server.audio.cuts import Lengths
 from stenod_server.audio.front_end import InOrder, recording
 from stenod_server.audio.segment import Segmenter
-from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
+from stenod_server.domain.audio import SAMPLE_RATE_HZ, ChunkLengths, to_seconds
 from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
 from tests.support.waves import LoudIsSpeech, joined, noise, talk, write_wav
 
@@ -53,6 +53,16 @@ def test_windows_of_several_channels_come_in_order_of_time(tmp_path: Path) -> No
     for window in windows:
         place = slice(window.start_samples, window.end_samples)
         assert np.array_equal(window.audio, channels[window.channel][place])
+
+
+def test_chunks_are_as_long_as_the_plan_says(tmp_path: Path) -> None:
+    chunks = ChunkLengths(4 * SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+    plan = WindowPlan(window_target_samples=160_000, window_max_samples=320_000, chunks=chunks)
+    path = write_wav(tmp_path / "a.wav", talk(30))
+    second = [item for item in recording(path, plan, LoudIsSpeech()) if isinstance(item, Window)][1]
+    assert second.keep_start_samples - second.start_samples == chunks.left_samples
+    assert second.end_samples - second.keep_end_samples == chunks.right_samples
+    assert second.keep_end_samples - second.keep_start_samples <= chunks.kept_samples
 
 
 def test_a_window_waits_for_a_channel_that_may_still_bring_an_earlier_one() -> None:

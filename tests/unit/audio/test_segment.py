@@ -121,7 +121,7 @@ def test_a_stop_inside_a_word_is_no_pause() -> None:
     def with_gaps(gap_s: float) -> list[Window]:
         return cut(joined(*[part for seed in range(12) for part in (talk(4.5, seed=seed), noise(gap_s))]))
 
-    assert all(has_context(window) for window in with_gaps(0.1))
+    assert all(has_context(window) for window in with_gaps(0.15))
     assert not any(has_context(window) for window in with_gaps(0.3))
 
 

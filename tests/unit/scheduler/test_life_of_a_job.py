@@ -3,10 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from stenod_server.app.wiring import scheduler_options
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
+from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.job import JobState
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import EngineUnavailable, JobNotFound, JobRunning, NoAudio, WindowTimeout
+from stenod_server.settings import load
 from tests.support.builders import START
 from tests.support.eventually import settle
 from tests.support.front_end import ScriptedFrontEnd, make_windows
@@ -226,11 +229,13 @@ async def test_somebody_who_waits_at_the_line_goes_before_bulk_work_at_the_recog
 
 
 async def test_the_configuration_reaches_the_front_end_and_the_recogniser(tmp_path: Path) -> None:
-    async with open_rig(tmp_path) as rig:
+    settings = load(chunk_s=10.0, chunk_left_s=2.0, chunk_right_s=1.5)
+    async with open_rig(tmp_path, chunks=scheduler_options(settings, 1).chunks) as rig:
         job = await rig.submit(language="de-AT", start_s=1.0, end_s=5.0)
         await rig.scheduler.wait(TENANT, job.job_id)
         (plan,) = rig.front_end.plans
         assert (plan.start_s, plan.end_s, plan.window_max_samples) == (1.0, 5.0, 30 * HZ)
+        assert plan.chunks == ChunkLengths(kept_samples=10 * HZ, left_samples=2 * HZ, right_samples=24_000)
         assert {request.language for request in rig.engine.requests} == {"de"}
 
 

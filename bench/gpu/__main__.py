@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
@@ -95,7 +96,15 @@ def _measured(subject: Any, options: argparse.Namespace, peaks: Peaks) -> Iterat
     from bench.gpu import instances, service  # noqa: PLC0415 - needs torch
     from stenod_models.device import Device  # noqa: PLC0415
 
-    device = Device(options.device)
+    def recognise(row: Row, *, count: int) -> None:
+        with watching() as watch:
+            device = Device(options.device)
+            found = instances.run(subject.entry, device, subject.windows, instances=count, threads=options.threads)
+        row.audio_s, row.wall_s, row.batch_mean = subject.audio_s, found.wall_s, fmean(found.batches)
+        row.remark = f"{found.words / subject.audio_s:.1f} words/s, warm after {found.load_s:.0f} s"
+        row.busy_ratio, row.roofline_ratio = watch.busy_ratio, row.audio_s / row.wall_s / best
+        row.memory_gib = watch.most_memory_bytes and watch.most_memory_bytes / 2**30
+
     longest = max(map(len, subject.windows))
     batch = min(subject.profile.max_batch_size, len(subject.windows))
     stages = subject.work(batch, longest)
@@ -105,18 +114,21 @@ def _measured(subject: Any, options: argparse.Namespace, peaks: Peaks) -> Iterat
     remark = ", ".join(f"{name} {stage.operations / batch / 1e9:.1f} GFLOP a window" for name, stage in stages.items())
     yield Row(subject.name, "roofline", best, 1.0, float(batch), remark=remark, extra=counted)
     for count in options.instances:
-        with watching() as watch:
-            found = instances.run(subject.entry, device, subject.windows, instances=count, threads=options.threads)
-        row = Row(subject.name, f"recogniser x {count}", subject.audio_s, found.wall_s, fmean(found.batches))
-        row.remark = f"{found.words / subject.audio_s:.1f} words/s, warm after {found.load_s:.0f} s"
-        row.busy_ratio, row.roofline_ratio = watch.busy_ratio, row.audio_s / row.wall_s / best
-        row.memory_gib = watch.most_memory_bytes and watch.most_memory_bytes / 2**30
-        yield row
-    yield _reference(subject, best, batch)
+        yield _tried(Row(subject.name, f"recogniser x {count}"), partial(recognise, count=count))
+    yield _tried(Row(subject.name, "transformers' generate()"), lambda row: _generate(row, subject, best, batch))
     yield service.measured(subject.name, subject.entry.parent, options.recordings, options.repeats)
 
 
-def _reference(subject: Any, best: float, batch: int) -> Row:
+def _tried(row: Row, measure: Callable[[Row], None]) -> Row:
+    """What fails leaves its reason: the other rows are measured all the same."""
+    try:
+        measure(row)
+    except Exception as error:  # noqa: BLE001 - see above
+        row.remark = f"{type(error).__name__}: {error}"
+    return row
+
+
+def _generate(row: Row, subject: Any, best: float, batch: int) -> None:
     """transformers' generate() on a batch and on its own features, which are not timed; ours makes them itself."""
     chosen = subject.windows[:batch]
     generate = subject.prepare(chosen)
@@ -125,11 +137,9 @@ def _reference(subject: Any, best: float, batch: int) -> Row:
     with watching() as watch:
         generate()
     wall_s = time.perf_counter() - begun
-    audio_s = sum(map(len, chosen)) / SAMPLE_RATE_HZ
-    row = Row(subject.name, "transformers' generate()", audio_s, wall_s, float(batch))
-    row.busy_ratio, row.roofline_ratio = watch.busy_ratio, audio_s / wall_s / best
+    row.audio_s, row.wall_s, row.batch_mean = sum(map(len, chosen)) / SAMPLE_RATE_HZ, wall_s, float(batch)
+    row.busy_ratio, row.roofline_ratio = watch.busy_ratio, row.audio_s / wall_s / best
     row.remark = "features not timed"
-    return row
 
 
 def _peaks(device: str, dtype: Any) -> Peaks:

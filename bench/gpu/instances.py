@@ -67,15 +67,15 @@ def run(entry: Path, device: Device, windows: Sequence[Window], *, instances: in
 
 
 def _answer(queue: Any, processes: Sequence[Any]) -> Any:
-    """Raises RuntimeError where a process has ended without one."""
+    """Raises RuntimeError where a process ends without one, TimeoutError where none comes."""
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         try:
             return queue.get(timeout=1.0)
         except Empty:
             if any(process.exitcode for process in processes):
-                break
-    raise RuntimeError("an instance ended before it had answered: see its output above")
+                raise RuntimeError("an instance ended before it had answered: see its output above") from None
+    raise TimeoutError(f"no instance answered within {_PATIENCE_S:.0f} s")
 
 
 def _work(entry: Path, device: Device, windows: Sequence[Window], threads: int, signals: Signals) -> None:

@@ -119,7 +119,7 @@ def test_speech_without_a_pause_is_cut_in_chunks_with_context_on_both_sides() ->
 
 def test_a_stop_inside_a_word_is_no_pause() -> None:
     def with_gaps(gap_s: float) -> list[Window]:
-        return cut(joined(*[part for seed in range(12) for part in (talk(4.5, seed=seed), noise(gap_s))]))
+        return cut(joined(*[part for seed in range(25) for part in (talk(2, seed=seed), noise(gap_s))]))
 
     assert all(has_context(window) for window in with_gaps(0.15))
     assert not any(has_context(window) for window in with_gaps(0.3))

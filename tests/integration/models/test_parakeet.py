@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from stenod_models.contract import RecognitionOptions
+from stenod_models.device import Device, UnavailableDeviceError
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.parakeet import VERSION, build, languages_of
 from stenod_models.export.pbtxt import profile_of
@@ -176,3 +177,26 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(
         row and row.tokens if place != 3 else None for place, row in enumerate(wanted)
     ]
     assert sizes == [8, 2, 4, 1, 2]
+
+
+def test_batches_of_every_size_decode_in_the_memory_of_the_first_and_the_full_one(tmp_path: Path) -> None:
+    source = make_checkpoint(tmp_path / "source", Shape("tdt", seed=0))
+    build(tmp_path / "entry", source=source, precision="fp32", device="cuda", report=lambda _phase, _done: None)
+    assert profile_of(tmp_path / "entry" / "config.pbtxt").max_batch_size == 64
+    backend: Any = load_backend(tmp_path / "entry" / VERSION, threads=1, buckets_samples=(16_000,))
+    windows = [window_of(0.5 + place / 8, place) for place in range(4)]
+    alone = [backend.decode([window], lambda _row: False)[0] for window in windows]
+    backend.decode(windows, lambda _row: False)
+    for count in (2, 3):
+        found = backend.decode(windows[:count], lambda _row: False)
+        assert [row.tokens for row in found if row] == [row.tokens for row in alone[:count] if row]
+    assert sorted(backend._loops) == [1, 4]
+
+
+@pytest.mark.skipif(importlib.import_module("torch").cuda.is_available(), reason="there is a GPU")
+def test_what_was_not_built_for_a_gpu_is_refused_on_one(tmp_path: Path) -> None:
+    source = make_checkpoint(tmp_path / "source", Shape("ctc", seed=2))
+    for name, device, told in (("graphs", "cpu", "graphs for a CPU"), ("weights", "cuda", "torch .* finds none")):
+        build(tmp_path / name, source=source, precision="fp32", device=device, report=lambda _phase, _done: None)
+        with pytest.raises(UnavailableDeviceError, match=told):
+            load_backend(tmp_path / name / VERSION, threads=1, buckets_samples=(40_000,), device=Device("cuda"))

@@ -82,12 +82,16 @@ class TorchBackend:
         if search.needs_scores:
             scoring = TorchScores(self._weights, self._arch, encoded[: len(windows)], width=search.beam_size)
             return search_transducer(scoring, lengths, self._arch, search, is_cancelled)
-        rows = len(encoded)
-        if rows not in self._loops:
+        counted = torch.tensor(lengths, device=self._device)
+        return self._loop_of(len(encoded)).decode(encoded[: len(windows)], counted, is_cancelled)
+
+    def _loop_of(self, rows: int) -> GreedyLoop:
+        """The smallest that takes so many: once a full batch has been warmed, none is captured any more."""
+        found = min((size for size in self._loops if size >= rows), default=0)
+        if not found:
             longest = encoded_frames(feature_frames(self._buckets[-1]))
             self._loops[rows] = GreedyLoop(self._weights, self._arch, rows=rows, frames=longest)
-        counted = torch.tensor(lengths, device=self._device)
-        return self._loops[rows].decode(encoded[: len(windows)], counted, is_cancelled)
+        return self._loops[found or rows]
 
     def _encoded(self, windows: Sequence[Int16Audio]) -> torch.Tensor:
         """With rows of silence up to the next power of two."""

@@ -34,8 +34,9 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Built:
     """In place of the family's own: an entry of its weights, and a note of what it was told."""
     calls: Built = []
 
-    def build(target: Path, *, source: Path, precision: str, report: Callable[[str, float], None]) -> None:
-        calls.append({"source": source, "precision": precision, "files": sorted(p.name for p in source.iterdir())})
+    def build(target: Path, *, source: Path, precision: str, device: str, report: Callable[[str, float], None]) -> None:
+        files = sorted(path.name for path in source.iterdir())
+        calls.append({"source": source, "precision": precision, "device": device, "files": files})
         shutil.copy(template_of("moonshine-tiny-en") / "config.pbtxt", target)
         (target / "1").mkdir()
         shutil.copy(source / "model.safetensors", target / "1")
@@ -103,6 +104,7 @@ def test_on_a_gpu_it_is_placed_there_in_a_precision_that_suits_it(
     entry = add("mine", tmp_path, progress=quiet, request=request)
     assert "kind: KIND_GPU" in (entry / "config.pbtxt").read_text()
     assert exporter[0]["precision"] == record_of(entry)["precision"] == "fp16"
+    assert exporter[0]["device"] == "cuda"
 
 
 def test_of_a_hub_the_needed_files_are_fetched_at_one_revision(tmp_path: Path, hub: Hub, exporter: Built) -> None:

@@ -121,6 +121,7 @@ def whisper(folder: Path, shape: WhisperShape, trial: Trial) -> Subject:
     with torch.device(trial.device), torch.inference_mode():
         model = transformers.WhisperForConditionalGeneration(config).eval()
         _spell(model.model.decoder, listed.index("<|endoftext|>"), steps)
+    _teach_prompts(model.generation_config, listed)
     heads = default_alignment_heads(shape.decoder_layers, shape.heads)
     arch = Architecture(
         shape.mels, shape.width, shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads,
@@ -265,6 +266,14 @@ def _whisper_config(shape: WhisperShape, listed: Sequence[str]) -> Any:
         suppress_tokens=None,
         begin_suppress_tokens=None,
     )
+
+
+def _teach_prompts(generation: Any, listed: Sequence[str]) -> None:
+    """What generate() looks its language and its task up in."""
+    generation.is_multilingual = True
+    generation.lang_to_id = {"<|en|>": listed.index("<|en|>")}
+    generation.task_to_id = {task: listed.index(f"<|{task}|>") for task in ("transcribe", "translate")}
+    generation.no_timestamps_token_id = listed.index("<|notimestamps|>")
 
 
 def _spell(decoder: Any, end: int, steps: int) -> None:

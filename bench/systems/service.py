@@ -25,7 +25,7 @@ AT_ONCE: Final = 16
 IN_FLIGHT: Final = 200
 _SUBMITS: Final = 200
 _SINGLE_REPEATS: Final = 10
-_START_S: Final = 180.0
+_START_S: Final = 600.0
 _STOP_S: Final = 60.0
 
 

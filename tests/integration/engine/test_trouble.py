@@ -5,7 +5,9 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -106,8 +108,9 @@ async def test_windows_of_all_models_outlive_the_process_of_one(make_triton: Mak
 @asynccontextmanager
 async def _engine(urls: Sequence[str], **watching: float) -> AsyncIterator[TritonEngine]:
     """As over external Tritons: nobody restarts these."""
-    quick = {"interval_s": 0.5, "retry_initial_s": 0.05, "retry_maximum_s": 0.2, "control_timeout_s": 1.0}
-    engine = TritonEngine(urls, options=WatchOptions(**(quick | {"doubt_s": 0.5, "hung_s": 2.0} | watching)))
+    quick = WatchOptions(interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, control_timeout_s=1.0)
+    patience: Any = {"doubt_s": 0.5, "hung_s": 2.0} | watching
+    engine = TritonEngine(urls, options=replace(quick, **patience))
     await engine.start()
     try:
         yield engine

@@ -15,9 +15,8 @@ from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import ends_word_of, phrases_of, respelled
 from stenod_models.families.moonshine import architecture as arch
-from stenod_models.families.moonshine.beam_session import BeamDecoder
-from stenod_models.families.moonshine.scratch import FloatArray
-from stenod_models.families.moonshine.sessions import Decoder, EncodedBatch, Encoder
+from stenod_models.families.moonshine.runs import BeamRun, GreedyRun
+from stenod_models.families.moonshine.sessions import EncodedBatch, Encoder, FloatArray, StepGraph
 from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.language_model.beside import fusion_beside
 from stenod_models.language_model.fusion import WordPieces, opens_word_of
@@ -46,7 +45,7 @@ class MoonshineRecogniser:
         self.profile = profile
         self._tokenizer = Tokenizer.load(artefacts / "tokenizer.bin")
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
-        self._decoder = Decoder(artefacts / "decoder.onnx", threads)
+        self._decoder = StepGraph(artefacts / "decoder.onnx", threads)
         texts = self._tokenizer.texts()
         self._ends_word = ends_word_of(texts)
         pieces = WordPieces(opens_word=opens_word_of(texts), end_token=arch.END_TOKEN, spell=self._spell)
@@ -121,12 +120,12 @@ class MoonshineRecogniser:
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
     ) -> list[_Decoded | None]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        run = self._decoder.start(self._encode(windows), max(caps))
+        run = GreedyRun(self._decoder.start(self._encode(windows), max(caps)))
         hypotheses = decode_greedy(
             run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
         )
         return [
-            None if hypothesis is None else (hypothesis, run.attention[:, row, :, 0])
+            None if hypothesis is None else (hypothesis, run.attention_of(row))
             for row, hypothesis in enumerate(hypotheses)
         ]
 
@@ -134,7 +133,7 @@ class MoonshineRecogniser:
         self, windows: Sequence[Int16Audio], beam_size: int, trie: PhraseTrie, is_cancelled: Callable[[int], bool]
     ) -> list[_Decoded | None]:
         caps = [_token_cap(len(window)) for window in windows]
-        run = self._beam_decoder.start(self._encode(windows), max(caps), beam_size)
+        run = BeamRun(self._beam_decoder.start(self._encode(windows), max(caps), beam_size))
         fusions: list[Fusion] = [] if trie.is_empty else [trie]
         if self._language_model is not None:
             fusions.append(self._language_model)
@@ -150,9 +149,9 @@ class MoonshineRecogniser:
         return self._encoder.encode(windows, padding_frames=self._padding_frames)
 
     @cached_property
-    def _beam_decoder(self) -> BeamDecoder:
+    def _beam_decoder(self) -> StepGraph:
         """Loaded when it is first asked for: most jobs want no beam and no hotwords, and it holds its own weights."""
-        return BeamDecoder(self._artefacts / "beam_decoder.onnx", self._threads)
+        return StepGraph(self._artefacts / "beam_decoder.onnx", self._threads)
 
     def _spell(self, tokens: Sequence[int]) -> str:
         return " ".join(word.text for word in self._tokenizer.words(tokens))

@@ -12,8 +12,11 @@ _LINE: Final = re.compile(r"([IWEF])\d{4} \S+ \d+ (\S+?:\d+)\] ?(.*)", re.DOTALL
 _LEVELS: Final = {"I": "debug", "W": "warning", "E": "error", "F": "error"}
 # Said at every start without a GPU, of every entry with a file beside its versions, and at every stop: true, no news.
 _NO_NEWS: Final = re.compile(
-    r"CUDA|CudaDriver|NVML|pinned system memory|ignore version directory|Signal \(15\) received", re.IGNORECASE
+    r"CUDA memory pool|CudaDriver|NVML|pinned system memory|ignore version directory|Signal \(15\) received",
+    re.IGNORECASE,
 )
+# What pybind11 adds below an error of Python's: a dozen lines, among which the error itself would be lost.
+_STACK: Final = re.compile(r"At:|.+\(\d+\): \S+|;")
 
 
 def parse_line(line: str) -> tuple[str, str] | None:
@@ -29,7 +32,7 @@ def parse_line(line: str) -> tuple[str, str] | None:
         level, message = "warning", text
     if not message:
         return None
-    return ("debug" if _NO_NEWS.search(message) else level), message
+    return ("debug" if _NO_NEWS.search(message) or _STACK.fullmatch(text) else level), message
 
 
 class LineSplitter:

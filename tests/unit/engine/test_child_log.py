@@ -13,6 +13,12 @@ from stenod_server.engine.child_log import MAX_LINE_CHARACTERS, LineSplitter, pa
             'E1121 02:32:59.4 9438 server.cc:241] "CudaDriverHelper is missing"',
             ("debug", "CudaDriverHelper is missing"),
         ),
+        (
+            "E1121 02:32:59.4 9438 model_lifecycle.cc:654] \"failed to load 'm': there is no CUDAExecutionProvider",
+            ("error", "failed to load 'm': there is no CUDAExecutionProvider"),
+        ),
+        ("At:", ("debug", "At:")),
+        ("  /a b/sessions.py(74): _check_installed", ("debug", "/a b/sessions.py(74): _check_installed")),
         ("I1121 02:33:05.279187 9438 server.cc:604] ", None),
         ("+-----+-----+", None),
         ("| Model | 1 |", None),

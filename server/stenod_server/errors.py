@@ -6,7 +6,7 @@ StenodError
     Unauthenticated  PermissionDenied  FetchRefused  MediaNotFound
     JobNotFound  UploadNotFound  ModelNotFound  JobExpired  MediaGone
     JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
-    IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  PoisonJob
+    IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  LanguageUncertain  PoisonJob
   Unavailable           ours or Triton's, passing; retried
     EnginesExhausted  QueueFull  QuotaExceeded  TooManyCalls  EngineUnavailable  WindowTimeout  Draining
     DecoderDied  FetchFailed  StoreUnavailable  StorageFull  UploadStalled
@@ -57,12 +57,8 @@ class LimitExceeded(InvalidRequest):
 
     def __init__(self, field: str, *, limit: str, allowed: float, actual: float | None = None) -> None:
         got = "" if actual is None else f", got {actual:.15g}"
-        super().__init__(
-            f"{field}: more than {allowed:.15g} allowed by {limit}{got}",
-            field=field,
-            limit=limit,
-            allowed=f"{allowed:.15g}",
-        )
+        message = f"{field}: more than {allowed:.15g} allowed by {limit}{got}"
+        super().__init__(message, field=field, limit=limit, allowed=f"{allowed:.15g}")
         self.field = field
         self.limit = limit
 
@@ -240,13 +236,18 @@ class EnginesUnsatisfiable(InvalidRequest):
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
         message = _engines_missing(requested, in_use, maximum)
         super().__init__(message, requested=requested, in_use=in_use, max=maximum)
-        self.requested, self.in_use, self.maximum = requested, in_use, maximum
 
 
 class JobDeadlineExceeded(InvalidRequest):
     """A job did not end by the deadline it was given."""
 
     reason = "JOB_DEADLINE_EXCEEDED"
+
+
+class LanguageUncertain(InvalidRequest):
+    """It is not certain which language is spoken, and the job asks to be rejected then."""
+
+    reason = "LANGUAGE_UNCERTAIN"
 
 
 class PoisonJob(InvalidRequest):
@@ -274,7 +275,6 @@ class EnginesExhausted(Unavailable):
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
         message = _engines_missing(requested, in_use, maximum)
         super().__init__(message, requested=requested, in_use=in_use, max=maximum)
-        self.requested, self.in_use, self.maximum = requested, in_use, maximum
 
 
 class QueueFull(Unavailable):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from stenod_server.app.node import Node
-from stenod_server.domain.job import Job, JobConfig, JobState
+from stenod_server.domain.job import Failure, Job, JobConfig, JobState, LowConfidenceAction
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.errors import ModelNotFound
 from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
 from stenod_server.scheduler.intake import InlineMedia
 from stenod_server.scheduler.scheduler import Submission
@@ -83,6 +84,57 @@ async def test_only_a_language_that_can_be_expected_is_heard(tmp_path: Path) -> 
     engine = Ear("de", 0.9, ENGLISH, GERMAN, LARGE)
     _, asked = await run(tmp_path / "again", engine, JobConfig(expected_languages=("de", "en")))
     assert asked == [*LISTENED, *[("german", "de")] * WINDOWS]
+
+
+REJECT = LowConfidenceAction.REJECT
+USE_DEFAULT = LowConfidenceAction.USE_DEFAULT_LANGUAGE
+
+
+def told(job: Job) -> list[tuple[str, str]]:
+    """The warnings, but for that of a recogniser that says always the same."""
+    assert job.info is not None
+    warnings = [(warning.reason, warning.message) for warning in job.info.warnings]
+    return [(reason, message) for reason, message in warnings if reason != "SAME_TEXT_REPEATED"]
+
+
+async def test_a_job_of_an_uncertain_language_is_rejected_where_it_asks_for_that(tmp_path: Path) -> None:
+    config = JobConfig(low_confidence_action=REJECT)
+    job, asked = await run(tmp_path, Ear("de", 0.4, ENGLISH, GERMAN, LARGE), config)
+    assert asked == [("large", "auto")] * WINDOWS  # once: it is not tried again
+    assert (job.state, job.attempt) == (JobState.FAILED, 1)
+    assert job.failure == Failure("LANGUAGE_UNCERTAIN", "the language is not certain: most like de (0.40)")
+    job, _ = await run(tmp_path / "certain", Ear("de", 0.9, ENGLISH, GERMAN, LARGE), config)
+    assert job.state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("heard", [("fr", 0.4), ("", 0.0)])
+async def test_a_job_of_an_uncertain_language_is_taken_for_its_default_where_it_asks_for_that(
+    tmp_path: Path, heard: tuple[str, float]
+) -> None:
+    config = JobConfig(low_confidence_action=USE_DEFAULT, default_language="de")
+    job, asked = await run(tmp_path, Ear(*heard, ENGLISH, GERMAN, LARGE), config)
+    assert asked == [*[("large", "auto")] * WINDOWS, *[("german", "de")] * WINDOWS]
+    assert job.info is not None
+    assert (job.info.language, job.info.model) == ("de", "german")
+    said = [("LANGUAGE_UNCERTAIN", "most like fr (0.40); taken for de")] if heard[0] else []
+    assert told(job) == said
+
+
+async def test_a_default_that_nobody_speaks_is_refused_at_once(tmp_path: Path) -> None:
+    config = JobConfig(low_confidence_action=USE_DEFAULT, default_language="ja")
+    with pytest.raises(ModelNotFound, match="for language ja"):
+        await run(tmp_path, Ear("de", 0.9, ENGLISH, GERMAN, LARGE), config)
+    named = replace(config, model="english", default_language="de")
+    with pytest.raises(ModelNotFound, match="english for language de"):
+        await run(tmp_path / "named", Ear("de", 0.9, ENGLISH, GERMAN, LARGE), named)
+
+
+async def test_where_nobody_listens_a_wish_about_uncertainty_is_said_to_be_in_vain(tmp_path: Path) -> None:
+    deaf = replace(LARGE, identifies_languages=False)
+    for number, wish in enumerate((JobConfig(), JobConfig(low_confidence_action=REJECT))):
+        job, _ = await run(tmp_path / str(number), Ear("de", 0.4, ENGLISH, GERMAN, deaf), wish)
+        assert job.state is JobState.SUCCEEDED
+        assert [reason for reason, _ in told(job)] == ["FIELD_WITHOUT_EFFECT"] * number
 
 
 @pytest.mark.parametrize(

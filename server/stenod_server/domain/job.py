@@ -1,7 +1,7 @@
 """A job: its configuration, its record, and the one table of transitions (docs/state_machine.md is drawn from it)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -79,21 +79,32 @@ class Origin:
     config_json: str = ""
 
 
+class LowConfidenceAction(StrEnum):
+    """What is done with a job of `auto` of which it is not certain which language is spoken."""
+
+    ALLOW = "allow"
+    REJECT = "reject"
+    USE_DEFAULT_LANGUAGE = "use_default_language"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobConfig:
     """How one recording is to be transcribed. Validated at the edge; stored as canonical JSON with the job.
 
-    `language` is BCP-47 or `auto`, which is one of `expected_languages`, where there are any; an empty
-    `operating_point` is nobody's wish. `parallel_engines` are reserved; `max_parallel_engines` caps reserved + elastic
-    (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 = to its end). A larger `priority` runs earlier. `ttl` 0
-    means the node's retention; `deadline` counts from the job's acceptance, 0 = none. `keep_media` keeps the media as
-    long as the transcript. `warnings` are of the edge, to stand beside those of the recognition.
+    `language` is BCP-47 or `auto`, which is one of `expected_languages`, where there are any; `default_language` is of
+    the action that uses it, and of no other. An empty `operating_point` is nobody's wish. `parallel_engines` are
+    reserved; `max_parallel_engines` caps reserved + elastic (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 =
+    to its end). A larger `priority` runs earlier. `ttl` 0 means the node's retention; `deadline` counts from the job's
+    acceptance, 0 = none. `keep_media` keeps the media as long as the transcript. `warnings` are of the edge, to stand
+    beside those of the recognition.
     """
 
     language: str = "auto"
     model: str = ""
     operating_point: str = ""
     expected_languages: tuple[str, ...] = ()
+    low_confidence_action: LowConfidenceAction = LowConfidenceAction.ALLOW
+    default_language: str = ""
     parallel_engines: int = 1
     max_parallel_engines: int = 0
     priority: int = 0
@@ -112,6 +123,16 @@ class JobConfig:
     warnings: tuple[transcript.Warning, ...] = ()
     origin: Origin = Origin()
     notifications: tuple[Notification, ...] = ()
+
+    def naming(self, language: str) -> "JobConfig":
+        """The same, as if it had named its language."""
+        return replace(
+            self,
+            language=language,
+            expected_languages=(),
+            low_confidence_action=LowConfidenceAction.ALLOW,
+            default_language="",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

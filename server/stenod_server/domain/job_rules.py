@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Final
 
 from stenod_server.domain.decoding import VocabularyEntry
+from stenod_server.domain.job import LowConfidenceAction
 from stenod_server.errors import InvalidField, LimitExceeded
 
 MAX_LABEL_CHARACTERS: Final = 255
@@ -82,6 +83,21 @@ def expected_languages(field: str, spoken: str, codes: Sequence[str]) -> tuple[s
     if "" in codes or "auto" in codes:
         raise InvalidField(field, "must be BCP-47 codes like 'en' or 'pt-BR'")
     return tuple(language(field, code) for code in codes)
+
+
+def low_confidence(
+    action_field: str, default_field: str, spoken: str, action: LowConfidenceAction, default: str
+) -> tuple[LowConfidenceAction, str]:
+    """`spoken` is the job's language, as its caller wrote it. Raises InvalidField."""
+    is_for_default = action is LowConfidenceAction.USE_DEFAULT_LANGUAGE
+    if action is not LowConfidenceAction.ALLOW and spoken not in {"", "auto"}:
+        raise InvalidField(action_field, f"goes with language auto alone, not with {spoken!r}")
+    if default and not is_for_default:
+        name = action_field.rpartition(".")[2]
+        raise InvalidField(default_field, f"goes with {name} {LowConfidenceAction.USE_DEFAULT_LANGUAGE} alone")
+    if is_for_default and default in {"", "auto"}:
+        raise InvalidField(default_field, f"must be a BCP-47 code like 'en' or 'pt-BR', got {default!r}")
+    return action, language(default_field, default) if default else ""
 
 
 def vocabulary(field: str, entries: Sequence[VocabularyEntry]) -> tuple[VocabularyEntry, ...]:

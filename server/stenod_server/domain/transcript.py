@@ -1,8 +1,11 @@
 """What a job gives: words, segments, and the facts about the whole."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from stenod_server.domain.audio import to_seconds
+
+LANGUAGE_UNCERTAIN: Final = "LANGUAGE_UNCERTAIN"  # the reason of a warning that a form of the transcript has words for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,9 @@ the family's own measure is. Windows are taken until one language is ahead for g
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
-from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.ports import WindowResult
-
-LANGUAGE_UNCERTAIN: Final = "LANGUAGE_UNCERTAIN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +30,21 @@ class ChoiceRules:
 
 @dataclass(frozen=True, slots=True)
 class LanguageChoice:
-    """`language` is empty where nothing was heard. `confidence` is the share of all that was heard, 0 to 1."""
+    """`language` is empty where nothing was heard, or nothing that can be expected. `confidence` is the share of all
+    that was heard, 0 to 1.
+    """
 
     language: str
     confidence: float
     is_certain: bool
+    is_speech: bool = True
 
     @property
-    def warnings(self) -> tuple[Warning, ...]:
-        """What the caller of the job should know of it."""
-        if self.is_certain or not self.language:
-            return ()
-        return (
-            Warning(LANGUAGE_UNCERTAIN, f"most like {self.language} ({self.confidence:.2f}); told window by window"),
-        )
+    def doubt(self) -> str:
+        """Why it is not certain, in words; empty where it is, and where nothing was heard that could be doubted."""
+        if self.is_certain or not self.is_speech:
+            return ""
+        return f"most like {self.language} ({self.confidence:.2f})" if self.language else "like none that is expected"
 
 
 @dataclass(slots=True)
@@ -86,7 +83,7 @@ class LanguageBallot:
     def choice(self) -> LanguageChoice:
         """As things stand; equal weights go to the first by name, so that a repeated job chooses alike."""
         if not self._weights:
-            return LanguageChoice("", 0.0, is_certain=False)
+            return LanguageChoice("", 0.0, is_certain=False, is_speech=self._heard_samples > 0)
         winner = max(sorted(self._weights), key=self._weights.__getitem__)
         confidence = min(1.0, self._weights[winner] / self._heard_samples)
         return LanguageChoice(winner, confidence, confidence >= self.rules.least_confidence_ratio)

@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
-from stenod_server.domain.job import JobConfig
+from stenod_server.domain.job import JobConfig, LowConfidenceAction
 from stenod_server.errors import InvalidField, UnsupportedFeature
 from stenod_server.rpc import decoding, notifications
 
@@ -23,6 +23,13 @@ OPERATING_POINTS: Final = {
     job_pb2.OPERATING_POINT_ENHANCED: "enhanced",
 }
 _NUMBERS: Final = {word: number for number, word in OPERATING_POINTS.items()}
+LOW_CONFIDENCE_ACTIONS: Final = {
+    job_pb2.LOW_CONFIDENCE_ACTION_UNSPECIFIED: LowConfidenceAction.ALLOW,
+    job_pb2.LOW_CONFIDENCE_ACTION_ALLOW: LowConfidenceAction.ALLOW,
+    job_pb2.LOW_CONFIDENCE_ACTION_REJECT: LowConfidenceAction.REJECT,
+    job_pb2.LOW_CONFIDENCE_ACTION_USE_DEFAULT_LANGUAGE: LowConfidenceAction.USE_DEFAULT_LANGUAGE,
+}
+_ACTION_NUMBERS: Final = {action: number for number, action in LOW_CONFIDENCE_ACTIONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,15 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
             raise UnsupportedFeature(f"config.{unbuilt.path}")
     start_s, end_s = _trim(message)
     parallel_engines, max_parallel_engines, priority = _scheduling(message.scheduling)
+    action, default_language = _low_confidence(message)
     tracking = message.tracking
     return JobConfig(
         language=job_rules.language("config.language", message.language),
         expected_languages=job_rules.expected_languages(
             "config.expected_languages", message.language, message.expected_languages
         ),
+        low_confidence_action=action,
+        default_language=default_language,
         model=message.model,
         operating_point=_operating_point(message),
         parallel_engines=parallel_engines,
@@ -90,6 +100,8 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
     message = job_pb2.JobConfig(
         language=config.language,
         expected_languages=config.expected_languages,
+        low_confidence_action=_ACTION_NUMBERS[config.low_confidence_action],
+        default_language=config.default_language,
         model=config.model,
         operating_point=_NUMBERS[config.operating_point],
         user_id=config.user_id,
@@ -118,6 +130,16 @@ def _operating_point(message: job_pb2.JobConfig) -> str:
     if message.operating_point not in OPERATING_POINTS:
         raise InvalidField("config.operating_point", f"{message.operating_point} is none that this server knows")
     return OPERATING_POINTS[message.operating_point]
+
+
+def _low_confidence(message: job_pb2.JobConfig) -> tuple[LowConfidenceAction, str]:
+    field, number = "config.low_confidence_action", message.low_confidence_action
+    if number not in LOW_CONFIDENCE_ACTIONS:
+        raise InvalidField(field, f"{number} is none that this server knows")
+    action = LOW_CONFIDENCE_ACTIONS[number]
+    return job_rules.low_confidence(
+        field, "config.default_language", message.language, action, message.default_language
+    )
 
 
 def _ttl(message: job_pb2.JobConfig) -> timedelta:

@@ -40,6 +40,7 @@ _CODES: Final[Mapping[type[errors.StenodError], int]] = {
     errors.IdempotencyMismatch: code_pb2.ALREADY_EXISTS,
     errors.EnginesUnsatisfiable: code_pb2.INVALID_ARGUMENT,
     errors.JobDeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+    errors.LanguageUncertain: code_pb2.INVALID_ARGUMENT,
     errors.PoisonJob: code_pb2.INVALID_ARGUMENT,
     errors.Unavailable: code_pb2.UNAVAILABLE,
     errors.EnginesExhausted: code_pb2.RESOURCE_EXHAUSTED,

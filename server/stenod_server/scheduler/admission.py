@@ -37,6 +37,8 @@ class Gate:
         self._check_satisfiable(config)
         try:
             await self._router.route(config)
+            if config.default_language:  # a job shall not fail of it when it is half done
+                await self._router.route(config.naming(config.default_language))
         except EngineUnavailable:
             # The queue takes jobs while no recogniser is up: a fleet can scale from zero. Routed when it runs.
             if immediate:

@@ -26,7 +26,7 @@ from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import SegmentRules
-from stenod_server.scheduler import abilities
+from stenod_server.scheduler import abilities, language_doubt
 from stenod_server.scheduler.fetching import fetch, unrecorded_key
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
@@ -215,7 +215,7 @@ class Executor:
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
         before = (*job.config.warnings, *abilities.warnings(route.profile, job.config.decoding))
-        info = replace(info, warnings=(*before, *(heard.warnings if heard else ()), *info.warnings))
+        info = replace(info, warnings=(*before, *language_doubt.warnings(job.config, heard), *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
 
     def _recording(self, running: Running, job: Job, route: Route, path: Path, decoding: Decoding) -> Recording:

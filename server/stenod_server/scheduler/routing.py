@@ -4,13 +4,13 @@ asks for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stenod_server.domain.job import JobConfig
 from stenod_server.errors import EngineUnavailable, ModelNotFound, OptionNotServed
 from stenod_server.ports import Clock, Engine, ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
-from stenod_server.scheduler import abilities
+from stenod_server.scheduler import abilities, language_doubt
 
 AUTO = "auto"
 ANY = "*"
@@ -92,15 +92,19 @@ def settled(
     profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable, heard: LanguageChoice
 ) -> Route:
     """Where the job goes once it was listened to: as if it had named the language. Where that is not certain, or spoken
-    by nobody else, to who listened, who tells the language window by window. As `choose`.
+    by nobody else, to who listened, who tells the language window by window, unless the job has another wish then. As
+    `choose`; raises LanguageUncertain.
     """
+    language_doubt.check(config, heard)
+    if config.default_language and not heard.is_certain:
+        return choose(profiles, config.naming(config.default_language), table)
     route = listener(profiles, config, table)
     if route is None or not heard.language:
         return choose(profiles, config, table)
     if not heard.is_certain:
         return route if abilities.serves(route.profile, config.decoding) else choose(profiles, config, table)
     try:
-        return choose(profiles, replace(config, language=heard.language, expected_languages=()), table)
+        return choose(profiles, config.naming(heard.language), table)
     except ModelNotFound:
         abilities.check(route.profile, config.decoding, profiles)
         return Route(route.profile, heard.language)

@@ -20,6 +20,7 @@ from stenod_server.domain.job import (
     Job,
     JobConfig,
     JobState,
+    LowConfidenceAction,
     Media,
     Origin,
     Progress,
@@ -94,6 +95,7 @@ def _read_config(text: str) -> JobConfig:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))
     plain["tags"] = tuple(plain["tags"])
     plain["expected_languages"] = tuple(plain.get("expected_languages", ()))
+    plain["low_confidence_action"] = LowConfidenceAction(plain.get("low_confidence_action", LowConfidenceAction.ALLOW))
     plain["warnings"] = _read_warnings(plain.get("warnings", ()))
     plain["notifications"] = tuple(map(_read_notification, plain.get("notifications", ())))
     plain["origin"] = Origin(**plain.get("origin", {}))

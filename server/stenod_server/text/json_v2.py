@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, Final
 
 from stenod_server.domain.job import Job
-from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.transcript import LANGUAGE_UNCERTAIN, Segment, TranscriptInfo, Word
 from stenod_server.domain.uri import shown
 from stenod_server.text import languages
 from stenod_server.text.punctuation import is_sentence_end, split_marks
@@ -189,7 +189,8 @@ def _identification(info: TranscriptInfo) -> dict[str, Any]:
         return {"results": [], "error": "NO_SPEECH", "message": "nothing was said"}
     heard = {"language": info.language, "confidence": round(info.language_confidence, 4)}
     span = {"alternatives": [heard], "start_time": 0, "end_time": round(info.duration_s, 3)}
-    return {"results": [span], "error": None, "message": ""}
+    doubt = next((warning.message for warning in info.warnings if warning.reason == LANGUAGE_UNCERTAIN), "")
+    return {"results": [span], "error": "LOW_CONFIDENCE" if doubt else None, "message": doubt}
 
 
 def _last_end(marks: str) -> int:

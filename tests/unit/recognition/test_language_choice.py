@@ -28,7 +28,7 @@ def test_longer_and_surer_windows_have_more_weight() -> None:
 
 
 def test_nothing_heard_is_no_choice() -> None:
-    assert ballot().choice == LanguageChoice("", 0.0, is_certain=False)
+    assert ballot().choice == LanguageChoice("", 0.0, is_certain=False, is_speech=False)
     silent = LanguageBallot()
     silent.vote(heard("en", 1.0, is_speech=False), window_samples=20 * SAMPLE_RATE_HZ)
     assert (silent.choice.language, silent.is_over) == ("", False)
@@ -65,6 +65,13 @@ def test_only_expected_languages_are_chosen_in_their_own_spelling() -> None:
     )
     assert ballot(("DE", 1.0, 10), rules=rules).choice.language == "de"
     assert ballot(("en", 1.0, 30), rules=rules).choice.language == ""
+
+
+def test_what_was_heard_and_is_not_certain_is_in_doubt() -> None:
+    assert ballot(("de", 0.9, 10)).choice.doubt == ""
+    assert ballot(("de", 0.4, 10)).choice.doubt == "most like de (0.40)"
+    assert ballot(("fr", 0.9, 10), rules=ChoiceRules(expected=("de",))).choice.doubt == "like none that is expected"
+    assert ballot().choice.doubt == ""
 
 
 VOTES = st.lists(

@@ -95,7 +95,7 @@ async def test_to_fail_fast_does_not_pass_those_who_wait(tmp_path: Path) -> None
         await rig.submit(parallel_engines=2)
         with pytest.raises(EnginesExhausted) as caught:
             await rig.submit(parallel_engines=1, fail_fast=True)
-        assert (caught.value.requested, caught.value.in_use, caught.value.maximum) == (1, 2, 2)
+        assert caught.value.metadata == {"requested": "1", "in_use": "2", "max": "2"}
 
 
 async def test_to_fail_fast_in_queue_mode_starts_at_once_where_engines_are_free(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
-from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, RemoteMedia
+from stenod_server.domain.job import Job, JobConfig, JobState, LowConfidenceAction, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.transcript import Segment
@@ -42,6 +42,8 @@ SHAPING = {
     "punctuation": False,
     "warnings": (JobWarning("W", "w"),),
     "expected_languages": ("de",),
+    "low_confidence_action": LowConfidenceAction.REJECT,
+    "default_language": "de",
     "decoding": Decoding(beam_size=2),
 }
 DECODINGS = {

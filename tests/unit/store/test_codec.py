@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.job import LowConfidenceAction
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.store import codec
 from stenod_server.store.tables import UtcDateTime
@@ -65,12 +66,21 @@ def test_what_is_asked_of_the_recogniser_is_read_as_it_was_written() -> None:
     assert codec._read_config(codec.config_json(config)) == config
 
 
-def test_a_config_that_was_stored_before_decoding_was_configured_is_read() -> None:
+def test_what_to_do_about_an_uncertain_language_is_read_as_it_was_written() -> None:
+    action = LowConfidenceAction.USE_DEFAULT_LANGUAGE
+    read = codec._read_config(codec.config_json(make_config(low_confidence_action=action, default_language="de")))
+    assert (read.low_confidence_action, read.default_language) == (action, "de")
+    assert isinstance(read.low_confidence_action, LowConfidenceAction)
+
+
+def test_a_config_that_was_stored_before_some_of_it_was_known_is_read() -> None:
     stored = json.loads(codec.config_json(make_config(tags=("t",))))
-    del stored["decoding"]
+    for name in ("decoding", "low_confidence_action", "default_language"):
+        del stored[name]
     read = codec._read_config(json.dumps(stored))
     assert read == make_config(tags=("t",))
     assert isinstance(read.decoding.task, Task)
+    assert read.low_confidence_action is LowConfidenceAction.ALLOW
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 
 from stenod_server.domain.job import Job, JobConfig, Media, RemoteMedia
-from stenod_server.domain.transcript import Segment
+from stenod_server.domain.transcript import Segment, Warning  # noqa: A004  the word the API uses
 from stenod_server.text.json_v2 import JsonV2Extras
 from stenod_server.text.render import TranscriptFormat, open_renderer, render
 from tests.unit.text.transcripts import INFO, JOB, make_segment, make_word, segments
@@ -130,6 +130,14 @@ def test_the_language_that_was_found_is_told_where_it_was_asked_for() -> None:
     }
     silent = replace(JOB, info=replace(INFO, language="", language_confidence=0.0))
     assert rendered([], silent)["metadata"]["language_identification"]["error"] == "NO_SPEECH"
+
+
+def test_a_language_that_is_not_certain_is_told_as_such() -> None:
+    doubt = Warning("LANGUAGE_UNCERTAIN", "most like fr (0.40); taken for en")
+    job = replace(JOB, info=replace(INFO, warnings=(Warning("DAMAGED_MEDIA", "3 frames"), doubt)))
+    heard = rendered([], job)["metadata"]["language_identification"]
+    assert (heard["error"], heard["message"]) == ("LOW_CONFIDENCE", doubt.message)
+    assert heard["results"][0]["alternatives"] == [{"language": "en", "confidence": 0.98}]
 
 
 def test_a_language_without_blanks_says_so() -> None:

@@ -27,6 +27,13 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_CANCELLED: _ClassVar[JobState]
     JOB_STATE_EXPIRED: _ClassVar[JobState]
 
+class LowConfidenceAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOW_CONFIDENCE_ACTION_UNSPECIFIED: _ClassVar[LowConfidenceAction]
+    LOW_CONFIDENCE_ACTION_ALLOW: _ClassVar[LowConfidenceAction]
+    LOW_CONFIDENCE_ACTION_REJECT: _ClassVar[LowConfidenceAction]
+    LOW_CONFIDENCE_ACTION_USE_DEFAULT_LANGUAGE: _ClassVar[LowConfidenceAction]
+
 class OperatingPoint(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OPERATING_POINT_UNSPECIFIED: _ClassVar[OperatingPoint]
@@ -71,6 +78,10 @@ JOB_STATE_SUCCEEDED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
 JOB_STATE_EXPIRED: JobState
+LOW_CONFIDENCE_ACTION_UNSPECIFIED: LowConfidenceAction
+LOW_CONFIDENCE_ACTION_ALLOW: LowConfidenceAction
+LOW_CONFIDENCE_ACTION_REJECT: LowConfidenceAction
+LOW_CONFIDENCE_ACTION_USE_DEFAULT_LANGUAGE: LowConfidenceAction
 OPERATING_POINT_UNSPECIFIED: OperatingPoint
 OPERATING_POINT_STANDARD: OperatingPoint
 OPERATING_POINT_ENHANCED: OperatingPoint
@@ -143,7 +154,7 @@ class JobProgress(_message.Message):
     def __init__(self, done_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., segment_count: _Optional[int] = ..., ratio: _Optional[float] = ...) -> None: ...
 
 class JobConfig(_message.Message):
-    __slots__ = ("language", "expected_languages", "operating_point", "model", "task", "formatting", "start_offset", "end_offset", "diarization", "additional_vocabulary", "scheduling", "user_id", "tracking", "notifications", "ttl", "rendering", "decoding")
+    __slots__ = ("language", "expected_languages", "operating_point", "model", "task", "formatting", "start_offset", "end_offset", "diarization", "additional_vocabulary", "scheduling", "user_id", "tracking", "notifications", "ttl", "rendering", "decoding", "low_confidence_action", "default_language")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_LANGUAGES_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +172,8 @@ class JobConfig(_message.Message):
     TTL_FIELD_NUMBER: _ClassVar[int]
     RENDERING_FIELD_NUMBER: _ClassVar[int]
     DECODING_FIELD_NUMBER: _ClassVar[int]
+    LOW_CONFIDENCE_ACTION_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     language: str
     expected_languages: _containers.RepeatedScalarFieldContainer[str]
     operating_point: OperatingPoint
@@ -178,7 +191,9 @@ class JobConfig(_message.Message):
     ttl: _duration_pb2.Duration
     rendering: RenderingConfig
     decoding: DecodingConfig
-    def __init__(self, language: _Optional[str] = ..., expected_languages: _Optional[_Iterable[str]] = ..., operating_point: _Optional[_Union[OperatingPoint, str]] = ..., model: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., formatting: _Optional[_Union[FormattingConfig, _Mapping]] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., diarization: _Optional[_Union[DiarizationConfig, _Mapping]] = ..., additional_vocabulary: _Optional[_Iterable[_Union[VocabularyEntry, _Mapping]]] = ..., scheduling: _Optional[_Union[SchedulingConfig, _Mapping]] = ..., user_id: _Optional[str] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rendering: _Optional[_Union[RenderingConfig, _Mapping]] = ..., decoding: _Optional[_Union[DecodingConfig, _Mapping]] = ...) -> None: ...
+    low_confidence_action: LowConfidenceAction
+    default_language: str
+    def __init__(self, language: _Optional[str] = ..., expected_languages: _Optional[_Iterable[str]] = ..., operating_point: _Optional[_Union[OperatingPoint, str]] = ..., model: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., formatting: _Optional[_Union[FormattingConfig, _Mapping]] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., diarization: _Optional[_Union[DiarizationConfig, _Mapping]] = ..., additional_vocabulary: _Optional[_Iterable[_Union[VocabularyEntry, _Mapping]]] = ..., scheduling: _Optional[_Union[SchedulingConfig, _Mapping]] = ..., user_id: _Optional[str] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rendering: _Optional[_Union[RenderingConfig, _Mapping]] = ..., decoding: _Optional[_Union[DecodingConfig, _Mapping]] = ..., low_confidence_action: _Optional[_Union[LowConfidenceAction, str]] = ..., default_language: _Optional[str] = ...) -> None: ...
 
 class FormattingConfig(_message.Message):
     __slots__ = ("punctuation", "numerals", "permitted_marks", "punctuation_sensitivity", "remove_disfluencies", "output_locale", "replacements")

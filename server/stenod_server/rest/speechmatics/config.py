@@ -10,13 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from stenod_server.domain import job_rules
 from stenod_server.domain.decoding import Decoding, VocabularyEntry
-from stenod_server.domain.job import JobConfig, Origin, RemoteMedia
+from stenod_server.domain.job import JobConfig, LowConfidenceAction, Origin, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField
 from stenod_server.rest.speechmatics import echo, outcomes
 from stenod_server.rest.speechmatics.wire import (
     FetchData,
+    LanguageIdentificationConfig,
     NotificationConfig,
     ProcessingData,
     Tracking,
@@ -60,14 +61,17 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
     subtitle_shape(given)
     overrides = transcription.punctuation_overrides
     vocabulary, warnings = _vocabulary(transcription.additional_vocab or ())
-    identification = wire.language_identification_config
+    identification = wire.language_identification_config or LanguageIdentificationConfig()
+    action, default_language = _low_confidence(transcription.language, identification)
     config = JobConfig(
         language=job_rules.language("transcription_config.language", transcription.language),
         expected_languages=job_rules.expected_languages(
             "language_identification_config.expected_languages",
             transcription.language,
-            identification.expected_languages or () if identification else (),
+            identification.expected_languages or (),
         ),
+        low_confidence_action=action,
+        default_language=default_language,
         decoding=Decoding(vocabulary=vocabulary),
         warnings=warnings,
         parallel_engines=processing.parallel_engines or 1,
@@ -114,6 +118,17 @@ def _vocabulary(
         for item in items
     ]
     return read_vocabulary("transcription_config.additional_vocab", entries)
+
+
+def _low_confidence(spoken: str, asked: LanguageIdentificationConfig) -> tuple[LowConfidenceAction, str]:
+    section = "language_identification_config"
+    return job_rules.low_confidence(
+        f"{section}.low_confidence_action",
+        f"{section}.default_language",
+        spoken,
+        LowConfidenceAction(asked.low_confidence_action or LowConfidenceAction.ALLOW),
+        asked.default_language or "",
+    )
 
 
 def _details_json(details: Mapping[str, Any] | None) -> str:

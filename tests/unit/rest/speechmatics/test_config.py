@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stenod_server.domain.decoding import Decoding, VocabularyEntry
-from stenod_server.domain.job import RemoteMedia
+from stenod_server.domain.job import LowConfidenceAction, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.errors import InvalidField, InvalidRequest
 from stenod_server.rest.speechmatics import config as speechmatics_config
@@ -70,6 +70,37 @@ def test_expected_languages_are_taken_over() -> None:
     assert read(config).config.expected_languages == ("de", "en")
     with pytest.raises(InvalidField, match=r"^language_identification_config.expected_languages: goes with"):
         read(config | {"transcription_config": {"language": "en"}})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, (LowConfidenceAction.ALLOW, "")),
+        ({"low_confidence_action": "allow"}, (LowConfidenceAction.ALLOW, "")),
+        ({"low_confidence_action": "reject"}, (LowConfidenceAction.REJECT, "")),
+        (
+            {"low_confidence_action": "use_default_language", "default_language": "de"},
+            (LowConfidenceAction.USE_DEFAULT_LANGUAGE, "de"),
+        ),
+    ],
+)
+def test_what_to_do_about_an_uncertain_language_is_taken_over(said: dict[str, str], expected: tuple[str, str]) -> None:
+    config = read(PLAIN | {"transcription_config": {"language": "auto"}, "language_identification_config": said}).config
+    assert (config.low_confidence_action, config.default_language) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "named"),
+    [
+        ("de", {"low_confidence_action": "reject"}, "low_confidence_action: goes with language auto alone"),
+        ("auto", {"low_confidence_action": "use_default_language"}, "default_language: must be a BCP-47 code"),
+        ("auto", {"default_language": "de"}, "default_language: goes with low_confidence_action use_default_language"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(language: str, said: dict[str, str], named: str) -> None:
+    config = PLAIN | {"transcription_config": {"language": language}, "language_identification_config": said}
+    with pytest.raises(InvalidField, match=f"^language_identification_config.{named}"):
+        read(config)
 
 
 @pytest.mark.parametrize(

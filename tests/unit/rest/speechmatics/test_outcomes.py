@@ -48,6 +48,8 @@ DONE: Final[dict[str, Any]] = {
     "tracking.details": {"k": [1, None, {"deep": True}]},
     "language_identification_config": {},
     "language_identification_config.expected_languages": ["en"],
+    "language_identification_config.low_confidence_action": "reject",
+    "language_identification_config.default_language": "en",
     "output_config": {},
     "output_config.srt_overrides": {},
     "output_config.srt_overrides.max_line_length": 20,
@@ -92,8 +94,6 @@ UNBUILT: Final[dict[str, Any]] = {
     f"{_T}.transcript_filtering_config.replacements": [{"from": "a", "to": "b"}],
     f"{_T}.language_hints": ["de"],
     f"{_T}.language_hints_strict": True,
-    "language_identification_config.low_confidence_action": "reject",
-    "language_identification_config.default_language": "en",
     "output_config.generate_lattice": True,
 }
 REFUSED: Final[dict[str, Any]] = {
@@ -120,8 +120,10 @@ def config_of(path: str, value: object) -> dict[str, Any]:
         config["fetch_data"].setdefault("url", "https://example.com/a.wav")
     if path.startswith("translation_config."):
         config["translation_config"].setdefault("target_languages", ["de"])
-    if path == "language_identification_config.expected_languages":
+    if path.startswith("language_identification_config."):
         config[_T]["language"] = "auto"
+    if path == "language_identification_config.default_language" and value:
+        config["language_identification_config"]["low_confidence_action"] = "use_default_language"
     if path == _T:
         config[_T]["language"] = "de"
     return config

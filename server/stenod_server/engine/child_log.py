@@ -29,10 +29,10 @@ def parse_line(line: str) -> tuple[str, str] | None:
     elif text.startswith(("+", "|")):
         return None
     else:  # no head: something that a stub or a library printed
-        level, message = "warning", text
+        level, message = "debug" if _STACK.fullmatch(text) else "warning", text
     if not message:
         return None
-    return ("debug" if _NO_NEWS.search(message) or _STACK.fullmatch(text) else level), message
+    return ("debug" if _NO_NEWS.search(message) else level), message
 
 
 class LineSplitter:

@@ -4,6 +4,8 @@ placed on a CPU it says what an entry for a CPU says.
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -79,9 +81,15 @@ def _on_a_cpu(built: Path, models_dir: Path, *names: str) -> None:
         config.write_text(written.replace("kind: KIND_GPU", "kind: KIND_CPU"))
 
 
-def _triton(root: Path, models_dir: Path, *names: str) -> EmbeddedTriton:
+@asynccontextmanager
+async def _triton(root: Path, models_dir: Path, *names: str) -> AsyncIterator[EmbeddedTriton]:
     require_triton()
-    return EmbeddedTriton(EmbeddedSettings(data_dir=root / "data", models_dir=models_dir, models=names))
+    triton = EmbeddedTriton(EmbeddedSettings(data_dir=root / "data", models_dir=models_dir, models=names))
+    await triton.start()
+    try:
+        yield triton
+    finally:
+        await triton.stop()
 
 
 def _said_on_a_cpu(entry: Path) -> list[list[str]]:
@@ -92,9 +100,7 @@ def _said_on_a_cpu(entry: Path) -> list[list[str]]:
 
 async def test_placed_on_a_cpu_they_say_what_entries_for_a_cpu_say(built: Path, tmp_path: Path) -> None:
     _on_a_cpu(built, tmp_path / "models", *MODELS)
-    triton = _triton(tmp_path, tmp_path / "models", *MODELS)
-    await triton.start()
-    try:
+    async with _triton(tmp_path, tmp_path / "models", *MODELS) as triton:
         for name in MODELS:
             request = RecognitionRequest(name, "en")
             asked = [triton.engine.recognise(window, request, timeout_s=60.0) for window in WINDOWS]
@@ -102,21 +108,19 @@ async def test_placed_on_a_cpu_they_say_what_entries_for_a_cpu_say(built: Path, 
             assert found == _said_on_a_cpu(built / f"{name}-cpu"), name
             assert found[0] != found[1], name
             assert all(found), name
-    finally:
-        await triton.stop()
 
 
 @pytest.mark.parametrize("name", MODELS)
 async def test_as_they_are_written_they_do_not_load_without_a_gpu(built: Path, tmp_path: Path, name: str) -> None:
-    triton = _triton(tmp_path, built, name)
     with pytest.raises(TritonFailed, match=f"model {name} has kind KIND_GPU but no GPUs are available"):
-        await triton.start()
+        async with _triton(tmp_path, built, name):
+            pytest.fail("it was loaded")
 
 
 async def test_where_what_runs_it_finds_no_gpu_the_error_says_what_to_install(built: Path, tmp_path: Path) -> None:
     _on_a_cpu(built, tmp_path / "models", "whisper")
     (tmp_path / "models" / "whisper" / "1" / "model.py").write_text(_TOLD_OF_A_GPU)
-    triton = _triton(tmp_path, tmp_path / "models", "whisper")
     said = "this model is placed on a GPU, but .* no CUDAExecutionProvider: install onnxruntime-gpu in its place"
     with pytest.raises(TritonFailed, match=said):
-        await triton.start()
+        async with _triton(tmp_path, tmp_path / "models", "whisper"):
+            pytest.fail("it was loaded")

@@ -14,8 +14,8 @@ from stenod_server.engine.child_log import MAX_LINE_CHARACTERS, LineSplitter, pa
             ("debug", "CudaDriverHelper is missing"),
         ),
         (
-            "E1121 02:32:59.4 9438 model_lifecycle.cc:654] \"failed to load 'm': there is no CUDAExecutionProvider",
-            ("error", "failed to load 'm': there is no CUDAExecutionProvider"),
+            r'E1121 02:32:59.4 9438 m.cc:654] "failed to load: no CUDAExecutionProvider\n\nAt:\n  /a/b.py(7): load\n"',
+            ("error", r"failed to load: no CUDAExecutionProvider\n\nAt:\n  /a/b.py(7): load\n"),
         ),
         ("At:", ("debug", "At:")),
         ("  /a b/sessions.py(74): _check_installed", ("debug", "/a b/sessions.py(74): _check_installed")),

@@ -5,6 +5,7 @@ asks for.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from stenod_server.domain.job import JobConfig
 from stenod_server.errors import EngineUnavailable, ModelNotFound, OptionNotServed
@@ -67,7 +68,7 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
     first = next(routes, None)
     if first is None:
         raise _not_found(profiles, config)
-    able = (route for route in (first, *routes) if abilities.serves(route.profile, config.decoding))
+    able = (route for route in chain((first,), routes) if abilities.serves(route.profile, config.decoding))
     route = next(able, first)
     abilities.check(route.profile, config.decoding, profiles)
     return route
@@ -113,14 +114,19 @@ def settled(
 def _routes(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Iterator[Route]:
     """Those that speak the job's language and serve its operating point, the one to be preferred first.
 
-    Raises ModelNotFound where a model is named, by the job or by a row that holds, and does not.
+    Raises ModelNotFound where a model is named, by the job or by the first row that holds, and does not. The rows after
+    it take what it cannot do, where they are able to.
     """
     if config.model:
         yield _named(profiles, config.model, config)
         return
-    for rule in table.rules:
-        if rule.holds_for(config):  # the operator's word counts, whatever the profile says of operating points
-            yield _speaking(profiles, rule.model, config)
+    # The operator's word counts, whatever the profile says of operating points.
+    rows = [rule.model for rule in table.rules if rule.holds_for(config)]
+    if rows:
+        yield _speaking(profiles, rows[0], config)
+    for name in rows[1:]:
+        if name in profiles and (language := _spelt(profiles[name], config)):
+            yield Route(profiles[name], language)
     for name in _by_preference(profiles, table.preferred):
         language = _spelt(profiles[name], config)
         if language is not None and _serves(profiles[name], config.operating_point):

@@ -65,6 +65,17 @@ def test_a_row_is_passed_over_where_its_model_cannot() -> None:
         _chosen(JobConfig(language="en", decoding=ASKED[Option.TASK]), RoutingTable((RoutingRule("en", "gone"),)))
 
 
+@pytest.mark.parametrize(
+    "later",
+    [RoutingRule("*", "gone"), RoutingRule("*", "french")],  # its model is away, or does not speak the language
+)
+def test_a_later_row_that_cannot_take_the_job_is_in_nobody_s_way(later: RoutingRule) -> None:
+    loaded = (PLAIN, ABLE, replace(FAKE_PROFILE, model="french", languages=("fr",)))
+    table = RoutingTable(rules=(RoutingRule("en", "plain"), later), preferred=("plain",))
+    assert _chosen(JobConfig(language="en"), table, *loaded) == "plain"
+    assert _chosen(JobConfig(language="en", decoding=ASKED[Option.TASK]), table, *loaded) == "able"
+
+
 @pytest.mark.parametrize("option", Option)
 def test_what_the_named_model_cannot_do_is_refused_with_who_can(option: Option) -> None:
     with pytest.raises(OptionNotServed) as refused:

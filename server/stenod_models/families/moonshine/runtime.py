@@ -5,12 +5,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import numpy as np
-
-from stenod_models.alignment.dtw import token_starts
-from stenod_models.alignment.word_times import WordSpan, times_of_words
+from stenod_models.admission import check_lengths, check_options, recognise_audible
+from stenod_models.alignment.attended_words import attended_words
 from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Hotword, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion, decode_beam
+from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import ends_word_of, phrases_of, respelled
@@ -20,7 +19,9 @@ from stenod_models.families.moonshine.sessions import EncodedBatch, Encoder, Flo
 from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.language_model.beside import fusion_beside
 from stenod_models.language_model.fusion import WordPieces, opens_word_of
-from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
+from stenod_models.language_tags import primary_subtag
+from stenod_models.recogniser import Int16Audio, Recognition
+from stenod_models.warming import warming_batches
 
 # The tokens of a window and the attention each was predicted with, (tokens or more, heads, frames).
 _Decoded: TypeAlias = tuple[Hypothesis, FloatArray]
@@ -62,44 +63,27 @@ class MoonshineRecogniser:
         is_cancelled: Callable[[int], bool] = lambda _index: False,
     ) -> list[Recognition | None]:
         self.check(language, options)
-        longest = self.profile.length_buckets_samples[-1]
-        if any(len(window) > longest for window in windows):
-            raise ValueError(f"a window is longer than {longest} samples")
-        results: list[Recognition | None] = [_EMPTY] * len(windows)
-        # Longest first: a batch sheds finished rows from its end.
-        order = sorted(range(len(windows)), key=lambda index: -len(windows[index]))
-        wanted = [index for index in order if not is_cancelled(index)]
-        for index in set(order) - set(wanted):
-            results[index] = None
-        audible = [index for index in wanted if len(windows[index]) >= arch.MIN_SAMPLES]
-        if audible:
-            chosen = [windows[index] for index in audible]
-            found = self._recognise(chosen, options, lambda row: is_cancelled(audible[row]))
-            for index, result in zip(audible, found, strict=True):
-                results[index] = result
-        return results
+        check_lengths(windows, self.profile)
+        return recognise_audible(
+            windows,
+            lambda audible, is_row_cancelled: self._recognise(audible, options, is_row_cancelled),
+            is_audible=lambda window: len(window) >= arch.MIN_SAMPLES,
+            silence=_EMPTY,
+            is_cancelled=is_cancelled,
+        )
 
     def check(self, language: str, options: RecognitionOptions) -> None:
         """Raises ValueError for what this family cannot do."""
-        primary = language.lower().replace("_", "-").split("-")[0]
-        if primary not in {AUTO_LANGUAGE, _LANGUAGE}:
+        if primary_subtag(language) not in {AUTO_LANGUAGE, _LANGUAGE}:
             raise ValueError(f"language {language!r}: {self.profile.model} knows English only")
-        if options.task not in self.profile.tasks:
-            raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
-        widest = self.profile.max_beam_size
-        if options.beam_size > widest:
-            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
-        if options.prompt:
-            raise ValueError(f"prompt: {self.profile.model} takes none")
+        check_options(options, self.profile)
 
     def warm(self) -> None:
-        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
-        for bucket in self.profile.length_buckets_samples:
-            self._greedy([noise[:bucket]], lambda _row: False, cap=2)
-        shortest = noise[: self.profile.length_buckets_samples[0]]
-        self._greedy([shortest] * self.profile.max_batch_size, lambda _row: False, cap=2)
+        batches = warming_batches(self.profile)
+        for batch in batches:
+            self._greedy(batch, lambda _row: False, cap=2)
         if self._language_model is not None:
-            self._beam([shortest], self._least_beam, self._trie_of(()), lambda _row: False)
+            self._beam(batches[0], self._least_beam, self._trie_of(()), lambda _row: False)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]
@@ -169,16 +153,14 @@ class MoonshineRecogniser:
         if not words:
             return _EMPTY
         rows = len(hypothesis.tokens) + hypothesis.ended  # the end token's attention says where the last word ends
-        frames = arch.frames_of(len(window))
-        starts = np.append(token_starts(attention[:rows, :, :frames]), frames)
-        spans = [WordSpan(int(starts[word.first]), int(starts[word.last + 1])) for word in words]
-        times = times_of_words(window, spans, arch.FRAME_SAMPLES)
-        logs = np.log(np.maximum(hypothesis.probabilities, 1e-9))
-        spelled = tuple(
-            RecognisedWord(word.text, start, end, float(np.exp(logs[word.first : word.last + 1].mean())))
-            for word, (start, end) in zip(words, times, strict=True)
+        spelled = attended_words(
+            window,
+            words,
+            attention[:rows, :, : arch.frames_of(len(window))],
+            probabilities=hypothesis.probabilities,
+            frame_samples=arch.FRAME_SAMPLES,
         )
-        return Recognition(spelled, _LANGUAGE, 1.0, no_speech=float(1 - np.exp(logs.mean())))
+        return Recognition(spelled, _LANGUAGE, 1.0, no_speech=1 - geometric_mean(hypothesis.probabilities))
 
 
 # Moonshine has no "no speech" token. A window without words is taken as silence; otherwise one minus the geometric

@@ -8,7 +8,9 @@ from typing import Final, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.contract import AUTO_LANGUAGE, Hotword, Profile, RecognitionOptions
+from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.decoding.spellings import Span, ends_word_of, phrases_of, respelled
 from stenod_models.device import CPU, Device, UnavailableDeviceError
@@ -20,7 +22,9 @@ from stenod_models.families.parakeet.sessions import OnnxBackend
 from stenod_models.families.parakeet.vocabulary import Vocabulary
 from stenod_models.language_model.beside import fusion_beside
 from stenod_models.language_model.fusion import LanguageModelFusion, WordPieces, opens_word_of
+from stenod_models.language_tags import primary_subtag
 from stenod_models.recogniser import Int16Audio, RecognisedWord, Recognition
+from stenod_models.warming import warming_batches
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -80,50 +84,45 @@ class ParakeetRecogniser:
         is_cancelled: Callable[[int], bool] = lambda _index: False,
     ) -> list[Recognition | None]:
         self.check(language, options)
-        longest = self.profile.length_buckets_samples[-1]
-        if any(len(window) > longest for window in windows):
-            raise ValueError(f"a window is longer than {longest} samples")
+        check_lengths(windows, self.profile)
         spoken = self._spoken_language(language)
-        wanted = [index for index in range(len(windows)) if not is_cancelled(index)]
-        results: list[Recognition | None] = [None] * len(windows)
-        for index in wanted:
-            results[index] = _recognition((), spoken)
-        audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES]
-        if audible:
-            chosen = [windows[index] for index in audible]
-            search = self._search_for(options)
-            found = self._backend.decode(chosen, lambda row: is_cancelled(audible[row]), search)
-            for index, emissions in zip(audible, found, strict=True):
-                if emissions is None:
-                    results[index] = None
-                else:
-                    results[index] = self._heard(emissions, len(windows[index]), spoken, search.trie)
-        return results
+        return recognise_audible(
+            windows,
+            lambda audible, is_row_cancelled: self._recognise(audible, spoken, options, is_row_cancelled),
+            is_audible=lambda window: len(window) >= MIN_SAMPLES,
+            silence=_recognition((), spoken),
+            is_cancelled=is_cancelled,
+        )
 
     def check(self, language: str, options: RecognitionOptions) -> None:
         """Raises ValueError for what this family cannot do."""
         known = {AUTO_LANGUAGE, *self.profile.languages}
-        if _primary(language) not in known:
+        if primary_subtag(language) not in known:
             raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
-        if options.task not in self.profile.tasks:
-            raise ValueError(f"task {options.task!r}: {self.profile.model} only transcribes")
-        widest = self.profile.max_beam_size
-        if options.beam_size > widest:
-            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
-        if options.prompt:
-            raise ValueError(f"prompt: {self.profile.model} takes none")
+        check_options(options, self.profile)
 
     def warm(self) -> None:
-        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
-        for bucket in self.profile.length_buckets_samples:
-            self._backend.decode([noise[:bucket]], _never)
-        shortest = noise[: self.profile.length_buckets_samples[0]]
-        self._backend.decode([shortest] * self.profile.max_batch_size, _never)
+        for batch in warming_batches(self.profile):
+            self._backend.decode(batch, lambda _row: False)
+
+    def _recognise(
+        self,
+        windows: Sequence[Int16Audio],
+        spoken: tuple[str, float],
+        options: RecognitionOptions,
+        is_cancelled: Callable[[int], bool],
+    ) -> list[Recognition | None]:
+        search = self._search_for(options)
+        found = self._backend.decode(windows, is_cancelled, search)
+        return [
+            None if emissions is None else self._heard(emissions, len(window), spoken, search.trie)
+            for window, emissions in zip(windows, found, strict=True)
+        ]
 
     def _spoken_language(self, asked: str) -> tuple[str, float]:
         """Parakeet does not say what it heard: what was asked for, or its only language, or nothing known."""
-        if _primary(asked) != AUTO_LANGUAGE:
-            return _primary(asked), 1.0
+        if primary_subtag(asked) != AUTO_LANGUAGE:
+            return primary_subtag(asked), 1.0
         return (self.profile.languages[0], 1.0) if len(self.profile.languages) == 1 else (_UNDETERMINED, 0.0)
 
     def _search_for(self, options: RecognitionOptions) -> Search:
@@ -151,7 +150,7 @@ class ParakeetRecogniser:
         first = emissions.starts[word.first]
         sounding = self._vocabulary.last_sounding(emissions.tokens, word)
         end = min(max(emissions.ends[sounding], emissions.starts[sounding] + 1), max(limit, first))
-        confidence = _geometric_mean(emissions.probabilities[word.first : word.last + 1])
+        confidence = geometric_mean(emissions.probabilities[word.first : word.last + 1])
         start_samples = min(first * FRAME_SAMPLES, samples)
         return RecognisedWord(word.text, start_samples, min(end * FRAME_SAMPLES, samples), confidence)
 
@@ -181,17 +180,5 @@ def _recognition(
     """There is no token for "no speech": without words it is taken as certain, otherwise as one minus the geometric
     mean of the tokens' probabilities, which is low for clear speech and high where the decoder guesses at noise.
     """
-    no_speech = 1.0 - _geometric_mean(probabilities) if words else 1.0
+    no_speech = 1.0 - geometric_mean(probabilities) if words else 1.0
     return Recognition(words, language[0], language[1], no_speech=no_speech)
-
-
-def _geometric_mean(probabilities: Sequence[float]) -> float:
-    return float(np.exp(np.log(np.maximum(probabilities, 1e-9)).mean()))
-
-
-def _primary(language: str) -> str:
-    return language.lower().replace("_", "-").split("-")[0]
-
-
-def _never(_row: int) -> bool:
-    return False

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion
 from stenod_models.decoding.spellings import respelled
@@ -28,6 +29,7 @@ from stenod_models.families.whisper.spelling import words_of
 from stenod_models.families.whisper.transcript import Heard, heard_in, is_silence, silent, timed_words
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, Recognition
+from stenod_models.warming import warming_batches
 
 _LONGEST_START: Final = 5  # special tokens of a prompt
 
@@ -59,38 +61,24 @@ class WhisperRecogniser:
         is_cancelled: Callable[[int], bool] = lambda _index: False,
     ) -> list[Recognition | None]:
         self.check(language, options)
-        longest = self.profile.length_buckets_samples[-1]
-        if any(len(window) > longest for window in windows):
-            raise ValueError(f"a window is longer than {longest} samples")
-        nothing = silent(Heard(self._vocabulary.language_of(language) or "en", 0.0, 1.0))
-        results: list[Recognition | None] = [nothing] * len(windows)
-        # Longest first: a batch sheds finished rows from its end.
-        order = sorted(range(len(windows)), key=lambda index: -len(windows[index]))
-        wanted = [index for index in order if not is_cancelled(index)]
-        for index in set(order) - set(wanted):
-            results[index] = None
-        audible = [index for index in wanted if len(windows[index]) >= MIN_SAMPLES and np.any(windows[index])]
-        if audible:
-            chosen = [windows[index] for index in audible]
-            found = self._recognise(chosen, language, options, lambda row: is_cancelled(audible[row]))
-            for index, result in zip(audible, found, strict=True):
-                results[index] = result
-        return results
+        check_lengths(windows, self.profile)
+        return recognise_audible(
+            windows,
+            lambda audible, is_row_cancelled: self._recognise(audible, language, options, is_row_cancelled),
+            is_audible=lambda window: len(window) >= MIN_SAMPLES and bool(np.any(window)),
+            silence=silent(Heard(self._vocabulary.language_of(language) or "en", 0.0, 1.0)),
+            is_cancelled=is_cancelled,
+        )
 
     def check(self, language: str, options: RecognitionOptions) -> None:
         """Raises ValueError for what this model cannot do."""
         if language.lower() != AUTO_LANGUAGE and self._vocabulary.language_of(language) is None:
             raise ValueError(f"language {language!r}: {self.profile.model} knows {', '.join(self.profile.languages)}")
-        if options.task not in self.profile.tasks:
-            raise ValueError(f"task {options.task!r}: {self.profile.model} offers {', '.join(self.profile.tasks)}")
-        widest = self.profile.max_beam_size
-        if options.beam_size > widest:
-            raise ValueError(f"beam_size {options.beam_size}: {self.profile.model} searches with at most {widest}")
+        check_options(options, self.profile)
 
     def warm(self) -> None:
-        noise = np.random.default_rng(0).normal(0, 300, self.profile.length_buckets_samples[-1]).astype(np.int16)
-        for count in {1, self.profile.max_batch_size}:
-            batch, _heard = self._prompted([noise] * count, AUTO_LANGUAGE, RecognitionOptions())
+        for windows in warming_batches(self.profile):
+            batch, _heard = self._prompted(windows, AUTO_LANGUAGE, RecognitionOptions())
             self._attempt(batch, 0.0, lambda _row: False, cap=2)
 
     def _recognise(

@@ -11,8 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stenod_models.alignment.dtw import token_starts
-from stenod_models.alignment.word_times import WordSpan, times_of_words
+from stenod_models.alignment.attended_words import attended_words
 from stenod_models.decoding.spellings import Span
 from stenod_models.families.whisper.architecture import FRAME_SAMPLES, frames_of
 from stenod_models.families.whisper.attempts import Attempt
@@ -62,15 +61,9 @@ def silent(heard: Heard) -> Recognition:
 
 
 def timed_words(window: Int16Audio, attempt: Attempt, words: Sequence[Span]) -> tuple[RecognisedWord, ...]:
-    """The attention of the end says where the last word ends."""
-    frames = frames_of(len(window))
-    starts = np.append(token_starts(_within(attempt.attention, frames)), frames)
-    spans = [WordSpan(int(starts[word.first]), int(starts[word.last + 1])) for word in words]
-    times = times_of_words(window, spans, FRAME_SAMPLES)
-    logs = np.log(np.maximum(attempt.hypothesis.probabilities, 1e-9))
-    return tuple(
-        RecognisedWord(word.text, start, end, float(np.exp(logs[word.first : word.last + 1].mean())))
-        for word, (start, end) in zip(words, times, strict=True)
+    attention = _within(attempt.attention, frames_of(len(window)))
+    return attended_words(
+        window, words, attention, probabilities=attempt.hypothesis.probabilities, frame_samples=FRAME_SAMPLES
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_models.families.whisper import byte_pairs
+from stenod_models.language_tags import primary_subtag
 
 _LANGUAGE: Final = re.compile(r"<\|([a-z]{2,3})\|>")
 _START: Final = "<|startoftranscript|>"
@@ -48,14 +49,9 @@ class Vocabulary:
     def load(cls, path: Path, *, multilingual: bool) -> Self:
         return cls(json.loads(path.read_text("utf-8")), multilingual=multilingual)
 
-    @property
-    def text_tokens(self) -> int:
-        """Numbers below this are text; the special tokens and the timestamps follow."""
-        return self.end
-
     def language_of(self, name: str) -> str | None:
         """The code under which this model knows a BCP-47 language, whatever its case, region or alias."""
-        primary = name.lower().replace("_", "-").split("-")[0]
+        primary = primary_subtag(name)
         code = _ALIASES.get(primary, primary)
         known = self.languages or {"en": 0}
         return code if code in known else None

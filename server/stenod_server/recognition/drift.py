@@ -14,6 +14,7 @@ import numpy as np
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Word
 from stenod_server.ports import Int16Audio, Window, WindowResult
+from stenod_server.recognition.context_chunks import is_before
 from stenod_server.text.language_of_text import TextLanguage, primary
 
 AUTO: Final = "auto"
@@ -83,6 +84,6 @@ class WithContext:
 
     def _own_words(self, words: Iterable[Word]) -> Iterable[Word]:
         for word in words:
-            start = word.start_samples - self.context_samples
-            if start >= 0:
+            if not is_before(word, self.context_samples):
+                start = max(0, word.start_samples - self.context_samples)
                 yield replace(word, start_samples=start, end_samples=word.end_samples - self.context_samples)

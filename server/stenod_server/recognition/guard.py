@@ -82,7 +82,7 @@ class Guard:
             return Verdict((), (Oddity.NO_SPEECH_DROPPED,))
         kept = collapse_loops(words, limits)
         has_loop = len(kept) < len(words)
-        if _is_too_fast(len(words), to_seconds(window_samples), limits, has_loop=has_loop):
+        if _is_runaway(words, kept, to_seconds(window_samples), limits):
             return Verdict((), (Oddity.IMPLAUSIBLE_PACE,))
         oddities = [Oddity.LOOP_COLLAPSED] if has_loop else []
         if compression_ratio(kept, limits) > limits.compression_ratio:
@@ -146,10 +146,20 @@ def _is_silence(words: Sequence[Word], no_speech: float, limits: GuardLimits) ->
     return mean < limits.no_speech_confidence
 
 
-def _is_too_fast(words: int, window_s: float, limits: GuardLimits, *, has_loop: bool) -> bool:
-    """A decoder that runs away over a short sound stops at its limit of tokens alone: nobody said any of it."""
-    most = limits.max_words_per_s_of_a_loop if has_loop else limits.max_words_per_s
-    return words >= limits.pace_min_words and words > most * window_s
+def _is_runaway(words: Sequence[Word], kept: Sequence[Word], window_s: float, limits: GuardLimits) -> bool:
+    """A decoder that runs away over a short sound stops at its limit of tokens alone: nobody said any of it.
+
+    `kept` are the `words` without their loops; where there is more to it than the loop, that much was said.
+    """
+    if len(kept) < min(len(words), limits.pace_min_words):
+        return _is_faster(words, limits.max_words_per_s_of_a_loop, window_s, limits)
+    return _is_faster(kept, limits.max_words_per_s, window_s, limits)
+
+
+def _is_faster(words: Sequence[Word], words_per_s: float, window_s: float, limits: GuardLimits) -> bool:
+    # Scripts without blanks come letter by letter: their pace is not that of words.
+    count = sum(len(_plain(word)) > 1 for word in words)
+    return count >= limits.pace_min_words and count > words_per_s * window_s
 
 
 def _plain(word: Word) -> str:

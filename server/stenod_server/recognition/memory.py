@@ -4,6 +4,7 @@ Windows come out the same whenever a recording is cut anew, so the place is a nu
 steps behind the recogniser carry from window to window: the open segment, the guard's last text, the facts.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 
@@ -23,7 +24,9 @@ def signature(request: RecognitionRequest, plan: WindowPlan) -> str:
         f"{plan.window_target_samples}/{plan.window_max_samples} "
         f"{chunks.left_samples}+{chunks.kept_samples}+{chunks.right_samples}"
     )
-    return f"{FORMAT} {request.model} {request.language} {lengths} {plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
+    part = f"{plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
+    asked = hashlib.sha256(repr(request.decoding).encode()).hexdigest()[:16]
+    return f"{FORMAT} {request.model} {request.language} {lengths} {part} {asked}"
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.audio import ChunkLengths
+from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, Window, WindowPlan, WindowResult
@@ -118,9 +119,11 @@ async def test_the_words_are_the_same_in_any_order_and_behind_any_checkpoint(see
         assert [*given, *rest.got] == sink.got
 
 
-async def test_a_checkpoint_fits_no_other_chunks() -> None:
+async def test_a_checkpoint_fits_no_other_chunks_and_no_other_wishes() -> None:
     words = speech(0, 30, VOCABULARY)
     frames = list(chunks(words[-1].end_samples))
     checkpoint = (await transcribe(Hears(words, frames, None), frames, engines=1)).places[0][0]
     assert fits(checkpoint, recording().signature)
     assert not fits(checkpoint, recording(chunk_lengths=ChunkLengths(left_samples=HZ)).signature)
+    with_beam = replace(recording(), request=RecognitionRequest("fake", decoding=Decoding(beam_size=5)))
+    assert not fits(checkpoint, with_beam.signature)

@@ -129,3 +129,14 @@ def test_the_context_is_of_the_same_channel_and_leaves_out_what_both_windows_hav
     assert WithContext.of(other, before, most_samples=10 * HZ) is None
     assert WithContext.of(window, before, most_samples=2 * HZ) is None
     assert WithContext.of(window, None, most_samples=10 * HZ) is None
+
+
+def test_a_word_over_the_boundary_belongs_to_the_window_that_has_its_middle() -> None:
+    heard = WindowResult(
+        (Word("davor", 0, HZ - 10, 1.0), Word("noch", HZ - 500, HZ + 100, 1.0), Word("das", HZ - 80, HZ + 900, 1.0)),
+        "de",
+        1.0,
+        0.0,
+    )
+    own = WithContext(np.zeros(3 * HZ, np.int16), HZ).own(heard)
+    assert own.words == (Word("das", 0, 900, 1.0),)

@@ -73,6 +73,17 @@ def test_a_loop_is_dropped_at_a_pace_that_other_words_are_allowed() -> None:
     assert _inspect("He did it and she did it, then they did it", seconds=1.0).words
 
 
+def test_what_was_said_besides_a_loop_stays() -> None:
+    said = "there were twenty people in the room and none of them knew her name "
+    verdict = _inspect(said + "no way " * 60, seconds=8.0)
+    assert _text(verdict) == said + "no way"
+    assert verdict.oddities == (Oddity.LOOP_COLLAPSED,)
+
+
+def test_letters_of_a_script_without_blanks_are_no_fast_words() -> None:
+    assert _inspect(" ".join("きょうはとてもいいてんきですねさんぽにいきましょうか"), seconds=1.5).words
+
+
 def test_window_after_window_with_the_same_text_is_flagged() -> None:
     guard = Guard()
     verdicts = [guard.inspect(_words("Thank you."), no_speech=0.0, window_samples=HZ) for _ in range(5)]

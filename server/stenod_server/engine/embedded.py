@@ -243,7 +243,8 @@ class EmbeddedTriton:
         await self._enter(TritonState.STOPPED)
 
     def _waits_s(self) -> Mapping[int, float]:
-        return self._running.child.waits_s() if self._running else {}
+        running = self._running  # once: this is called in a thread
+        return running.child.waits_s() if running else {}
 
     async def _enter(self, state: TritonState) -> None:
         if state is self._state:

@@ -39,7 +39,9 @@ class WatchOptions:
     A Triton that answers no window for longer than all of those in flight should take, and no less than `doubt_s`, is
     checked; when it answers neither the canary nor any window for twice that time, and no less than `hung_s`, it hangs.
     `waits_s` says of a Triton on this machine how long each of its threads has waited for a processor: a time in which
-    others had them all is no silence.
+    others had them all is no silence. It reads files, and is called in a thread. A Triton with more busy threads than
+    there are cores always has one that waits, so this excuses `excuse_ratio` times the limit and no more: of a silence,
+    and of a canary.
     """
 
     interval_s: float = 30.0
@@ -50,6 +52,7 @@ class WatchOptions:
     doubt_s: float = 2.0
     hung_s: float = 8.0
     waits_s: Callable[[], Mapping[int, float]] = dict
+    excuse_ratio: float = 10.0
 
 
 async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOptions) -> None:
@@ -66,11 +69,15 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
 
     async def recognise(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
         waits = _Waits(options.waits_s)
-        while True:  # `unless_hung` knows when to stop
+        await waits.lap_s()
+        asked = 0
+        while True:
+            asked += 1
             try:
                 return await target.recognise(audio, request, timeout_s=options.canary_timeout_s)
             except WindowTimeout:
-                if waits.lap_s() < _STARVED_RATIO * options.canary_timeout_s:
+                is_starved = await waits.lap_s() >= _STARVED_RATIO * options.canary_timeout_s
+                if not is_starved or asked >= options.excuse_ratio:
                     raise
 
     for model in profiles:
@@ -108,24 +115,27 @@ async def watch(
 
 async def until_in_doubt(target: Target, options: WatchOptions) -> None:
     """Return once a window has failed, or has waited for its answer for too long."""
-    silence = _Silence(target, options.doubt_s)
+    silence = _Silence(target, options.doubt_s, options.excuse_ratio)
     while not target.doubted.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(silence.tick_s):
                 await target.doubted.wait()
         if not target.in_flight:
             silence.breaks()
-        elif silence.lasts(_expected_s(target, options)):
+        elif silence.lasts(_expected_s(target, options), waited_s=0.0):
             return
 
 
 async def unless_hung(target: Target, question: Coroutine[Any, Any, None], options: WatchOptions) -> None:
     """Await the answer for as long as anything is answered. Raises EngineUnavailable that says `died` otherwise."""
-    silence = _Silence(target, options.hung_s, options.waits_s)
+    silence = _Silence(target, options.hung_s, options.excuse_ratio)
+    waits = _Waits(options.waits_s)
     asked = asyncio.create_task(question, name=f"check of {target.url}")
     try:
+        await waits.lap_s()
         while not (await asyncio.wait({asked}, timeout=silence.tick_s))[0]:
-            if silence.lasts(_PATIENCE * _expected_s(target, options)):
+            waited_s = await waits.lap_s()
+            if silence.lasts(_PATIENCE * _expected_s(target, options), waited_s=waited_s):
                 raise _hangs(target, silence)
         asked.result()
     except WindowTimeout as error:
@@ -142,11 +152,11 @@ class _Waits:
 
     def __init__(self, read: Callable[[], Mapping[int, float]]) -> None:
         self._read = read
-        self._before = read()
+        self._before: Mapping[int, float] = {}
 
-    def lap_s(self) -> float:
-        """Since the last call."""
-        now = self._read()
+    async def lap_s(self) -> float:
+        """Since the last call; 0 at the first. On a host with many processes the files take long: read in a thread."""
+        now = await asyncio.to_thread(self._read)
         longest_s = max(
             (waited_s - self._before.get(thread, waited_s) for thread, waited_s in now.items()), default=0.0
         )
@@ -159,11 +169,12 @@ class _Silence:
     (stopped, starved, its loop held up), or in which Triton had no processor, is not Triton's silence.
     """
 
-    def __init__(self, target: Target, least_s: float, waits_s: Callable[[], Mapping[int, float]] = dict) -> None:
-        self._waits = _Waits(waits_s)
+    def __init__(self, target: Target, least_s: float, excuse_ratio: float) -> None:
         self._pace = target.pace
         self._answers = self._first = target.pace.answers
         self._least_s = least_s
+        self._excuse_ratio = excuse_ratio
+        self._excused_s = 0.0
         self.tick_s = least_s / _TICKS
         self.so_far_s = 0.0
 
@@ -172,16 +183,18 @@ class _Silence:
         return self._pace.answers == self._first
 
     def breaks(self) -> None:
-        self.so_far_s = 0.0
+        self.so_far_s = self._excused_s = 0.0
 
-    def lasts(self, too_long_s: float) -> bool:
-        """One tick more: whether it has been silent for too long now."""
+    def lasts(self, too_long_s: float, *, waited_s: float) -> bool:
+        """One tick more, in which Triton had no processor for `waited_s`: whether it has been silent for too long."""
         if self._answers != self._pace.answers:
             self._answers = self._pace.answers
             self.breaks()
         else:
-            self.so_far_s += max(0.0, self.tick_s - self._waits.lap_s())
-        return self.so_far_s >= max(self._least_s, too_long_s)
+            self.so_far_s += self.tick_s
+            self._excused_s += min(waited_s, self.tick_s)
+        limit_s = max(self._least_s, too_long_s)
+        return self.so_far_s - self._excused_s >= limit_s or self.so_far_s >= self._excuse_ratio * limit_s
 
 
 def _hangs(target: Target, silence: _Silence) -> EngineUnavailable:

@@ -1,6 +1,7 @@
 """When a Triton counts as hung: in virtual time, with a target that was never connected to anything."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -119,11 +120,42 @@ def test_time_in_which_others_had_the_processors_is_not_the_silence_of_triton() 
     async def main() -> None:
         target = _Target()
         await target.answer(took_s=0.2)
-        with pytest.raises(EngineUnavailable, match="hangs: nothing was answered for 8"):
-            await asyncio.wait_for(unless_hung(cast("Target", target), _no_answer(), _starving(0.9)), 1000.0)
-        assert asyncio.get_running_loop().time() == pytest.approx(10 * OPTIONS.hung_s, abs=6.0)
+        with pytest.raises(EngineUnavailable, match=r"hangs: nothing was answered for 32"):
+            await asyncio.wait_for(unless_hung(cast("Target", target), _no_answer(), _starving(0.75)), 1000.0)
+        assert asyncio.get_running_loop().time() == pytest.approx(4 * OPTIONS.hung_s, abs=2.0)
 
     run_in_virtual_time(main())
+
+
+def test_a_triton_whose_threads_wait_all_the_time_still_hangs() -> None:
+    async def main() -> None:
+        target = _Target()
+        await target.answer(took_s=0.2)
+        with pytest.raises(EngineUnavailable, match=r"hangs: nothing was answered for 80\.0 s") as raised:
+            await asyncio.wait_for(unless_hung(cast("Target", target), _no_answer(), _starving(1.0)), 1000.0)
+        assert raised.value.died
+        assert asyncio.get_running_loop().time() == pytest.approx(10 * OPTIONS.hung_s, abs=1.0)
+
+    run_in_virtual_time(main())
+
+
+def test_the_loop_goes_on_while_it_is_read_how_long_threads_waited() -> None:
+    async def main() -> None:
+        goes_on = threading.Event()
+
+        def waits_s() -> Mapping[int, float]:
+            assert goes_on.wait(10.0)  # set by the loop alone
+            return {}
+
+        target = _CheckedTarget()
+        asking = asyncio.create_task(check(cast("Target", target), {}, replace(OPTIONS, waits_s=waits_s)))
+        watching = asyncio.create_task(
+            unless_hung(cast("Target", target), asyncio.sleep(0.0), replace(OPTIONS, waits_s=waits_s))
+        )
+        asyncio.get_running_loop().call_soon(goes_on.set)
+        await asyncio.gather(asking, watching)
+
+    asyncio.run(main())  # with real threads
 
 
 def test_a_thread_that_waits_now_and_then_excuses_no_silence() -> None:
@@ -147,6 +179,16 @@ def test_a_canary_that_found_no_processor_in_its_time_is_asked_again(share: floa
         else:
             with pytest.raises(WindowTimeout):
                 await asked
+
+    run_in_virtual_time(main())
+
+
+def test_a_canary_that_never_finds_a_processor_is_not_asked_for_ever() -> None:
+    async def main() -> None:
+        target = _CheckedTarget(timeouts=1000)
+        with pytest.raises(WindowTimeout):
+            await check(cast("Target", target), {}, _starving(1.0))
+        assert asyncio.get_running_loop().time() == pytest.approx(10 * OPTIONS.canary_timeout_s)
 
     run_in_virtual_time(main())
 

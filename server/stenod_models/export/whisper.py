@@ -23,7 +23,7 @@ PRECISIONS: Final = {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "bf16", "
 
 _MOST_BATCHED: Final = {"cpu": 8, "cuda": 32}
 _BATCH_BYTES: Final = {"cpu": 2**30, "cuda": 2**32}  # of a batch's cross-attention keys and values
-_FLOAT_BYTES: Final = {"cpu": 4, "cuda": 2}
+_HALF: Final = frozenset({("cuda", "fp16"), ("cuda", "bf16")})  # a CPU computes in 32 bits, whatever it stores
 _MAX_BEAM: Final = 10
 _TARGET_SPARE_SAMPLES: Final = 2 * SAMPLE_RATE_HZ  # the segmenter aims this far below the longest window
 
@@ -52,7 +52,7 @@ def build(target: Path, *, source: Path, precision: str, report: Report, device:
         _write_weights(version, checkpoint, precision)
     else:
         _write_graphs(version, checkpoint, "half" if device == "cuda" else precision)
-    set_profile(target / "config.pbtxt", _profile(checkpoint, device))
+    set_profile(target / "config.pbtxt", _profile(checkpoint, device, precision))
     for licence in source.glob("LICEN[CS]E*"):
         shutil.copy(licence, target / "LICENCE")
     report("comparing with the torch model", 0.5)
@@ -94,7 +94,7 @@ def _write_graphs(version: Path, checkpoint: Checkpoint, precision: str) -> None
         raise ModelBuildError(f"the checkpoint has no tensor {error}") from error
 
 
-def _profile(checkpoint: Checkpoint, device: str) -> Profile:
+def _profile(checkpoint: Checkpoint, device: str, precision: str) -> Profile:
     arch = checkpoint.architecture
     try:
         vocabulary = Vocabulary(checkpoint.tokens, multilingual=arch.multilingual)
@@ -109,7 +109,7 @@ def _profile(checkpoint: Checkpoint, device: str) -> Profile:
         window_target_samples=max(window // 2, window - _TARGET_SPARE_SAMPLES),
         window_max_samples=window,
         length_buckets_samples=(window,),
-        max_batch_size=_batch_size(arch, device),
+        max_batch_size=_batch_size(arch, device, precision),
         identifies_languages=arch.multilingual,
         max_beam_size=_MAX_BEAM,
         takes_hotwords=True,
@@ -117,6 +117,7 @@ def _profile(checkpoint: Checkpoint, device: str) -> Profile:
     )
 
 
-def _batch_size(arch: Architecture, device: str) -> int:
-    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * _FLOAT_BYTES[device]
+def _batch_size(arch: Architecture, device: str, precision: str) -> int:
+    float_bytes = 2 if (device, precision) in _HALF else 4
+    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * float_bytes
     return max(1, min(_MOST_BATCHED[device], _BATCH_BYTES[device] // per_window))

@@ -118,8 +118,8 @@ def vocabulary_entry(field: str, entry: VocabularyEntry) -> VocabularyEntry:
         raise LimitExceeded(f"{field}.sounds_like", limit=limit, allowed=MAX_SOUNDS_LIKE, actual=len(spellings))
     if not isfinite(entry.boost) or not 0 < entry.boost <= MAX_BOOST:
         raise InvalidField(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, got {entry.boost:g}")
-    heard = (_phrase(f"{field}.sounds_like.{place}", spelling) for place, spelling in enumerate(spellings))
-    return VocabularyEntry(_phrase(f"{field}.content", entry.content), tuple(heard), entry.boost)
+    heard = (phrase(f"{field}.sounds_like.{place}", spelling) for place, spelling in enumerate(spellings))
+    return VocabularyEntry(phrase(f"{field}.content", entry.content), tuple(heard), entry.boost)
 
 
 def beam_size(field: str, size: int) -> int:
@@ -132,7 +132,8 @@ def prompt(field: str, text: str) -> str:
     return label(field, text.strip(), MAX_PROMPT_CHARACTERS)
 
 
-def _phrase(field: str, text: str) -> str:
+def phrase(field: str, text: str) -> str:
+    """With its blanks in order. Raises InvalidField, LimitExceeded."""
     words = text.split()
     if not words:
         raise InvalidField(field, "is empty")

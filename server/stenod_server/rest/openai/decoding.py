@@ -9,7 +9,7 @@ from stenod_server.domain import job_rules
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.rest.received import ReceivedForm
-from stenod_server.rest.vocabulary import read_vocabulary
+from stenod_server.rest.vocabulary import read_hints
 
 _KEYWORDS: Final = "keywords"
 _HOTWORDS: Final = "hotwords"
@@ -26,17 +26,15 @@ class _Heard:
     warnings: list[Warning] = field(default_factory=list)
 
     def listen_for(self, name: str, phrases: Sequence[str]) -> None:
-        """Raises InvalidField, LimitExceeded."""
-        kept, warnings = read_vocabulary(name, [VocabularyEntry(phrase) for phrase in phrases if phrase.strip()])
+        kept, warnings = read_hints(name, phrases, room=job_rules.MAX_VOCABULARY - len(self.vocabulary))
         if kept:
             self.hints.append(Hint(Option.VOCABULARY, name))
         self.vocabulary += kept
         self.warnings += warnings
-        job_rules.check_vocabulary_size(name, len(self.vocabulary))
 
 
 def read_decoding(form: ReceivedForm, task: Task) -> tuple[Decoding, Sequence[Warning]]:
-    """Raises InvalidField, LimitExceeded."""
+    """Refuses nothing but a field that is given twice: InvalidField."""
     heard = _Heard()
     heard.listen_for(_KEYWORDS, form.all(_KEYWORDS, f"{_KEYWORDS}[]"))
     heard.listen_for(_HOTWORDS, _BETWEEN_HOTWORDS.split(form.one(_HOTWORDS) or ""))

@@ -78,7 +78,8 @@ FIELDS: Final[Sequence[Field]] = (
     Field(
         "keywords",
         Outcome.WISH,
-        "Words and phrases to listen for, at most 1000. Those of more than six words are left out, with the warning.",
+        "Words and phrases to listen for. Those of more than six words or 128 characters, and all after the first 1000 "
+        "(`hotwords` come last), are left out, with the warning.",
         is_list=True,
     ),
     Field("hotwords", Outcome.WISH, "As `keywords`, in one text with commas (of speaches)."),

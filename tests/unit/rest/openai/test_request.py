@@ -47,8 +47,8 @@ CASES: Final[Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str]]]] 
     ("prompt", ["", "Stenod, Triton", "x" * 5000], [], []),
     ("temperature", ["0", "0.0", ""], ["0.2", "1"], ["2", "-1", "hot", "nan"]),
     ("languages", ["en", ""], [], ["en_GB", "auto"]),
-    ("keywords", ["Triton", ""], ["one two three four five six seven"], ["x" * 129]),
-    ("hotwords", ["Triton, stenod", "", " , "], ["one two three four five six seven"], ["x" * 129]),
+    ("keywords", ["Triton", ""], ["one two three four five six seven", "x" * 129], []),
+    ("hotwords", ["Triton, stenod", "", " , "], ["one two three four five six seven", "x" * 129], []),
     ("chunking_strategy", ["auto"], ['{"type": "server_vad"}'], []),
     ("chunking_strategy[type]", ["auto"], ["server_vad"], ["by_moonlight"]),
     ("chunking_strategy[threshold]", [], ["0.5"], []),
@@ -125,9 +125,12 @@ def test_of_a_prompt_that_is_too_long_the_end_counts() -> None:
     assert ask(("prompt", "a" * 5000 + "b" * 4096)).config.decoding.prompt == "b" * 4096
 
 
-def test_too_many_words_to_listen_for_are_refused() -> None:
-    assert "more than 1000" in refusal(*[("keywords", "a")] * 1001).message
-    assert "more than 1000" in refusal(*[("keywords", "a")] * 999, ("hotwords", "a,b")).message
+def test_of_words_to_listen_for_that_are_too_long_or_too_many_the_others_count() -> None:
+    config = ask(*[("keywords", "a")] * 998, ("keywords", "x" * 129), ("hotwords", "b,c,d, a b c d e f g")).config
+    assert [entry.content for entry in config.decoding.vocabulary] == ["a"] * 998 + ["b", "c"]
+    says = "phrases of more than 6 words or 128 characters, and all after the first 1000, are left out"
+    assert [warning.message for warning in config.warnings] == [f"keywords: {says}: 1", f"hotwords: {says}: 2"]
+    assert warned(*[("keywords", "a")] * 1001) == ["keywords"]
 
 
 def test_languages_are_those_to_expect_unless_one_is_given() -> None:

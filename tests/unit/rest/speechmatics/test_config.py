@@ -62,6 +62,15 @@ def test_a_phrase_that_is_too_long_is_left_out_with_a_warning() -> None:
     assert warning.message == f"transcription_config.additional_vocab: {says}"
 
 
+def test_a_spelling_that_is_too_long_is_left_out_with_a_warning() -> None:
+    items = [{"content": "Aoife", "sounds_like": ["a b c d e f g", "ee  fa"]}]
+    config = read(with_value("transcription_config.additional_vocab", items)).config
+    assert config.decoding.vocabulary == (VocabularyEntry("Aoife", ("ee fa",)),)
+    assert [warning.message for warning in config.warnings] == [
+        "transcription_config.additional_vocab: phrases of more than 6 words are left out: 1"
+    ]
+
+
 def test_expected_languages_are_taken_over() -> None:
     config = PLAIN | {
         "transcription_config": {"language": "auto"},
@@ -109,6 +118,7 @@ def test_what_does_not_fit_together_is_refused_by_name(language: str, said: dict
         ("", "1.content: is empty"),
         ({"content": " "}, "1.content: is empty"),
         ({"content": "a", "sounds_like": ["b", ""]}, "1.sounds_like.1: is empty"),
+        ({"content": "a", "sounds_like": ["a b c d e f g", ""]}, "1.sounds_like.1: is empty"),
         ({"content": 5}, "1.content: Input should be a valid string"),
         ({"sounds_like": ["a"]}, "1.content: is required"),
         ({"content": "a", "boost": 5}, "1.boost: there is no such key"),

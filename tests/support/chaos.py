@@ -198,21 +198,10 @@ def pause_triton(seconds: float) -> ServerFault:
     return inject
 
 
-def pause_decoder(seconds: float) -> ServerFault:
-    async def inject(server: RestartableServer, chance: random.Random) -> float:
-        return await _paused([chance.choice(server.decoders())], seconds)
-
-    return inject
-
-
 async def stop_triton(server: RestartableServer, chance: random.Random) -> float:
     """SIGSTOP and nothing more: it is for the server to notice."""
     del chance
     return await _replaced(server, signal.SIGSTOP)
-
-
-async def stop_stub(server: RestartableServer, chance: random.Random) -> float:
-    return await _replaced(server, signal.SIGSTOP, chance.choice(server.stubs()))
 
 
 # --- the server is asked to go ----------------------------------------------------------------------------------------

@@ -33,11 +33,11 @@ def number(identifier: int, value: int) -> bytes:
     return element(identifier, value.to_bytes(8, "big"))
 
 
-def block(data: bytes, *, at_ms: int = 0, laces: int = 1, track: int = 1) -> bytes:
-    """A simple block: `data` in one frame, or in so many of the same size; the time counts from its cluster's."""
+def block(data: bytes, *, laces: int = 1, track: int = 1) -> bytes:
+    """A simple block: `data` in one frame, or in so many of the same size, at the time of its cluster."""
     lacing = b"" if laces == 1 else bytes([laces - 1])
     flags = 0x80 | (0 if laces == 1 else _FIXED_LACING)
-    return element(0xA3, bytes([0x80 | track]), struct.pack(">hB", at_ms, flags), lacing, data)
+    return element(0xA3, bytes([0x80 | track]), struct.pack(">hB", 0, flags), lacing, data)
 
 
 def cluster(at_ms: int, *blocks: bytes) -> bytes:

@@ -132,13 +132,13 @@ def stalling(data: bytes = b"") -> Answer:
     return answer
 
 
-def dripping(piece: bytes = b"x") -> Answer:
+def dripping() -> Answer:
     """A byte now and then, for ever."""
 
     async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(head(200))
         while True:
-            writer.write(piece)
+            writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.01)
 

@@ -71,7 +71,7 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
+async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on loopback."""
     receiver = Receiver()
     tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +82,7 @@ async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
         task.add_done_callback(tasks.discard)
         task.add_done_callback(lambda ended: writer.transport.abort() if ended.cancelled() else None)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", port, limit=_CHUNK)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=_CHUNK)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

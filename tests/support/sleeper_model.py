@@ -21,7 +21,7 @@ ENDLESS_SAMPLE = -12_346  # it works on the batch for ever
 
 
 class TritonPythonModel:
-    """`sleep_ratio` seconds per second of audio and `fixed_ms` per batch, from the configuration's parameters."""
+    """It sleeps for `fixed_ms` per batch, from the configuration's parameters."""
 
     _languages: frozenset[str]
 
@@ -32,7 +32,6 @@ class TritonPythonModel:
         self._languages = frozenset({"auto", *profile["languages"]})
         self._max_samples = profile["window_max_samples"]
         self._fixed_s = int(parameters["fixed_ms"]) / 1000
-        self._sleep_ratio = float(parameters["sleep_ratio"])
         self._marks = Path(parameters["marks"])
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
@@ -40,7 +39,7 @@ class TritonPythonModel:
         lengths = [len(_input(request, "AUDIO")) for request in requests]
         if self._fixed_s:
             (self._marks / "sleeping").touch()
-        time.sleep(self._fixed_s + self._sleep_ratio * max(lengths) / SAMPLE_RATE_HZ)
+        time.sleep(self._fixed_s)
         if DEADLY_SAMPLE in firsts:
             os._exit(1)
         while ENDLESS_SAMPLE in firsts:

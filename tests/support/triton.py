@@ -67,7 +67,7 @@ dynamic_batching {
 """
 
 
-def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0.0, fixed_ms: int = 0) -> Path:
+def add_sleeper(models_dir: Path, *, name: str = SLEEPER, fixed_ms: int = 0) -> Path:
     """Write the sleeper's model repository entry, canary included.
 
     Returns a directory of marks: `sleeping` once a batch sleeps for `fixed_ms`, `waiting` and `cancelled` of a window
@@ -81,7 +81,6 @@ def add_sleeper(models_dir: Path, *, name: str = SLEEPER, sleep_ratio: float = 0
     parameters = {
         "profile": SLEEPER_PROFILE.to_json(),
         "fixed_ms": str(fixed_ms),
-        "sleep_ratio": str(sleep_ratio),
         "marks": str(marks),
     }
     lines = [

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -25,7 +25,6 @@ class PinnedWheel:
     requirement: str
     files: Mapping[str, str]
     platform: str | None = None
-    licence_file: str = field(default="")
 
     @property
     def file_pattern(self) -> str:

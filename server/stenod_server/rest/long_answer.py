@@ -68,10 +68,9 @@ class LongAnswer(Response):
         answer: Callable[[], Awaitable[Response]],
         *,
         filler: bytes = b"",
-        media_type: str = "application/json",
         silence_s: float = KEEP_ALIVE_S,
     ) -> None:
-        super().__init__(media_type=media_type, headers=_UNBUFFERED)
+        super().__init__(media_type="application/json", headers=_UNBUFFERED)
         del self.headers["content-length"]
         self._attending = attending
         self._answer = answer

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stenod_models.decoding.beam import BeamHypothesis, BeamSearch, Candidates, Fusion, candidates_of, decode_beam
+from stenod_models.decoding.beam import BeamHypothesis, BeamSearch, Candidates, Fusion, decode_beam
 from stenod_models.decoding.greedy import decode_greedy
 from stenod_models.decoding.hotwords import Phrase, PhraseTrie
+from tests.support.candidates import candidates_of
 
 IntArray = npt.NDArray[np.int64]
 START, END = 1, 2

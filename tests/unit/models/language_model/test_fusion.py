@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stenod_models.decoding.beam import BeamSearch, Candidates, candidates_of, decode_beam
+from stenod_models.decoding.beam import BeamSearch, Candidates, decode_beam
 from stenod_models.language_model.arpa import read_arpa
 from stenod_models.language_model.fusion import LanguageModelFusion, LanguageModelUse, WordPieces, opens_word_of
 from stenod_models.language_model.ngrams import NgramModel
+from tests.support.candidates import candidates_of
 
 ARPA = """\\data\\
 ngram 1=6

@@ -15,6 +15,7 @@ FRAME_SAMPLES: Final = 2 * HOP_SAMPLES  # between encoder frames: its second con
 MIN_SAMPLES: Final = 1600  # 0.1 s: below it the model only invents
 
 _MOST_ALIGNMENT_HEADS: Final = 16
+_LONGEST_START: Final = 5  # special tokens: of earlier text, of the start, of language and task, of no time stamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class Architecture:
     def window_samples(self) -> int:
         """Every window is padded to this."""
         return self.source_positions * FRAME_SAMPLES
+
+    @property
+    def most_prompt_tokens(self) -> int:
+        """Of a text before, so that half of the positions are left to say something new in; openai/whisper takes four
+        more and leaves four fewer.
+        """
+        return self.target_positions // 2 - _LONGEST_START
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

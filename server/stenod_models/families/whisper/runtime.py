@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -30,8 +29,6 @@ from stenod_models.families.whisper.transcript import Heard, heard_in, is_silenc
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, Recognition
 from stenod_models.warming import warming_batches
-
-_LONGEST_START: Final = 5  # special tokens of a prompt
 
 
 class WhisperRecogniser:
@@ -100,8 +97,8 @@ class WhisperRecogniser:
         encoded = self._encoder.encode([self._features(window) for window in windows])
         heard = self._listen(encoded, language)
         previous = self._vocabulary.encode(options.prompt) if options.prompt.strip() else []
-        room = self._arch.target_positions // 2 - _LONGEST_START
-        prompts = [self._vocabulary.prompt(item.language, options.task, previous[-room:]) for item in heard]
+        last = previous[-self._arch.most_prompt_tokens :]
+        prompts = [self._vocabulary.prompt(item.language, options.task, last) for item in heard]
         return PromptedBatch(windows, encoded, np.array(prompts, np.int64), options), heard
 
     def _listen(self, encoded: EncodedBatch, language: str) -> list[Heard]:

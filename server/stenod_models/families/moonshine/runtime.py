@@ -1,18 +1,19 @@
 """MoonshineRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.alignment.attended_words import attended_words
-from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Hotword, Profile, RecognitionOptions
+from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion, decode_beam
 from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
 from stenod_models.decoding.hotwords import PhraseTrie
-from stenod_models.decoding.spellings import ends_word_of, phrases_of, respelled
+from stenod_models.decoding.phrase_book import PhraseBook
+from stenod_models.decoding.spellings import respelled
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.runs import BeamRun, GreedyRun
 from stenod_models.families.moonshine.sessions import EncodedBatch, Encoder, FloatArray, StepGraph
@@ -28,7 +29,6 @@ _Decoded: TypeAlias = tuple[Hypothesis, FloatArray]
 
 _LANGUAGE: Final = "en"
 _TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
-_KEPT_TRIES: Final = 8  # a job's windows come with the same hotwords: their trie is built once
 _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token counts
 
 
@@ -48,11 +48,10 @@ class MoonshineRecogniser:
         self._encoder = Encoder(artefacts / "encoder.onnx", threads)
         self._decoder = StepGraph(artefacts / "decoder.onnx", threads)
         texts = self._tokenizer.texts()
-        self._ends_word = ends_word_of(texts)
+        self._phrases = PhraseBook(texts, lambda text: (self._tokenizer.tokens(text),))
         pieces = WordPieces(opens_word=opens_word_of(texts), end_token=arch.END_TOKEN, spell=self._spell)
         self._language_model = fusion_beside(artefacts, pieces)
         self._least_beam = self._language_model.use.beam_size if self._language_model else 1
-        self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
 
     def recognise(
         self,
@@ -83,7 +82,7 @@ class MoonshineRecogniser:
         for batch in batches:
             self._greedy(batch, lambda _row: False, cap=2)
         if self._language_model is not None:
-            self._beam(batches[0], self._least_beam, self._trie_of(()), lambda _row: False)
+            self._beam(batches[0], self._least_beam, self._phrases.trie_of(()), lambda _row: False)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]
@@ -93,7 +92,7 @@ class MoonshineRecogniser:
             found = self._greedy(windows, is_cancelled)
             trie = None
         else:
-            trie = self._trie_of(options.hotwords)
+            trie = self._phrases.trie_of(options.hotwords)
             found = self._beam(windows, beam_size, trie, is_cancelled)
         return [
             None if decoded is None else self._words(window, *decoded, trie)
@@ -139,10 +138,6 @@ class MoonshineRecogniser:
 
     def _spell(self, tokens: Sequence[int]) -> str:
         return " ".join(word.text for word in self._tokenizer.words(tokens))
-
-    def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
-        phrases = phrases_of(hotwords, lambda text: [self._tokenizer.tokens(text)])
-        return PhraseTrie(phrases, self._ends_word)
 
     def _words(
         self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray, trie: PhraseTrie | None

@@ -1,7 +1,6 @@
 """ParakeetRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -9,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stenod_models.admission import check_lengths, check_options, recognise_audible
-from stenod_models.contract import AUTO_LANGUAGE, Hotword, Profile, RecognitionOptions
+from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.hotwords import PhraseTrie
-from stenod_models.decoding.spellings import Span, ends_word_of, phrases_of, respelled
+from stenod_models.decoding.phrase_book import PhraseBook
+from stenod_models.decoding.spellings import Span, respelled
 from stenod_models.device import CPU, Device, UnavailableDeviceError
 from stenod_models.families.parakeet.architecture import FRAME_SAMPLES, MIN_SAMPLES, Architecture
 from stenod_models.families.parakeet.emissions import Emissions
@@ -30,7 +30,6 @@ FloatArray = npt.NDArray[np.float32]
 
 _UNDETERMINED: Final = "und"  # BCP-47's word for a language that is not known
 _NO_TOKEN: Final = -1  # there is no end token
-_KEPT_TRIES: Final = 8  # a job's windows come with the same hotwords: their trie is built once
 
 
 class Backend(Protocol):
@@ -62,8 +61,7 @@ class ParakeetRecogniser:
         self._vocabulary = vocabulary
         self._backend = backend
         self._language_model = language_model
-        self._ends_word = ends_word_of(vocabulary.texts())
-        self._trie_of = lru_cache(maxsize=_KEPT_TRIES)(self._build_trie)
+        self._phrases = PhraseBook(vocabulary.texts(), vocabulary.spellings)
 
     @classmethod
     def load(cls, artefacts: Path, profile: Profile, *, threads: int, device: Device = CPU) -> Self:
@@ -126,13 +124,10 @@ class ParakeetRecogniser:
         return (self.profile.languages[0], 1.0) if len(self.profile.languages) == 1 else (_UNDETERMINED, 0.0)
 
     def _search_for(self, options: RecognitionOptions) -> Search:
-        trie = self._trie_of(options.hotwords) if options.hotwords else None
+        trie = self._phrases.trie_of(options.hotwords) if options.hotwords else None
         least = self._language_model.use.beam_size if self._language_model else 1
         beam_size = max(options.beam_size, least)
         return Search(beam_size, None if trie is None or trie.is_empty else trie, self._language_model)
-
-    def _build_trie(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
-        return PhraseTrie(phrases_of(hotwords, self._vocabulary.spellings), self._ends_word)
 
     def _heard(
         self, emissions: Emissions, samples: int, language: tuple[str, float], trie: PhraseTrie | None

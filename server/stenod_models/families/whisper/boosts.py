@@ -2,16 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from stenod_models.contract import Hotword
 from stenod_models.decoding.hotwords import PhraseTrie
-from stenod_models.decoding.spellings import ends_word_of, phrases_of
-from stenod_models.families.whisper.spelling import text_of
-from stenod_models.families.whisper.vocabulary import Vocabulary
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -54,21 +49,6 @@ class Favour:
         boosts = np.zeros((rows, self._vocabulary), np.float32)
         self._trie.add_to(boosts, self._states)
         return boosts
-
-
-class PhraseBook:
-    """Tries of hotwords in one vocabulary; the latest lists are kept."""
-
-    def __init__(self, vocabulary: Vocabulary, size: int) -> None:
-        self._vocabulary = vocabulary
-        # Bytes that are a part of a character only do not end a word.
-        texts = (text_of(vocabulary, [token]).replace("\ufffd", "x") for token in range(size))
-        self._ends_word = ends_word_of(texts)
-        self.trie_of = lru_cache(maxsize=8)(self._trie_of)
-
-    def _trie_of(self, hotwords: tuple[Hotword, ...]) -> PhraseTrie:
-        phrases = phrases_of(hotwords, lambda text: (self._vocabulary.encode(text),))
-        return PhraseTrie(phrases, self._ends_word)
 
 
 def together(parts: Sequence[Boosts]) -> Boosts | None:

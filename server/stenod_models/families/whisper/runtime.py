@@ -8,6 +8,7 @@ import numpy as np
 from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion
+from stenod_models.decoding.phrase_book import PhraseBook
 from stenod_models.decoding.spellings import respelled
 from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import MIN_SAMPLES, Architecture, frames_of
@@ -21,10 +22,10 @@ from stenod_models.families.whisper.attempts import (
     decode,
     decode_by_beam,
 )
-from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, PhraseBook, together
+from stenod_models.families.whisper.boosts import Boosts, Favour, Noise, together
 from stenod_models.families.whisper.networks import load_networks
 from stenod_models.families.whisper.sessions import SUPPRESSED, EncodedBatch
-from stenod_models.families.whisper.spelling import words_of
+from stenod_models.families.whisper.spelling import token_texts, words_of
 from stenod_models.families.whisper.transcript import Heard, heard_in, is_silence, silent, timed_words
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from stenod_models.recogniser import Int16Audio, Recognition
@@ -43,7 +44,8 @@ class WhisperRecogniser:
         self._features, self._encoder, self._decoder = load_networks(
             artefacts, arch, threads=threads, rows=profile.max_batch_size, device=device
         )
-        self._phrases = PhraseBook(self._vocabulary, arch.vocabulary)
+        texts = token_texts(self._vocabulary, arch.vocabulary)
+        self._phrases = PhraseBook(texts, lambda text: (self._vocabulary.encode(text),))
         never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
         self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]
         self._suppressed_first = self._suppressed.copy()

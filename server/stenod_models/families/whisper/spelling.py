@@ -21,6 +21,11 @@ def text_of(vocabulary: Vocabulary, tokens: Sequence[int]) -> str:
     return b"".join(map(vocabulary.bytes_of, tokens)).decode("utf-8", "replace")
 
 
+def token_texts(vocabulary: Vocabulary, size: int) -> list[str]:
+    """What each of `size` tokens spells; of bytes that are a part of a character only, that they end no word."""
+    return [text_of(vocabulary, [token]).replace(_REPLACEMENT, "x") for token in range(size)]
+
+
 def words_of(vocabulary: Vocabulary, tokens: Sequence[int], language: str) -> list[Span]:
     """Words without blanks at their ends, none empty, their token spans ascending."""
     spans = _characters if language in _WITHOUT_BLANKS else _between_blanks

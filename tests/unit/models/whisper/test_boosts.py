@@ -1,7 +1,9 @@
 import numpy as np
 
 from stenod_models.contract import Hotword
-from stenod_models.families.whisper.boosts import Favour, Noise, PhraseBook, together
+from stenod_models.decoding.phrase_book import PhraseBook
+from stenod_models.families.whisper.boosts import Favour, Noise, together
+from stenod_models.families.whisper.spelling import token_texts
 from stenod_models.families.whisper.vocabulary import Vocabulary
 from tests.support.whisper_checkpoints import tokens
 
@@ -37,7 +39,8 @@ def test_the_largest_sum_with_noise_is_a_sample() -> None:
 
 def test_a_phrase_is_favoured_token_by_token() -> None:
     phrase = (Hotword("the lobster", boost=3.0),)
-    favour = Favour(PhraseBook(VOCABULARY, SIZE).trie_of(phrase), SIZE)
+    book = PhraseBook(token_texts(VOCABULARY, SIZE), lambda text: (VOCABULARY.encode(text),))
+    favour = Favour(book.trie_of(phrase), SIZE)
     spelled = VOCABULARY.encode("the lobster")
     assert favour(np.array([0, 0]))[:, spelled[0]].tolist() == [3.0, 3.0]
     boosts = favour(np.array([spelled[0], LISTED.index("Ġs")]))

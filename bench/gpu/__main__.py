@@ -37,7 +37,8 @@ SIZES: Final = {
         WhisperShape(64, 2, 2, 4, 80, 3000, 1500, 448),
     ),
 }
-_DEFAULT_WINDOWS: Final = {"full": (1536, 512), "small": (12, 4)}
+_DEFAULT_WINDOWS: Final = {"full": (1536, 512), "small": (12, 6)}
+_DEFAULT_BATCH: Final = {"full": (64, 32), "small": (8, 4)}
 _PRODUCT: Final = {"cuda": 8192, "cpu": 512}
 _COPY_BYTES: Final = {"cuda": 4 * 2**30, "cpu": 2**26}
 
@@ -75,7 +76,8 @@ def main() -> int:
                 continue
             begun = time.perf_counter()
             count = options.windows or _DEFAULT_WINDOWS[options.size][place]
-            trial = entries.Trial(options.device, options.precision, count, options.batch)
+            batch = options.batch or _DEFAULT_BATCH[options.size][place]
+            trial = entries.Trial(options.device, options.precision, count, batch)
             subject = makers[name](Path(folder), SIZES[options.size][place], trial)  # type: ignore[operator]
             _say(f"{name}: {subject.audio_s:.0f} s of audio; built in {time.perf_counter() - begun:.0f} s")
             for row in _measured(subject, options, peaks):
@@ -199,7 +201,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--instances", nargs="+", type=int, default=(1, 3))
     parser.add_argument("--threads", type=int, default=0, help="of the CPU, for each instance; 0: as torch likes")
     parser.add_argument("--windows", type=int, default=0, help="how many each model is given")
-    parser.add_argument("--batch", type=int, default=0, help="the largest batch; 64 of Parakeet, 32 of Whisper")
+    parser.add_argument("--batch", type=int, default=0, help="the largest; 64 of Parakeet, 32 of Whisper")
     parser.add_argument("--recordings", nargs="*", type=Path, default=(), help="speech for the whole service")
     parser.add_argument("--repeats", type=int, default=8, help="how often each recording is transcribed")
     parser.add_argument("--output", default="bench-gpu.json")

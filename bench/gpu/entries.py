@@ -65,12 +65,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`batch` 0: as the model's entry has it."""
+    """`batch` is the most windows that are recognised together."""
 
     device: str
     precision: str
     windows: int
-    batch: int = 0
+    batch: int
 
 
 def parakeet(folder: Path, shape: ParakeetShape, trial: Trial) -> Subject:
@@ -160,9 +160,8 @@ def _entry(folder: Path, family: str, trial: Trial) -> Path:
     entry = folder / family
     shutil.copytree(template_of(family), entry, ignore=shutil.ignore_patterns("__pycache__"))
     config = entry / "config.pbtxt"
-    batch = trial.batch or {"parakeet": 64, "whisper": 32}[family]
     set_identity(config, name=family, licence="")
-    set_profile(config, replace(profile_of(config), languages=("en",), max_batch_size=batch))
+    set_profile(config, replace(profile_of(config), languages=("en",), max_batch_size=trial.batch))
     set_placement(config, Placement(trial.device))
     return entry
 

@@ -1,5 +1,6 @@
 """An entry recognised by several processes at once, as Triton runs its instances; and what Triton's batcher does."""
 
+import importlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ def _answer(queue: Any, processes: Sequence[Any]) -> Any:
 
 
 def _work(entry: Path, device: Device, windows: Sequence[Window], threads: int, signals: Signals) -> None:
+    if threads:
+        importlib.import_module("torch").set_num_threads(threads)
     profile = profile_of(entry / "config.pbtxt")
     recogniser = load_recogniser(profile, entry / "1", threads=threads, device=device)
     recogniser.warm()

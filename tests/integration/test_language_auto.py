@@ -86,6 +86,15 @@ async def test_only_a_language_that_can_be_expected_is_heard(tmp_path: Path) -> 
     assert asked == [*LISTENED, *[("german", "de")] * WINDOWS]
 
 
+async def test_languages_that_are_a_hint_and_nobody_speaks_are_not_waited_for(tmp_path: Path) -> None:
+    config = JobConfig(expected_languages=("it", "ja"), expected_hint="languages")
+    job, asked = await run(tmp_path, Ear("de", 0.9, ENGLISH, GERMAN, LARGE), config)
+    assert asked == [*LISTENED, *[("german", "de")] * WINDOWS]
+    assert told(job) == [("FIELD_WITHOUT_EFFECT", "languages: nobody takes the job who speaks it or ja")]
+    with pytest.raises(ModelNotFound, match="for language it or ja"):
+        await run(tmp_path / "wish", Ear("de", 0.9, LARGE), replace(config, expected_hint=""), model="large")
+
+
 REJECT = LowConfidenceAction.REJECT
 USE_DEFAULT = LowConfidenceAction.USE_DEFAULT_LANGUAGE
 

@@ -107,6 +107,25 @@ async def test_languages_to_expect_choose_the_recogniser_and_are_told_again(http
     assert list(jobs[0].config.expected_languages) == ["de"]
 
 
+@pytest.mark.parametrize(
+    ("languages", "fields", "expected"),
+    [
+        (["de"], {}, ("german", "auto")),
+        (["it", "ja"], {}, ("english", "auto")),  # spoken by nobody
+        (["de"], {"model": "english"}, ("english", "auto")),
+        (["auto", "d e"], {}, ("english", "auto")),
+        (["auto", "ja"], {"language": "fr"}, ("large", "fr")),
+    ],
+)
+async def test_languages_of_openai_are_a_hint(
+    http: HttpNode, engine: FakeEngine, languages: list[str], fields: dict[str, str], expected: tuple[str, str]
+) -> None:
+    asked = {"model": "whisper-1", "languages[]": languages, **fields}
+    answer = await http.client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"RIFF")}, data=asked)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert {(request.model, request.language) for request in engine.requests} == {expected}
+
+
 async def test_every_dialect_tells_what_there_is(http: HttpNode) -> None:
     recording = {"file": ("a.wav", b"RIFF")}
     openai = await http.client.post(

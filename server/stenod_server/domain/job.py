@@ -91,8 +91,9 @@ class LowConfidenceAction(StrEnum):
 class JobConfig:
     """How one recording is to be transcribed. Validated at the edge; stored as canonical JSON with the job.
 
-    `language` is BCP-47 or `auto`, which is one of `expected_languages`, where there are any; `default_language` is of
-    the action that uses it, and of no other. An empty `operating_point` is nobody's wish. `parallel_engines` are
+    `language` is BCP-47 or `auto`, which is one of `expected_languages`, where there are any: a hint where
+    `expected_hint` is the name that its caller has for them. `default_language` is of the action that uses it, and of
+    no other. An empty `operating_point` is nobody's wish. `parallel_engines` are
     reserved; `max_parallel_engines` caps reserved + elastic (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 =
     to its end). A larger `priority` runs earlier. `ttl` 0 means the node's retention; `deadline` counts from the job's
     acceptance, 0 = none. `keep_media` keeps the media as long as the transcript. `warnings` are of the edge, to stand
@@ -103,6 +104,7 @@ class JobConfig:
     model: str = ""
     operating_point: str = ""
     expected_languages: tuple[str, ...] = ()
+    expected_hint: str = ""
     low_confidence_action: LowConfidenceAction = LowConfidenceAction.ALLOW
     default_language: str = ""
     parallel_engines: int = 1
@@ -130,6 +132,7 @@ class JobConfig:
             self,
             language=language,
             expected_languages=(),
+            expected_hint="",
             low_confidence_action=LowConfidenceAction.ALLOW,
             default_language="",
         )

@@ -26,9 +26,14 @@ MAX_PROMPT_CHARACTERS: Final = 4096  # some thousand tokens; no recogniser takes
 LANGUAGE_PATTERN: Final = "^([A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*)?$"
 
 
+def is_language(code: str) -> bool:
+    """By its form, which `auto` has too, and so has none."""
+    return len(code) <= MAX_LANGUAGE_CHARACTERS and re.fullmatch(LANGUAGE_PATTERN, code) is not None
+
+
 def language(field: str, code: str) -> str:
     """`auto` for none given. Raises InvalidField for what is no BCP-47 code."""
-    if len(code) > MAX_LANGUAGE_CHARACTERS or not re.fullmatch(LANGUAGE_PATTERN, code):
+    if not is_language(code):
         raise InvalidField(field, f"{code!r} is neither a BCP-47 code like 'en' or 'pt-BR' nor 'auto'")
     return code or "auto"
 

@@ -15,7 +15,7 @@ import structlog
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.decoding import Decoding
-from stenod_server.domain.job import Failure, Job, JobState, Progress
+from stenod_server.domain.job import Failure, Job, JobConfig, JobState, Progress
 from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
@@ -187,6 +187,7 @@ class Executor:
 
     async def _recognise(self, running: Running, job: Job) -> Done | Reused:
         route = await self._router.route(job.config)
+        config = self._router.heeded(job.config)
         listener = await self._router.listener(job.config)
         # What is heard first decides who recognises the rest: no key stands for that.
         key = None if listener else self.cache.key(job, route)
@@ -199,13 +200,13 @@ class Executor:
                 heard = await self._listener.listen(
                     self._recording(running, job, listener, path, Decoding()),
                     engines,
-                    ChoiceRules(expected=job.config.expected_languages),
+                    ChoiceRules(expected=config.expected_languages),
                 )
                 route = self._router.settled(job.config, heard)
                 _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
             decoding = abilities.honoured(route.profile, job.config.decoding)
             recording = self._recording(running, job, route, path, decoding)
-            recording = replace(recording, watch=await self._watch(job, route))
+            recording = replace(recording, watch=await self._watch(config, route))
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder(job, route)
             recording = replace(recording, resume=job.checkpoint)
@@ -214,7 +215,7 @@ class Executor:
             info = replace(info, language_confidence=heard.confidence)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self.cache.still(job, key) if recording.resume is None else None
-        before = (*job.config.warnings, *abilities.warnings(route.profile, job.config.decoding))
+        before = (*config.warnings, *abilities.warnings(route.profile, job.config.decoding))
         info = replace(info, warnings=(*before, *language_doubt.warnings(job.config, heard), *info.warnings))
         return Done(info, tuple(recorder.rest()), key)
 
@@ -229,12 +230,12 @@ class Executor:
             rules=SegmentRules(punctuation=job.config.punctuation),
         )
 
-    async def _watch(self, job: Job, route: Route) -> LanguageWatch | None:
+    async def _watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
         """Over the language of each window, where the recogniser speaks several and does not say which it heard."""
         profile = route.profile
         if profile.identifies_languages or len(profile.languages) == 1:
             return None
-        among = job.config.expected_languages if route.language == AUTO else profile.languages
+        among = config.expected_languages if route.language == AUTO else profile.languages
         texts = await asyncio.to_thread(self._texts_of, tuple(sorted(among or profile.languages)))
         return LanguageWatch(texts, route.language)
 

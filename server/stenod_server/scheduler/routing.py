@@ -4,10 +4,11 @@ asks for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from stenod_server.domain.job import JobConfig
+from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import EngineUnavailable, ModelNotFound, OptionNotServed
 from stenod_server.ports import Clock, Engine, ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
@@ -64,6 +65,23 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
     A row, or a model, that cannot do what the job asks for is passed over where another one can. Raises ModelNotFound
     and OptionNotServed, which tell what there is.
     """
+    return _choice(profiles, heeded(profiles, config, table), table)
+
+
+def heeded(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> JobConfig:
+    """The job without the languages it expects, and with a warning, where they are a hint and nobody takes it so."""
+    if not config.expected_hint:
+        return config
+    try:
+        _choice(profiles, config, table)
+    except (ModelNotFound, OptionNotServed):
+        says = f"{config.expected_hint}: nobody takes the job who speaks {' or '.join(config.expected_languages)}"
+        warnings = (*config.warnings, Warning(abilities.WITHOUT_EFFECT, says))
+        return replace(config, expected_languages=(), expected_hint="", warnings=warnings)
+    return config
+
+
+def _choice(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> Route:
     routes = _routes(profiles, config, table)
     first = next(routes, None)
     if first is None:
@@ -80,6 +98,7 @@ def listener(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Rou
     """
     if config.language != AUTO or any(rule.language == AUTO and rule.holds_for(config) for rule in table.rules):
         return None
+    config = heeded(profiles, config, table)
     able = {name: one for name, one in profiles.items() if one.identifies_languages and _spelt(one, config)}
     own = choose(profiles, config, table).profile
     if own.model in able:
@@ -220,6 +239,10 @@ class Router:
         """Who finds out the job's language first, if anybody. As `route`."""
         await self.route(config)
         return listener(self._profiles or {}, config, self._table)
+
+    def heeded(self, config: JobConfig) -> JobConfig:
+        """The job with those of its hints about its language that count."""
+        return heeded(self._profiles or {}, config, self._table)
 
     def settled(self, config: JobConfig, heard: LanguageChoice) -> Route:
         """The route of a job that was listened to."""

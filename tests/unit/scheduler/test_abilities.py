@@ -12,7 +12,7 @@ from stenod_server.errors import ModelNotFound, OptionNotServed
 from stenod_server.ports import ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
 from stenod_server.scheduler.abilities import FIELDS, honoured, warnings
-from stenod_server.scheduler.routing import Router, RoutingRule, RoutingTable, choose, listener, settled
+from stenod_server.scheduler.routing import Router, RoutingRule, RoutingTable, choose, heeded, listener, settled
 from tests.support.builders import FakeClock
 from tests.unit.scheduler.rig import TENANT, open_rig
 
@@ -163,6 +163,40 @@ def test_who_alone_speaks_the_language_that_was_heard_can_do_what_is_asked_for()
     assert settled(profiles, plain, TABLE, _heard("ja", 1.0)).profile is EAR
     with pytest.raises(OptionNotServed, match="models that can: words"):
         settled(profiles, replace(plain, decoding=ASKED[Option.VOCABULARY]), TABLE, _heard("ja", 1.0))
+
+
+HINTED = JobConfig(expected_languages=("de", "it"), expected_hint="languages")
+ENGLISH = replace(PLAIN, model="english", languages=("en",))
+GERMAN = replace(PLAIN, model="german", languages=("de",))
+
+
+def test_languages_that_are_a_hint_choose_who_speaks_one_of_them() -> None:
+    assert _chosen(HINTED, TABLE, ENGLISH, GERMAN) == "german"
+    assert heeded({"english": ENGLISH, "german": GERMAN}, HINTED, TABLE) is HINTED
+
+
+@pytest.mark.parametrize(
+    ("config", "table"),
+    [
+        (replace(HINTED, expected_languages=("it", "ja")), TABLE),  # nobody speaks them
+        (replace(HINTED, model="english"), TABLE),
+        (HINTED, RoutingTable((RoutingRule("*", "english"),))),
+        (replace(HINTED, decoding=ASKED[Option.VOCABULARY]), TABLE),
+    ],
+)
+def test_languages_that_are_a_hint_refuse_no_job(config: JobConfig, table: RoutingTable) -> None:
+    english = replace(ENGLISH, takes_hotwords=True, identifies_languages=True)
+    profiles = {"english": english, "german": GERMAN}
+    assert choose(profiles, config, table).profile is english
+    ear = listener(profiles, config, table)
+    assert ear is not None
+    assert ear.profile is english
+    kept = heeded(profiles, config, table)
+    (warning,) = kept.warnings
+    assert kept.expected_languages == ()
+    assert (warning.reason, warning.message.partition(":")[0]) == ("FIELD_WITHOUT_EFFECT", "languages")
+    with pytest.raises((ModelNotFound, OptionNotServed)):
+        choose(profiles, replace(config, expected_hint=""), table)
 
 
 # --- through a job ---------------------------------------------------------------------------------------------------

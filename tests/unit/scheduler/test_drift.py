@@ -43,3 +43,11 @@ async def test_a_recogniser_that_does_not_tell_its_language_is_watched(
         assert done.info
         assert done.info.language == told
         assert [one.reason for one in done.info.warnings if one.reason == "LANGUAGE_DRIFT"] == warned
+
+
+async def test_a_text_is_in_none_of_the_languages_that_were_a_hint_in_vain(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, engine=GermanEngine([FAKE_PROFILE])) as rig:
+        submitted = await rig.submit(expected_languages=("ja", "ko"), expected_hint="languages")
+        done = await rig.scheduler.wait(TENANT, submitted.job_id)
+        assert done.info
+        assert done.info.language == "de"

@@ -42,6 +42,7 @@ SHAPING = {
     "punctuation": False,
     "warnings": (JobWarning("W", "w"),),
     "expected_languages": ("de",),
+    "expected_hint": "languages",
     "low_confidence_action": LowConfidenceAction.REJECT,
     "default_language": "de",
     "decoding": Decoding(beam_size=2),

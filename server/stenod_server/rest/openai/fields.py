@@ -42,8 +42,9 @@ _TRUE: Final = frozenset({"", "true", "True", "1"})
 
 LANGUAGES: Final = Field(
     "languages",
-    Outcome.DONE,
-    "The language is found out among these, BCP-47, at most 20. Without effect beside a `language`, with the warning.",
+    Outcome.WISH,
+    "The language is found out among these, by one who speaks one of them. Without effect, with the warning: what is "
+    "no BCP-47 code, what comes after 20 codes, all beside a `language`, all where nobody takes the job so.",
     is_list=True,
 )
 

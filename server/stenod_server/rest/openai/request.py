@@ -1,8 +1,9 @@
 """What a form asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from stenod_server.domain import job_rules
@@ -68,18 +69,24 @@ def read_request(
     _check_hints(form)
     decoding, warnings = read_decoding(form, task)
     language = job_rules.language("language", form.one("language") or "")
-    languages = job_rules.expected_languages("languages", "", [code for code in form.all(*LANGUAGES.names) if code])
-    is_named = language != "auto"
-    without_effect = [*hints(form), *([LANGUAGES] if is_named and languages else [])]
+    given = [code for code in form.all(*LANGUAGES.names) if code]
+    languages = _expected(given) if language == "auto" else ()
+    without_effect = [*hints(form), *([LANGUAGES] if len(languages) < len(given) else [])]
     config = JobConfig(
         language=language,
-        expected_languages=() if is_named else languages,
+        expected_languages=languages,
+        expected_hint=LANGUAGES.name if languages else "",
         model=recogniser(aliases, _model(form), loaded),
         decoding=decoding,
         warnings=(*(Warning(WITHOUT_EFFECT, f"{field.name}: {field.says}") for field in without_effect), *warnings),
         origin=Origin(dialect=DIALECT, request_id=request_id),
     )
     return TranscriptionRequest(form.media, config, response_format, _granularities(form, response_format), stream)
+
+
+def _expected(given: Sequence[str]) -> tuple[str, ...]:
+    codes = (code for code in given if job_rules.is_language(code) and code.lower() != "auto")
+    return tuple(islice(codes, job_rules.MAX_EXPECTED_LANGUAGES))
 
 
 def _model(form: ReceivedForm) -> str:

@@ -46,7 +46,7 @@ CASES: Final[Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str]]]] 
     ("stream", ["true", "false", "True", ""], [], ["maybe"]),
     ("prompt", ["", "Stenod, Triton", "x" * 5000], [], []),
     ("temperature", ["0", "0.0", ""], ["0.2", "1"], ["2", "-1", "hot", "nan"]),
-    ("languages", ["en", ""], [], ["en_GB", "auto"]),
+    ("languages", ["en", ""], ["en_GB", "auto", "x" * 40], []),
     ("keywords", ["Triton", ""], ["one two three four five six seven", "x" * 129], []),
     ("hotwords", ["Triton, stenod", "", " , "], ["one two three four five six seven", "x" * 129], []),
     ("chunking_strategy", ["auto"], ['{"type": "server_vad"}'], []),
@@ -138,7 +138,16 @@ def test_languages_are_those_to_expect_unless_one_is_given() -> None:
     assert ask(*asked).config.expected_languages == ("de", "en")
     assert ask(*asked, ("language", "fr")).config.expected_languages == ()
     assert warned(*asked, ("language", "fr")) == ["languages"]
-    assert refusal(*[("languages", "en")] * 21).metadata["field"] == "languages"
+
+
+def test_of_languages_those_count_that_can_be_expected() -> None:
+    config = ask(*[("languages", code) for code in ("auto", "de", "en_GB", *(f"l{n}" for n in range(21)))]).config
+    assert config.expected_languages == ("de", *(f"l{n}" for n in range(19)))
+    assert config.expected_hint == "languages"
+    too_many = [("languages[]", "en")] * 21
+    assert (warned(*too_many), warned(*too_many[1:])) == (["languages"], [])
+    assert warned(*too_many, ("languages", "auto"), ("language", "fr")) == ["languages"]
+    assert ask(("languages", "auto")).config.expected_hint == ""
 
 
 def test_a_recording_must_be_sent() -> None:

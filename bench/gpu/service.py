@@ -2,10 +2,11 @@
 
 import asyncio
 import importlib.util
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from bench.gpu.rows import Row
 from bench.gpu.watch import watching
@@ -13,6 +14,7 @@ from bench.protocol import Clip, Request
 
 _NEEDED: Final = ("pytriton", "stenod", "stenod_server", "tritonclient", "av")
 _AT_ONCE: Final = 64
+_TOLD_LINES: Final = 4  # of the server's log, where it fails
 
 
 def measured(model: str, models_dir: Path, recordings: Sequence[Path], repeats: int) -> Row:
@@ -24,16 +26,24 @@ def measured(model: str, models_dir: Path, recordings: Sequence[Path], repeats: 
     elif not recordings:
         row.remark = "no --recordings were given, and noise is no speech to it"
     else:
-        try:
-            with watching() as watch:
-                row.audio_s, row.wall_s = asyncio.run(_transcribed(model, models_dir, recordings, repeats))
-            row.busy_ratio = watch.busy_ratio
-        except Exception as error:  # noqa: BLE001 - one row of the table, and it says why it is empty
-            row.remark = f"{type(error).__name__}: {error}"
+        with tempfile.TemporaryFile() as log:
+            try:
+                with watching() as watch:
+                    row.audio_s, row.wall_s = asyncio.run(_transcribed(model, models_dir, recordings, repeats, log))
+                row.busy_ratio, row.remark = watch.busy_ratio, f"{len(recordings) * repeats} jobs"
+            except Exception as error:  # noqa: BLE001 - one row of the table, and it says why it is empty
+                row.remark = "; ".join([f"{type(error).__name__}: {error}", *_last_lines(log)])
     return row
 
 
-async def _transcribed(model: str, models_dir: Path, recordings: Sequence[Path], repeats: int) -> tuple[float, float]:
+def _last_lines(log: BinaryIO) -> list[str]:
+    log.seek(0)
+    return log.read().decode(errors="replace").splitlines()[-_TOLD_LINES:]
+
+
+async def _transcribed(
+    model: str, models_dir: Path, recordings: Sequence[Path], repeats: int, log: BinaryIO
+) -> tuple[float, float]:
     """Seconds of audio, and the seconds that it took."""
     import stenod  # noqa: PLC0415 - may be missing
     from bench.request import MODELS_DIR  # noqa: PLC0415
@@ -44,7 +54,7 @@ async def _transcribed(model: str, models_dir: Path, recordings: Sequence[Path],
     none = Clip("", "", 0.0)
     request = Request((), (), none, none, threads=0, cache_dir=str(models_dir.parent), models_dir=str(models_dir))
     room = asyncio.Semaphore(_AT_ONCE)
-    async with running_server(request, f"--model={model}") as server, stenod.Client(server.grpc) as client:
+    async with running_server(request, f"--model={model}", log=log) as server, stenod.Client(server.grpc) as client:
 
         async def transcribe(path: Path) -> float:
             async with room:

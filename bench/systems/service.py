@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import stenod
 from bench.process_tree import ProcessTree
@@ -40,8 +40,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running_server(request: Request, *options: str) -> AsyncIterator[Running]:
-    """A server with an empty data directory."""
+async def running_server(request: Request, *options: str, log: BinaryIO | None = None) -> AsyncIterator[Running]:
+    """A server with an empty data directory. What it says goes to `log`, or where this process's stderr goes."""
     with tempfile.TemporaryDirectory(prefix="node-", dir=request.cache_dir) as data_dir:
         given = [f"--data-dir={data_dir}", f"--models-dir={request.models_dir}", "--log-level=warning"]
         given += [f"--model={request.model}"] if request.model else []
@@ -50,6 +50,7 @@ async def running_server(request: Request, *options: str) -> AsyncIterator[Runni
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stenod_server", "serve", *given, *listeners, *options),
             stdout=asyncio.subprocess.PIPE,
+            stderr=log,
             env={**os.environ, "NO_COLOR": "1"},
         )
         try:

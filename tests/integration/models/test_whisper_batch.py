@@ -130,6 +130,13 @@ def test_hotwords_and_prompts_change_what_is_decoded(
     assert found is bool(options.hotwords)
 
 
+def test_of_a_long_prompt_the_end_counts(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]) -> None:
+    batch, _heard = recogniser._prompted(windows[7:], "en", RecognitionOptions(prompt="the lobster " * 100))
+    room, (prompt,) = recogniser._arch.most_prompt_tokens, batch.prompts.tolist()
+    assert prompt[1:-4] == recogniser._vocabulary.encode("the lobster " * 100)[-room:]
+    assert len(prompt) == SHAPE.target_positions // 2
+
+
 @pytest.mark.parametrize("samples", [0, 1, 1599])
 def test_too_short_or_empty_a_window_has_no_words(recogniser: WhisperRecogniser, samples: int) -> None:
     for window in (np.full(samples, 1000, np.int16), np.zeros(16_000, np.int16)):

@@ -6,6 +6,7 @@ make prove-gpu ARGS="--device cpu" the steps that need no GPU, to try this modul
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from stenod_models.device import CPU, Device
 from stenod_models.families.registry import load_recogniser
 from stenod_models.recogniser import Recogniser, Recognition
 
+_PRECISIONS: Final = ("fp32", "bf16")
 _WINDOWS: Final = 12
 _BATCH: Final = 8
 _ROUNDS: Final = 20
@@ -49,9 +51,9 @@ def main() -> int:
 def _checks(options: argparse.Namespace) -> Iterator[Check]:
     with tempfile.TemporaryDirectory(prefix="stenod-prove-gpu-") as folder:
         makers = (entries.parakeet, entries.whisper)
-        for make, shape in zip(makers, SIZES[options.size], strict=True):
-            trial = entries.Trial(options.device, "fp32", _WINDOWS, _BATCH)
-            subject = make(Path(folder), shape, trial)  # type: ignore[operator]
+        for precision, (make, shape) in itertools.product(_PRECISIONS, zip(makers, SIZES[options.size], strict=True)):
+            trial = entries.Trial(options.device, precision, _WINDOWS, _BATCH)
+            subject = make(Path(folder) / precision, shape, trial)  # type: ignore[operator]
             yield from _checks_of(subject, Device(options.device))
 
 
@@ -145,9 +147,7 @@ def _whole(result: Recognition | None) -> Recognition:
 
 def _alike(name: str, wanted: Sequence[list[str]], found: Sequence[list[str]]) -> Check:
     pairs = [
-        (one, other)
-        for row, told in zip(wanted, found, strict=True)
-        for one, other in zip(row, told[: len(row)] + [""] * (len(row) - len(told)), strict=True)
+        pair for row, told in zip(wanted, found, strict=True) for pair in itertools.zip_longest(row, told, fillvalue="")
     ]
     same = sum(one == other for one, other in pairs)
     return name, bool(pairs) and same >= _LEAST_AGREEMENT * len(pairs), f"{same} of {len(pairs)} words the same"

@@ -14,7 +14,7 @@ import structlog
 from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.directory import TritonDirectory
-from stenod_server.engine.failures import died
+from stenod_server.engine.failures import died, is_leaving
 from stenod_server.engine.launcher import Launcher, Running, free_port, inherited_environment
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.engine.tritonserver import Host, Launch, check_models, locate
@@ -208,14 +208,19 @@ class EmbeddedTriton:
             await self._revive()
 
     async def _until_unwell(self, running: Running) -> StenodError:
-        failed = 0
+        failed, is_ending = 0, False
         while True:
             try:
                 problem = await self._next_check(running)
             except TritonFailed as error:
                 return EngineUnavailable(error.message, died=True)
-            failed = failed + 1 if problem else 0
-            if problem and (died(problem) or failed == _FAILED_CHECKS_BEFORE_RESTART):
+            if problem is None:
+                failed = 0
+                continue
+            # To end it while it ends would cost the windows in flight an attempt; that it has ended is told above.
+            is_ending = is_ending or is_leaving(problem)
+            failed += not is_ending
+            if died(problem) or failed == _FAILED_CHECKS_BEFORE_RESTART:
                 return problem
 
     async def _revive(self) -> None:

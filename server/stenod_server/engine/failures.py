@@ -32,6 +32,7 @@ _BROKEN_OFF: Final = re.compile(
     r"Stream removed|Socket closed|Connection (reset|timed out)|Broken pipe|keepalive|GOAWAY"
 )
 _NOT_TAKEN: Final = re.compile(r"^failed to connect|Server is stopping")
+_LEAVING: Final = re.compile(r"Server (exiting|is stopping)")
 _STUB_GONE: Final = re.compile(r"Stub process .* is not healthy")
 
 
@@ -60,6 +61,11 @@ def died(problem: StenodError) -> bool:
 def is_useless(problem: StenodError) -> bool:
     """Whether a Triton that fails a window so will fail the next one, too."""
     return isinstance(problem, EngineUnavailable) and (problem.died or problem.absent)
+
+
+def is_leaving(problem: StenodError) -> bool:
+    """Whether Triton was told to end: it takes nothing new, finishes what it has within its time, and is gone."""
+    return isinstance(problem, EngineUnavailable) and _LEAVING.search(problem.message) is not None
 
 
 def stub_is_gone(problem: StenodError) -> bool:

@@ -18,7 +18,6 @@ _LIMITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "language": {"pattern": job_rules.LANGUAGE_PATTERN, "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS},
     "response_format": {"enum": ["", *ResponseFormat]},
     "timestamp_granularities": {"enum": list(Granularity)},
-    "languages": {"pattern": job_rules.LANGUAGE_PATTERN, "maxLength": job_rules.MAX_LANGUAGE_CHARACTERS},
     "stream": _TRUTHS,
     "vad_filter": _TRUTHS,
     "without_timestamps": _TRUTHS,

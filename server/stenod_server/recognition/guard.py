@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.transcript import Word
+from stenod_server.text.scripts import is_mostly_in
 
 _NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
 
@@ -28,12 +29,15 @@ class Oddity(StrEnum):
     REPETITIVE_TEXT = "REPETITIVE_TEXT"  # kept: compresses like a loop
     IMPLAUSIBLE_PACE = "IMPLAUSIBLE_PACE"  # dropped: more words than can be said in the time
     SAME_TEXT_REPEATED = "SAME_TEXT_REPEATED"  # kept: window after window with the same text
+    FOREIGN_SCRIPT = "FOREIGN_SCRIPT"  # dropped: letters that no language of the recogniser is written with
     LANGUAGE_DRIFT = "LANGUAGE_DRIFT"  # kept: text in another language than the job's (see drift.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardLimits:
-    """The thresholds. To be tuned on recordings, so they stand in one place."""
+    """The thresholds. To be tuned on recordings, so they stand in one place. `scripts`: in which the recogniser's
+    languages are written; empty where that is not known.
+    """
 
     loop_max_words: int = 10  # the longest phrase looked at
     loop_min_repeats: int = 6  # of a phrase of two words or more; nobody says one six times running in one window
@@ -47,6 +51,7 @@ class GuardLimits:
     no_speech_probability: float = 0.6
     no_speech_confidence: float = 0.37
     same_text_windows: int = 4
+    scripts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Guard:
             return Verdict(())
         if _is_silence(words, no_speech, limits):
             return Verdict((), (Oddity.NO_SPEECH_DROPPED,))
+        if limits.scripts and not is_mostly_in("".join(word.text for word in words), limits.scripts):
+            return Verdict((), (Oddity.FOREIGN_SCRIPT,))
         kept = collapse_loops(words, limits)
         has_loop = len(kept) < len(words)
         if _is_runaway(words, kept, to_seconds(window_samples), limits):

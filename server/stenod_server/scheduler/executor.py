@@ -21,6 +21,7 @@ from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
 from stenod_server.ports import CacheKey, RecognitionRequest, WindowPlan
 from stenod_server.recognition.drift import AUTO, LanguageWatch
+from stenod_server.recognition.guard import GuardLimits
 from stenod_server.recognition.language_choice import ChoiceRules
 from stenod_server.recognition.listening import Listener
 from stenod_server.recognition.memory import fits
@@ -37,6 +38,7 @@ from stenod_server.scheduler.routing import Route, Router
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import JobUpdates
 from stenod_server.text.language_of_text import LangidTextLanguage
+from stenod_server.text.scripts import scripts_of
 
 _log = structlog.get_logger()
 
@@ -228,6 +230,7 @@ class Executor:
             ),
             window_timeout_s=self._options.window_timeout_s,
             rules=SegmentRules(punctuation=job.config.punctuation),
+            limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
         )
 
     async def _watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:

@@ -1,9 +1,11 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.transcript import Word
 from stenod_server.recognition.guard import Guard, GuardLimits, Oddity, Verdict, collapse_loops
+from stenod_server.text.scripts import scripts_of
 
 
 def _words(text: str, confidence: float = 0.9) -> list[Word]:
@@ -82,6 +84,26 @@ def test_what_was_said_besides_a_loop_stays() -> None:
 
 def test_letters_of_a_script_without_blanks_are_no_fast_words() -> None:
     assert _inspect(" ".join("きょうはとてもいいてんきですねさんぽにいきましょうか"), seconds=1.5).words
+
+
+@pytest.mark.parametrize(
+    ("text", "languages", "kept"),
+    [
+        ("2-3ตวบนลาง 01/", ("en",), False),  # what Moonshine wrote of a vowel held for 20 s
+        ("2-3ตวบนลาง 01/", ("en", "th"), True),
+        ("2-3ตวบนลาง 01/", ("en", "xx"), True),  # a language whose script nobody told us
+        ("2 - 3 01/", ("en",), True),
+        ("we watched Левиафан", ("en",), True),
+        ("в фильме Leviathan", ("bg", "en"), True),
+    ],
+)
+def test_a_window_in_letters_that_the_recogniser_has_no_language_for_is_dropped(
+    text: str, languages: tuple[str, ...], *, kept: bool
+) -> None:
+    guard = Guard(GuardLimits(scripts=scripts_of(languages)))
+    verdict = guard.inspect(_words(text), no_speech=0.0, window_samples=30 * HZ)
+    assert bool(verdict.words) == kept
+    assert verdict.oddities == (() if kept else (Oddity.FOREIGN_SCRIPT,))
 
 
 def test_window_after_window_with_the_same_text_is_flagged() -> None:

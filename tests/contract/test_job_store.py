@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
+from stenod_server.domain.formatting import Formatting, Replacement
 from stenod_server.domain.job import Job, JobState, Lease, Progress
 from stenod_server.errors import IdempotencyMismatch, JobNotFound, QueueFull, StoreUnavailable
 from stenod_server.ports import JobFilter
@@ -26,7 +28,9 @@ def store(stores: Stores) -> SqlJobStore:
 async def test_a_job_comes_back_as_it_was_stored(store: SqlJobStore) -> None:
     config = make_config(
         tags=("b", "a"), ttl=timedelta(days=2), start_s=1.1, end_s=2.25, details_json='{"x":"ü"}', user_id="u",
-        priority=-3, parallel_engines=4, max_parallel_engines=8, punctuation=False, title="Tîtle", reference="ref",
+        priority=-3, parallel_engines=4, max_parallel_engines=8, title="Tîtle", reference="ref",
+        formatting=Formatting(punctuation=False, permitted_marks=(".",), replacements=(Replacement("a", "b"),)),
+        diarization=Diarization(mode=DiarizationMode.SPEAKER, known_speakers=(KnownSpeaker("Ann", ("x",)),)),
     )  # fmt: skip
     job = make_job(config=config, request_id="once", expire_time=NOW)
     assert await store.submit(job, max_queued_jobs=ROOM) == job

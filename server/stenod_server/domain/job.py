@@ -9,6 +9,8 @@ from typing import Final
 from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.decoding import Decoding
+from stenod_server.domain.diarization import Diarization
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.notification import Notice, Notification
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
@@ -112,7 +114,8 @@ class JobConfig:
     priority: int = 0
     start_s: float = 0.0
     end_s: float = 0.0
-    punctuation: bool = True
+    formatting: Formatting = field(default=Formatting())
+    diarization: Diarization = field(default=Diarization())
     decoding: Decoding = field(default=Decoding())
     user_id: str = ""
     title: str = ""

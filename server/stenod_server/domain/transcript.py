@@ -1,6 +1,7 @@
 """What a job gives: words, segments, and the facts about the whole."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from stenod_server.domain.audio import to_seconds
@@ -8,9 +9,19 @@ from stenod_server.domain.audio import to_seconds
 LANGUAGE_UNCERTAIN: Final = "LANGUAGE_UNCERTAIN"  # the reason of a warning that a form of the transcript has words for
 
 
+class WordTag(StrEnum):
+    """What a word is, beside what it says."""
+
+    DISFLUENCY = "disfluency"
+    PROFANITY = "profanity"
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One text piece with its punctuation. Offsets are samples from the start of the file; `0 <= start <= end`."""
+    """One text piece with its punctuation. Offsets are samples from the start of the file; `0 <= start <= end`.
+
+    `volume` is how loud it was said, 0 to 100; None where nobody measured.
+    """
 
     text: str
     start_samples: int
@@ -19,6 +30,8 @@ class Word:
     language: str = ""
     channel: str = ""
     speaker: str = ""
+    volume: float | None = None
+    tags: tuple[WordTag, ...] = ()
 
     @property
     def start_s(self) -> float:
@@ -30,10 +43,22 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """Words of a segment that are written in another way than they were spoken: `word_count` of them from `first_word`
+    on. `kind` is the class, as `money`; `spoken` are the words as they were said, with their own times.
+    """
+
+    kind: str
+    first_word: int
+    word_count: int
+    spoken: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """Words said in one breath by one speaker on one channel. `index` counts from 0 in order of time.
 
-    `final` is False for a segment shown while its job runs: labels and formatting may still change.
+    `entities` are in order and share no word. `final` is False for a segment shown while its job runs: labels and formatting may still change.
     """
 
     index: int
@@ -42,6 +67,7 @@ class Segment:
     channel: str = ""
     speaker: str = ""
     final: bool = True
+    entities: tuple[Entity, ...] = ()
 
     @property
     def text(self) -> str:
@@ -73,8 +99,18 @@ class Warning:  # noqa: A001  the word the API uses
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """Somebody who is heard. `identifiers` of the voice, opaque, are to be given as KnownSpeaker in later jobs."""
+
+    label: str
+    identifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptInfo:
-    """The facts about a whole transcript. `from_cache`: it is a copy of an earlier job's."""
+    """The facts about a whole transcript. `speakers` in order of appearance; `channels` are the labels of those that
+    were recognised on their own. `from_cache`: it is a copy of an earlier job's.
+    """
 
     duration_samples: int
     language: str
@@ -84,6 +120,8 @@ class TranscriptInfo:
     windows: int = 0
     warnings: tuple[Warning, ...] = ()
     from_cache: bool = False
+    speakers: tuple[Speaker, ...] = ()
+    channels: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:

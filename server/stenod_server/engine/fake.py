@@ -7,10 +7,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_seconds
 from stenod_server.domain.transcript import Word
 from stenod_server.errors import EngineUnavailable, InvalidField, ModelNotFound, WindowTimeout
-from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.ports import (
+    Int16Audio,
+    ModelProfile,
+    RecognitionRequest,
+    Voice,
+    VoiceProfile,
+    VoiceSpan,
+    WindowResult,
+    WindowVoices,
+)
 
 FAKE_PROFILE: Final = ModelProfile(
     model="fake",
@@ -26,12 +37,23 @@ FAKE_PROFILE: Final = ModelProfile(
     default_engines=8,
 )
 
+FAKE_VOICE_PROFILE: Final = VoiceProfile(
+    model="fake-voices",
+    family="fake",
+    window_max_samples=30 * SAMPLE_RATE_HZ,
+    dimensions=8,
+    max_batch_size=4,
+    instances=1,
+    revision="1",
+)
+
 
 class FakeEngine:
     """Takes `fixed_delay_s` + `delay_ratio` times the window's length, each window on its own.
 
     Its words follow from the window's length alone: one per whole second, `<length_samples>-<second>`, each half a
-    second long. `failures` is consumed one error per call, before the delay. `gate`, when set to an asyncio.Event,
+    second long. Its voices follow from the audio: in each whole second speaks the voice whose number is the second's first sample
+    modulo 8, and none where that is 0. `failures` is consumed one error per call, before the delay. `gate`, when set to an asyncio.Event,
     holds every window until the event is set: tests that wait for a state rather than a time use it.
     """
 
@@ -42,7 +64,9 @@ class FakeEngine:
         fixed_delay_s: float = 0.0,
         delay_ratio: float = 0.0,
         failures: Sequence[Exception] = (),
+        voice_profiles: Sequence[VoiceProfile] = (FAKE_VOICE_PROFILE,),
     ) -> None:
+        self._voice_profiles = {profile.model: profile for profile in voice_profiles}
         self._profiles = {profile.model: profile for profile in profiles}
         self.fixed_delay_s = fixed_delay_s
         self.delay_ratio = delay_ratio
@@ -78,6 +102,21 @@ class FakeEngine:
             self.in_flight -= 1
         self.completed += 1
         return _result(audio, request)
+
+    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        """As `ports.Engine.voices`."""
+        del interactive, timeout_s
+        if self._closed:
+            raise EngineUnavailable("the engine is closed")
+        if model not in self._voice_profiles:
+            raise ModelNotFound(model)
+        return _voices(audio)
+
+    async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
+        """As `ports.Engine.voice_profiles`."""
+        if self._closed:
+            raise EngineUnavailable("the engine is closed")
+        return dict(self._voice_profiles)
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """As `ports.Engine.profiles`."""
@@ -130,3 +169,20 @@ def _result(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
         for second in range(len(audio) // SAMPLE_RATE_HZ)
     )
     return WindowResult(words=words, language=language, language_confidence=1.0, no_speech=0.0 if words else 1.0)
+
+
+def _voices(audio: Int16Audio) -> WindowVoices:
+    numbers = [
+        int(first) % FAKE_VOICE_PROFILE.dimensions
+        for first in audio[: len(audio) // SAMPLE_RATE_HZ * SAMPLE_RATE_HZ : SAMPLE_RATE_HZ]
+    ]
+    heard = sorted(set(numbers) - {0})
+    spans = tuple(
+        VoiceSpan(second * SAMPLE_RATE_HZ, (second + 1) * SAMPLE_RATE_HZ, heard.index(number))
+        for second, number in enumerate(numbers)
+        if number
+    )
+    directions = np.eye(FAKE_VOICE_PROFILE.dimensions, dtype=np.float32)
+    return WindowVoices(
+        spans, tuple(Voice(directions[number], numbers.count(number) * SAMPLE_RATE_HZ) for number in heard)
+    )

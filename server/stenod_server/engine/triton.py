@@ -11,7 +11,7 @@ from stenod_server.engine.failures import died
 from stenod_server.engine.target import Health, Target, pick
 from stenod_server.engine.watch import OnCheck, WatchOptions, watch
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError, Unavailable
-from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, VoiceProfile, WindowResult, WindowVoices
 
 _NO_CANARIES: Final[Mapping[str, Canary]] = {}
 _NO_HEADERS: Final[Mapping[str, str]] = {}
@@ -102,6 +102,15 @@ class TritonEngine:
             raise
         finally:
             target.in_flight -= 1
+
+    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        """As `ports.Engine.voices`."""
+        raise ModelNotFound(model)
+
+    async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
+        """As `ports.Engine.voice_profiles`; as read by the last check, so it costs no call."""
+        self._require_one()
+        return {}
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """As `ports.Engine.profiles`; as read by the last check, so it costs no call."""

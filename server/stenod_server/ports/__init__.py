@@ -6,7 +6,19 @@ from stenod_server.ports.clock import Clock
 from stenod_server.ports.deliveries import FILES_INDEX, Body, Courier, Delivery, DeliveryStore, Letter
 from stenod_server.ports.jobs import CacheKey, JobFilter, JobStore, RetentionStore, SpentMedia
 from stenod_server.ports.media import BlobStore, FetchedMedia, MediaFetcher, MediaSpool, Upload, UploadStore
-from stenod_server.ports.recognition import Engine, Int16Audio, ModelProfile, RecognitionRequest, Window, WindowResult
+from stenod_server.ports.recognition import (
+    Embedding,
+    Engine,
+    Int16Audio,
+    ModelProfile,
+    RecognitionRequest,
+    Voice,
+    VoiceProfile,
+    VoiceSpan,
+    Window,
+    WindowResult,
+    WindowVoices,
+)
 
 __all__ = [
     "FILES_INDEX",
@@ -21,6 +33,7 @@ __all__ = [
     "Courier",
     "Delivery",
     "DeliveryStore",
+    "Embedding",
     "Engine",
     "FetchedMedia",
     "Int16Audio",
@@ -35,7 +48,11 @@ __all__ = [
     "SpentMedia",
     "Upload",
     "UploadStore",
+    "Voice",
+    "VoiceProfile",
+    "VoiceSpan",
     "Window",
     "WindowPlan",
     "WindowResult",
+    "WindowVoices",
 ]

@@ -35,6 +35,21 @@ class ModelProfile:
     takes_prompt: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceProfile:
+    """What the server needs to know of a model of voices. Embeddings of two models cannot be compared: `revision` is of
+    what it was built from, and part of every identifier of a voice.
+    """
+
+    model: str
+    family: str
+    window_max_samples: int
+    dimensions: int
+    max_batch_size: int
+    instances: int
+    revision: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """A slice of one channel, recognised on its own. `index` counts from 0; offsets are samples of the file.
@@ -75,6 +90,38 @@ class WindowResult:
     no_speech: float
 
 
+Embedding = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voice:
+    """One voice of a window. `embedding` is float32 (dimensions,) of length 1; the angle between two tells how likely
+    they are of one person. `clean_samples`: how much speech of this voice alone it was made of.
+    """
+
+    embedding: Embedding
+    clean_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpan:
+    """Where a voice speaks, in samples from the start of the *window*. `voice` is its place in `WindowVoices.voices`."""
+
+    start_samples: int
+    end_samples: int
+    voice: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowVoices:
+    """Who speaks when in a window: spans in order of their start; those of two voices may overlap. One person can be
+    several voices here: who is who is found out over the whole recording.
+    """
+
+    spans: tuple[VoiceSpan, ...] = ()
+    voices: tuple[Voice, ...] = ()
+
+
 class Engine(Protocol):
     """Recognises windows. One call is one engine in use; the adapter batches nothing itself."""
 
@@ -86,8 +133,16 @@ class Engine(Protocol):
         """
         ...
 
+    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        """Who speaks when in int16 (samples,) at 16 000 Hz, by a model of voices. Otherwise as `recognise`."""
+        ...
+
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
+        ...
+
+    async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
+        """The models of voices that are loaded, by name. Raises EngineUnavailable."""
         ...
 
     async def batch_statistics(self) -> Mapping[int, int]:

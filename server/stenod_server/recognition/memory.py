@@ -14,7 +14,7 @@ from stenod_server.recognition.facts import Facts
 from stenod_server.recognition.guard import Guard, GuardLimits
 from stenod_server.recognition.stitch import SegmentRules, Stitcher
 
-FORMAT = 1  # of the memory; another one is of another release, and of no use
+FORMAT = 2  # of the memory; another one is of another release, and of no use
 
 
 def signature(request: RecognitionRequest, plan: WindowPlan) -> str:

@@ -1,15 +1,23 @@
 """An engine that does not give a window up at the first trouble of its recogniser."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from stenod_server.engine.backoff import Backoff
 from stenod_server.errors import ContractViolation, EngineUnavailable, PoisonJob, StenodError, Unavailable
-from stenod_server.ports import Engine, Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.ports import (
+    Engine,
+    Int16Audio,
+    ModelProfile,
+    RecognitionRequest,
+    VoiceProfile,
+    WindowResult,
+    WindowVoices,
+)
 from stenod_server.recognition.quarantine import Quarantine
 
 # The last three of these were seen alone (quarantine.py): an innocent window is convicted only if, after a death that
@@ -19,6 +27,7 @@ from stenod_server.recognition.quarantine import Quarantine
 MAX_DEATHS: Final = 5
 _MAX_VIOLATIONS: Final = 2  # wrong answers stay wrong, but another recogniser may be right
 
+_Result = TypeVar("_Result")
 _log = structlog.get_logger()
 
 
@@ -50,12 +59,21 @@ class PatientEngine:
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`; `timeout_s` is for each try. Raises PoisonJob too."""
+        return await self._patiently(lambda: self._engine.recognise(audio, request, timeout_s=timeout_s))
+
+    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        """As `ports.Engine.voices`; `timeout_s` is for each try. Raises PoisonJob too."""
+        return await self._patiently(
+            lambda: self._engine.voices(audio, model, interactive=interactive, timeout_s=timeout_s)
+        )
+
+    async def _patiently(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
         record = _Record(self._options)
         while True:
             await self._until_ready()
             try:
                 async with self._quarantine.admit(record.deaths):
-                    return await self._engine.recognise(audio, request, timeout_s=timeout_s)
+                    return await call()
             except (Unavailable, ContractViolation) as error:
                 record.note(error)
                 _log.info("window_tried_again", reason=error.reason, problem=error.message, deaths=record.deaths)
@@ -63,6 +81,9 @@ class PatientEngine:
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
         return await self._engine.profiles()
+
+    async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
+        return await self._engine.voice_profiles()
 
     async def batch_statistics(self) -> Mapping[int, int]:
         return await self._engine.batch_statistics()

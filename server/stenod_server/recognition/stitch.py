@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
-from stenod_server.domain.transcript import Segment, Word
+from stenod_server.domain.transcript import Segment, Word, WordTag
 from stenod_server.ports import Window
 from stenod_server.recognition.context_chunks import Tail, first_new, is_before, tail_of
 from stenod_server.text.punctuation import ends_sentence, without_marks
@@ -78,8 +78,8 @@ class Stitcher:
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on where `remember` was called. Raises what a memory that is none makes of it."""
-        self._open = [Word(*packed) for packed in memory["open"]]
-        self._last = Word(*memory["last"]) if memory["last"] else None
+        self._open = [_unpack(packed) for packed in memory["open"]]
+        self._last = _unpack(memory["last"]) if memory["last"] else None
         self._tail = _unpack_tail(memory["tail"]) if memory["tail"] else None
         self._count = int(memory["count"])
 
@@ -147,8 +147,13 @@ class Stitcher:
 
 
 def _pack(word: Word) -> list[Any]:
-    """A word as JSON has it; `Word(*packed)` is the way back."""
+    """A word as JSON has it."""
     return list(astuple(word))
+
+
+def _unpack(packed: Sequence[Any]) -> Word:
+    *plain, tags = packed
+    return Word(*plain, tags=tuple(map(WordTag, tags)))
 
 
 def _pack_tail(tail: Tail) -> list[Any]:
@@ -157,7 +162,7 @@ def _pack_tail(tail: Tail) -> list[Any]:
 
 def _unpack_tail(packed: Sequence[Any]) -> Tail:
     seam_samples, words, given = packed
-    return Tail(seam_samples, tuple(Word(*word) for word in words), given)
+    return Tail(seam_samples, tuple(map(_unpack, words)), given)
 
 
 def _shifted(word: Word, frame: Frame) -> Word:

@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, LowConfidenceAction
 from stenod_server.errors import InvalidField, UnsupportedFeature
 from stenod_server.rpc import decoding, notifications
@@ -83,7 +84,9 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         priority=priority,
         start_s=start_s,
         end_s=end_s,
-        punctuation=message.formatting.punctuation if message.formatting.HasField("punctuation") else True,
+        formatting=Formatting(
+            punctuation=message.formatting.punctuation if message.formatting.HasField("punctuation") else True
+        ),
         decoding=decoding.from_proto(message),
         user_id=job_rules.user_id("config.user_id", message.user_id),
         title=job_rules.label("config.tracking.title", tracking.title),
@@ -105,7 +108,7 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
         model=config.model,
         operating_point=_NUMBERS[config.operating_point],
         user_id=config.user_id,
-        formatting=job_pb2.FormattingConfig(punctuation=config.punctuation),
+        formatting=job_pb2.FormattingConfig(punctuation=config.formatting.punctuation),
         scheduling=job_pb2.SchedulingConfig(parallel_engines=config.parallel_engines, priority=config.priority),
         tracking=job_pb2.Tracking(title=config.title, reference=config.reference, tags=config.tags),
         notifications=map(notifications.to_proto, config.notifications),

@@ -229,7 +229,7 @@ class Executor:
                 route.profile.model, route.language, decoding=decoding, interactive=running.interactive
             ),
             window_timeout_s=self._options.window_timeout_s,
-            rules=SegmentRules(punctuation=job.config.punctuation),
+            rules=SegmentRules(punctuation=job.config.formatting.punctuation),
             limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
         )
 

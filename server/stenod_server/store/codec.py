@@ -1,11 +1,7 @@
-"""Jobs and segments ↔ rows. JSON is canonical (sorted keys, no blanks), so that equal things are equal text.
-
-A segment's words are arrays, `["Hello", start, end, confidence]` in samples, to be short and still readable; a word
-that differs from its segment carries language, channel and speaker behind.
-"""
+"""Jobs and uploads ↔ rows. JSON is canonical (sorted keys, no blanks), so that equal things are equal text."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
@@ -14,6 +10,8 @@ import sqlalchemy as sa
 
 from stenod_server.domain import transcript
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
+from stenod_server.domain.formatting import Formatting, ProfanityFilter, Replacement
 from stenod_server.domain.job import (
     Checkpoint,
     Failure,
@@ -27,7 +25,7 @@ from stenod_server.domain.job import (
     RemoteMedia,
 )
 from stenod_server.domain.notification import Content, Method, Notice, NoticeState, Notification
-from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.transcript import Speaker, TranscriptInfo
 from stenod_server.ports import Upload
 
 _DURATIONS: Final = ("ttl", "deadline")
@@ -100,6 +98,8 @@ def _read_config(text: str) -> JobConfig:
     plain["notifications"] = tuple(map(_read_notification, plain.get("notifications", ())))
     plain["origin"] = Origin(**plain.get("origin", {}))
     plain["decoding"] = _read_decoding(plain.get("decoding", {}))
+    plain["formatting"] = _read_formatting(plain.get("formatting", {"punctuation": plain.pop("punctuation", True)}))
+    plain["diarization"] = _read_diarization(plain.get("diarization", {}))
     return JobConfig(**plain)
 
 
@@ -115,6 +115,28 @@ def _read_decoding(plain: dict[str, Any]) -> Decoding:
     if "task" in plain:
         read["task"] = Task(plain["task"])
     return Decoding(**plain | read)
+
+
+def _read_formatting(plain: Mapping[str, Any]) -> Formatting:
+    """Of a job that was stored before there was any, `punctuation` alone."""
+    read: dict[str, Any] = {
+        "permitted_marks": tuple(plain.get("permitted_marks", ())),
+        "profanity_filter": ProfanityFilter(plain.get("profanity_filter", ProfanityFilter.KEEP)),
+        "replacements": tuple(Replacement(**one) for one in plain.get("replacements", ())),
+    }
+    return Formatting(**{**plain, **read})
+
+
+def _read_diarization(plain: Mapping[str, Any]) -> Diarization:
+    """Empty of a job that was stored before there was any."""
+    read: dict[str, Any] = {
+        "mode": DiarizationMode(plain.get("mode", DiarizationMode.NONE)),
+        "channel_labels": tuple(plain.get("channel_labels", ())),
+        "known_speakers": tuple(
+            KnownSpeaker(one["label"], tuple(one["identifiers"])) for one in plain.get("known_speakers", ())
+        ),
+    }
+    return Diarization(**{**plain, **read})
 
 
 def _read_notification(plain: Mapping[str, Any]) -> Notification:
@@ -175,50 +197,13 @@ def info_json(info: TranscriptInfo) -> str:
 def _read_info(text: str) -> TranscriptInfo:
     plain = json.loads(text)
     plain["warnings"] = _read_warnings(plain["warnings"])
+    plain["speakers"] = tuple(Speaker(one["label"], tuple(one["identifiers"])) for one in plain.get("speakers", ()))
+    plain["channels"] = tuple(plain.get("channels", ()))
     return TranscriptInfo(**plain)
 
 
 def _read_warnings(plain: Iterable[Mapping[str, str]]) -> tuple[transcript.Warning, ...]:
     return tuple(transcript.Warning(**warning) for warning in plain)
-
-
-# --- segments -------------------------------------------------------------------------------------------------------
-
-
-def segment_row(job_id: str, segment: Segment) -> dict[str, Any]:
-    labels = _labels(segment)
-    body: dict[str, Any] = {"words": [_pack(word, labels) for word in segment.words]}
-    body |= {name: value for name, value in zip(_LABELS, labels, strict=True) if value}
-    return {"job_id": job_id, "segment_index": segment.index, "final": segment.final, "body": to_json(body)}
-
-
-def read_segment(row: sa.Row[Any]) -> Segment:
-    column = row._mapping  # noqa: SLF001  the documented way to read a row by name
-    body: Mapping[str, Any] = json.loads(column["body"])
-    labels = {name: body.get(name, "") for name in _LABELS}
-    return Segment(
-        index=column["segment_index"],
-        words=tuple(_unpack(packed, labels.values()) for packed in body["words"]),
-        final=column["final"],
-        **labels,
-    )
-
-
-_LABELS: Final = ("language", "channel", "speaker")
-
-
-def _labels(of: Segment | Word) -> tuple[str, str, str]:
-    return of.language, of.channel, of.speaker
-
-
-def _pack(word: Word, segment_labels: tuple[str, str, str]) -> list[Any]:
-    packed = [word.text, word.start_samples, word.end_samples, round(word.confidence, RATIO_DIGITS)]
-    labels = _labels(word)
-    return packed if labels == segment_labels else [*packed, *labels]
-
-
-def _unpack(packed: Sequence[Any], segment_labels: Iterable[str]) -> Word:
-    return Word(*packed) if len(packed) > 4 else Word(*packed, *segment_labels)
 
 
 # --- uploads --------------------------------------------------------------------------------------------------------

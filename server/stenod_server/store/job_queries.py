@@ -10,7 +10,8 @@ from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import JobNotFound
 from stenod_server.ports import JobFilter
-from stenod_server.store.codec import read_job, read_segment
+from stenod_server.store.codec import read_job
+from stenod_server.store.segment_codec import read_segment
 from stenod_server.store.tables import IS_QUEUED, job_tags, jobs, segments
 
 _MAX_BACKOFF: Final = timedelta(hours=1)

@@ -22,8 +22,8 @@ from stenod_server.store.codec import (
     media_json,
     progress_json,
     read_job,
-    segment_row,
 )
+from stenod_server.store.segment_codec import segment_row
 from stenod_server.store.tables import IS_RUNNING, jobs, segments
 from stenod_server.store.transition import Condition, change, end, give_back, move
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from stenod_server.errors import StenodError
-from stenod_server.ports import Engine, Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.ports import (
+    Engine,
+    Int16Audio,
+    ModelProfile,
+    RecognitionRequest,
+    VoiceProfile,
+    WindowResult,
+    WindowVoices,
+)
 from stenod_server.telemetry.metrics import Metrics
 
 _MEMORY_WINDOWS: Final = 256
@@ -18,6 +26,7 @@ class MeteredEngine:
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
         self._window = metrics.stage.labels("window")
+        self._voices = metrics.stage.labels("voices")
         self._failures = metrics.window_failures
         self._recent_s: deque[float] = deque(maxlen=_MEMORY_WINDOWS)
 
@@ -39,8 +48,21 @@ class MeteredEngine:
         self._recent_s.append(took_s)
         return result
 
+    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        started_s = time.monotonic()
+        try:
+            result = await self._engine.voices(audio, model, interactive=interactive, timeout_s=timeout_s)
+        except StenodError as error:
+            self._failures.labels(error.reason).inc()
+            raise
+        self._voices.observe(time.monotonic() - started_s)
+        return result
+
     async def profiles(self) -> Mapping[str, ModelProfile]:
         return await self._engine.profiles()
+
+    async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
+        return await self._engine.voice_profiles()
 
     async def batch_statistics(self) -> Mapping[int, int]:
         return await self._engine.batch_statistics()

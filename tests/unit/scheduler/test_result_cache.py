@@ -12,6 +12,8 @@ import pytest
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.diarization import Diarization, DiarizationMode
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Job, JobConfig, JobState, LowConfidenceAction, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
 from stenod_server.domain.quota import TenantLimits
@@ -39,7 +41,8 @@ SHAPING = {
     "language": "de",
     "start_s": 1.0,
     "end_s": 9.0,
-    "punctuation": False,
+    "formatting": Formatting(punctuation=False),
+    "diarization": Diarization(mode=DiarizationMode.SPEAKER),
     "warnings": (JobWarning("W", "w"),),
     "expected_languages": ("de",),
     "expected_hint": "languages",
@@ -202,7 +205,7 @@ async def test_another_tenant_is_recognised_anew(tmp_path: Path) -> None:
 async def test_another_way_to_transcribe_is_recognised_anew(tmp_path: Path) -> None:
     async with open_rig(tmp_path, engine=_engine(), **CACHE) as rig:
         await _transcribed(rig, language="en")
-        assert not _is_copy(await _transcribed(rig, language="en", punctuation=False))
+        assert not _is_copy(await _transcribed(rig, language="en", formatting=Formatting(punctuation=False)))
         assert not _is_copy(await _transcribed(rig, language="de"))
         assert _is_copy(await _transcribed(rig, language="en", model="fake"))
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import LowConfidenceAction
-from stenod_server.domain.transcript import Segment, Word
-from stenod_server.store import codec
+from stenod_server.domain.transcript import Entity, Segment, Word, WordTag
+from stenod_server.store import codec, segment_codec
 from stenod_server.store.tables import UtcDateTime
 from tests.support.builders import make_config, make_segment
 
@@ -20,10 +21,15 @@ _LABEL = st.sampled_from(["", "en", "left", "S1"])
 _WORDS = st.builds(
     Word, _TEXT, st.integers(0, 2**40), st.integers(0, 2**40),
     st.integers(0, 10_000).map(lambda number: number / 10_000), _LABEL, _LABEL, _LABEL,
+    st.none() | st.integers(0, 1000).map(lambda number: number / 10), st.sampled_from([(), (WordTag.DISFLUENCY,)]),
 )  # fmt: skip
+_PLAIN_WORDS = _WORDS.map(lambda word: replace(word, volume=None, tags=()))
+_ENTITIES = st.builds(
+    Entity, _LABEL, st.integers(0, 3), st.integers(1, 3), st.lists(_PLAIN_WORDS, max_size=3).map(tuple)
+)
 _SEGMENTS = st.builds(
     Segment, st.integers(0, 2**31 - 1), st.lists(_WORDS, min_size=1, max_size=5).map(tuple),
-    _LABEL, _LABEL, _LABEL, st.booleans(),
+    _LABEL, _LABEL, _LABEL, st.booleans(), st.lists(_ENTITIES, max_size=2).map(tuple),
 )  # fmt: skip
 
 
@@ -36,17 +42,17 @@ class _Row:
 
 @given(_SEGMENTS)
 def test_any_segment_is_read_as_it_was_written(segment: Segment) -> None:
-    assert codec.read_segment(_Row(codec.segment_row("job", segment))) == segment  # type: ignore[arg-type]
+    assert segment_codec.read_segment(_Row(segment_codec.segment_row("job", segment))) == segment  # type: ignore[arg-type]
 
 
 def test_a_plain_word_is_four_entries() -> None:
-    row = codec.segment_row("job", make_segment(0, "so it"))
+    row = segment_codec.segment_row("job", make_segment(0, "so it"))
     assert row["body"] == '{"words":[["so",0,1500,0.875],["it",1600,3100,0.875]]}'
 
 
 def test_confidence_is_rounded_to_four_digits() -> None:
     word = replace(make_segment(0).words[0], confidence=0.123456789)
-    assert json.loads(codec.segment_row("job", Segment(0, (word,)))["body"])["words"][0][3] == 0.1235
+    assert json.loads(segment_codec.segment_row("job", Segment(0, (word,)))["body"])["words"][0][3] == 0.1235
 
 
 def test_equal_configs_are_equal_text() -> None:
@@ -86,3 +92,12 @@ def test_a_config_that_was_stored_before_some_of_it_was_known_is_read() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
         UtcDateTime().process_bind_param(datetime(2030, 1, 1), None)  # type: ignore[arg-type]  # noqa: DTZ001
+
+
+def test_a_job_that_was_stored_before_there_was_formatting_keeps_its_punctuation() -> None:
+    plain = json.loads(codec.config_json(make_config()))
+    for name in ("formatting", "diarization"):
+        del plain[name]
+    assert codec._read_config(json.dumps(plain | {"punctuation": False})) == make_config(
+        formatting=Formatting(punctuation=False)
+    )

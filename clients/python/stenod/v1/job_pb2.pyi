@@ -46,6 +46,12 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_TRANSCRIBE: _ClassVar[Task]
     TASK_TRANSLATE: _ClassVar[Task]
 
+class ProfanityFilter(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROFANITY_FILTER_UNSPECIFIED: _ClassVar[ProfanityFilter]
+    PROFANITY_FILTER_KEEP: _ClassVar[ProfanityFilter]
+    PROFANITY_FILTER_MASK: _ClassVar[ProfanityFilter]
+
 class DiarizationMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DIARIZATION_MODE_UNSPECIFIED: _ClassVar[DiarizationMode]
@@ -88,6 +94,9 @@ OPERATING_POINT_ENHANCED: OperatingPoint
 TASK_UNSPECIFIED: Task
 TASK_TRANSCRIBE: Task
 TASK_TRANSLATE: Task
+PROFANITY_FILTER_UNSPECIFIED: ProfanityFilter
+PROFANITY_FILTER_KEEP: ProfanityFilter
+PROFANITY_FILTER_MASK: ProfanityFilter
 DIARIZATION_MODE_UNSPECIFIED: DiarizationMode
 DIARIZATION_MODE_NONE: DiarizationMode
 DIARIZATION_MODE_CHANNEL: DiarizationMode
@@ -196,7 +205,7 @@ class JobConfig(_message.Message):
     def __init__(self, language: _Optional[str] = ..., expected_languages: _Optional[_Iterable[str]] = ..., operating_point: _Optional[_Union[OperatingPoint, str]] = ..., model: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., formatting: _Optional[_Union[FormattingConfig, _Mapping]] = ..., start_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_offset: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., diarization: _Optional[_Union[DiarizationConfig, _Mapping]] = ..., additional_vocabulary: _Optional[_Iterable[_Union[VocabularyEntry, _Mapping]]] = ..., scheduling: _Optional[_Union[SchedulingConfig, _Mapping]] = ..., user_id: _Optional[str] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rendering: _Optional[_Union[RenderingConfig, _Mapping]] = ..., decoding: _Optional[_Union[DecodingConfig, _Mapping]] = ..., low_confidence_action: _Optional[_Union[LowConfidenceAction, str]] = ..., default_language: _Optional[str] = ...) -> None: ...
 
 class FormattingConfig(_message.Message):
-    __slots__ = ("punctuation", "numerals", "permitted_marks", "punctuation_sensitivity", "remove_disfluencies", "output_locale", "replacements")
+    __slots__ = ("punctuation", "numerals", "permitted_marks", "punctuation_sensitivity", "remove_disfluencies", "output_locale", "replacements", "entities", "casing", "profanity_filter", "volume_threshold")
     PUNCTUATION_FIELD_NUMBER: _ClassVar[int]
     NUMERALS_FIELD_NUMBER: _ClassVar[int]
     PERMITTED_MARKS_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +213,10 @@ class FormattingConfig(_message.Message):
     REMOVE_DISFLUENCIES_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_LOCALE_FIELD_NUMBER: _ClassVar[int]
     REPLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    CASING_FIELD_NUMBER: _ClassVar[int]
+    PROFANITY_FILTER_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     punctuation: bool
     numerals: bool
     permitted_marks: _containers.RepeatedScalarFieldContainer[str]
@@ -211,7 +224,11 @@ class FormattingConfig(_message.Message):
     remove_disfluencies: bool
     output_locale: str
     replacements: _containers.RepeatedCompositeFieldContainer[Replacement]
-    def __init__(self, punctuation: _Optional[bool] = ..., numerals: _Optional[bool] = ..., permitted_marks: _Optional[_Iterable[str]] = ..., punctuation_sensitivity: _Optional[float] = ..., remove_disfluencies: _Optional[bool] = ..., output_locale: _Optional[str] = ..., replacements: _Optional[_Iterable[_Union[Replacement, _Mapping]]] = ...) -> None: ...
+    entities: bool
+    casing: bool
+    profanity_filter: ProfanityFilter
+    volume_threshold: float
+    def __init__(self, punctuation: _Optional[bool] = ..., numerals: _Optional[bool] = ..., permitted_marks: _Optional[_Iterable[str]] = ..., punctuation_sensitivity: _Optional[float] = ..., remove_disfluencies: _Optional[bool] = ..., output_locale: _Optional[str] = ..., replacements: _Optional[_Iterable[_Union[Replacement, _Mapping]]] = ..., entities: _Optional[bool] = ..., casing: _Optional[bool] = ..., profanity_filter: _Optional[_Union[ProfanityFilter, str]] = ..., volume_threshold: _Optional[float] = ...) -> None: ...
 
 class Replacement(_message.Message):
     __slots__ = ("pattern", "replacement")

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from stenod.v1 import speaker_pb2 as stenod_dot_v1_dot_speaker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astenod/v1/transcript.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17stenod/v1/speaker.proto\"\x8e\x01\n\x0fSubtitleOptions\x12\x31\n\x0fmax_line_length\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00R\rmaxLineLength\x88\x01\x01\x12&\n\tmax_lines\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01R\x08maxLines\x88\x01\x01\x42\x12\n\x10_max_line_lengthB\x0c\n\n_max_lines\"\xac\x02\n\x04Word\x12\x18\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04text\x12\x42\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0bstartOffset\x12>\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\tendOffset\x12$\n\nconfidence\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x03R\nconfidence\x12 \n\x08language\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x1e\n\x07\x63hannel\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07speaker\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07speaker\"\xee\x02\n\x07Segment\x12\x1a\n\x05index\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x05index\x12\x18\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x04text\x12\x42\n\x0cstart_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0bstartOffset\x12>\n\nend_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\tendOffset\x12+\n\x05words\x18\x05 \x03(\x0b\x32\x0f.stenod.v1.WordB\x04\xe2\x41\x01\x03R\x05words\x12 \n\x08language\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x1e\n\x07\x63hannel\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07speaker\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03R\x07speaker\x12\x1a\n\x05\x66inal\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\x05\x66inal\"G\n\x07Warning\x12\x1c\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06reason\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\"\xc6\x03\n\x0eTranscriptInfo\x12;\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x08\x64uration\x12 \n\x08language\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x35\n\x13language_confidence\x18\x03 \x01(\x02\x42\x04\xe2\x41\x01\x03R\x12languageConfidence\x12\x1a\n\x05model\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12H\n\x0fspeech_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0espeechDuration\x12\x34\n\x08speakers\x18\x06 \x03(\x0b\x32\x12.stenod.v1.SpeakerB\x04\xe2\x41\x01\x03R\x08speakers\x12\x34\n\x08warnings\x18\x07 \x03(\x0b\x32\x12.stenod.v1.WarningB\x04\xe2\x41\x01\x03R\x08warnings\x12\'\n\x0cwindow_count\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0bwindowCount\x12#\n\nfrom_cache\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\tfromCache*\xc1\x01\n\x10TranscriptFormat\x12!\n\x1dTRANSCRIPT_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRANSCRIPT_FORMAT_JSON\x10\x01\x12\x1d\n\x19TRANSCRIPT_FORMAT_JSON_V2\x10\x02\x12\x19\n\x15TRANSCRIPT_FORMAT_TXT\x10\x03\x12\x19\n\x15TRANSCRIPT_FORMAT_SRT\x10\x04\x12\x19\n\x15TRANSCRIPT_FORMAT_VTT\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astenod/v1/transcript.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17stenod/v1/speaker.proto\"\xee\x02\n\x0fSubtitleOptions\x12\x31\n\x0fmax_line_length\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00R\rmaxLineLength\x88\x01\x01\x12&\n\tmax_lines\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01R\x08maxLines\x88\x01\x01\x12\x44\n\x19max_characters_per_second\x18\x03 \x01(\x02\x42\x04\xe2\x41\x01\x01H\x02R\x16maxCharactersPerSecond\x88\x01\x01\x12\x38\n\x07min_gap\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01R\x06minGap\x12.\n\rspeaker_names\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01H\x03R\x0cspeakerNames\x88\x01\x01\x42\x12\n\x10_max_line_lengthB\x0c\n\n_max_linesB\x1c\n\x1a_max_characters_per_secondB\x10\n\x0e_speaker_names\"\x88\x03\n\x04Word\x12\x18\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04text\x12\x42\n\x0cstart_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0bstartOffset\x12>\n\nend_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\tendOffset\x12$\n\nconfidence\x18\x04 \x01(\x02\x42\x04\xe2\x41\x01\x03R\nconfidence\x12 \n\x08language\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x1e\n\x07\x63hannel\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07speaker\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07speaker\x12!\n\x06volume\x18\x08 \x01(\x02\x42\x04\xe2\x41\x01\x03H\x00R\x06volume\x88\x01\x01\x12,\n\x04tags\x18\t \x03(\x0e\x32\x12.stenod.v1.WordTagB\x04\xe2\x41\x01\x03R\x04tagsB\t\n\x07_volume\"\xa6\x01\n\x06\x45ntity\x12\x18\n\x04kind\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x04kind\x12#\n\nfirst_word\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03R\tfirstWord\x12#\n\nword_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03R\twordCount\x12\x38\n\x0cspoken_words\x18\x04 \x03(\x0b\x32\x0f.stenod.v1.WordB\x04\xe2\x41\x01\x03R\x0bspokenWords\"\xa7\x04\n\x07Segment\x12\x1a\n\x05index\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x05index\x12\x18\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x04text\x12\x42\n\x0cstart_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0bstartOffset\x12>\n\nend_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\tendOffset\x12+\n\x05words\x18\x05 \x03(\x0b\x32\x0f.stenod.v1.WordB\x04\xe2\x41\x01\x03R\x05words\x12 \n\x08language\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x1e\n\x07\x63hannel\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03R\x07\x63hannel\x12\x1e\n\x07speaker\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03R\x07speaker\x12\x1a\n\x05\x66inal\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\x05\x66inal\x12\x33\n\x08\x65ntities\x18\n \x03(\x0b\x32\x11.stenod.v1.EntityB\x04\xe2\x41\x01\x03R\x08\x65ntities\x12$\n\nconfidence\x18\x0b \x01(\x02\x42\x04\xe2\x41\x01\x03R\nconfidence\x12-\n\x0futterance_index\x18\x0c \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0eutteranceIndex\x12-\n\x0fparagraph_index\x18\r \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0eparagraphIndex\"G\n\x07Warning\x12\x1c\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06reason\x12\x1e\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x07message\"\xe8\x03\n\x0eTranscriptInfo\x12;\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x08\x64uration\x12 \n\x08language\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x08language\x12\x35\n\x13language_confidence\x18\x03 \x01(\x02\x42\x04\xe2\x41\x01\x03R\x12languageConfidence\x12\x1a\n\x05model\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05model\x12H\n\x0fspeech_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03R\x0espeechDuration\x12\x34\n\x08speakers\x18\x06 \x03(\x0b\x32\x12.stenod.v1.SpeakerB\x04\xe2\x41\x01\x03R\x08speakers\x12\x34\n\x08warnings\x18\x07 \x03(\x0b\x32\x12.stenod.v1.WarningB\x04\xe2\x41\x01\x03R\x08warnings\x12\'\n\x0cwindow_count\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03R\x0bwindowCount\x12#\n\nfrom_cache\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03R\tfromCache\x12 \n\x08\x63hannels\x18\n \x03(\tB\x04\xe2\x41\x01\x03R\x08\x63hannels*\xc1\x01\n\x10TranscriptFormat\x12!\n\x1dTRANSCRIPT_FORMAT_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRANSCRIPT_FORMAT_JSON\x10\x01\x12\x1d\n\x19TRANSCRIPT_FORMAT_JSON_V2\x10\x02\x12\x19\n\x15TRANSCRIPT_FORMAT_TXT\x10\x03\x12\x19\n\x15TRANSCRIPT_FORMAT_SRT\x10\x04\x12\x19\n\x15TRANSCRIPT_FORMAT_VTT\x10\x05*T\n\x07WordTag\x12\x18\n\x14WORD_TAG_UNSPECIFIED\x10\x00\x12\x17\n\x13WORD_TAG_DISFLUENCY\x10\x01\x12\x16\n\x12WORD_TAG_PROFANITY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBTITLEOPTIONS'].fields_by_name['max_line_length']._serialized_options = b'\342A\001\001'
   _globals['_SUBTITLEOPTIONS'].fields_by_name['max_lines']._loaded_options = None
   _globals['_SUBTITLEOPTIONS'].fields_by_name['max_lines']._serialized_options = b'\342A\001\001'
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['max_characters_per_second']._loaded_options = None
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['max_characters_per_second']._serialized_options = b'\342A\001\001'
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['min_gap']._loaded_options = None
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['min_gap']._serialized_options = b'\342A\001\001'
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['speaker_names']._loaded_options = None
+  _globals['_SUBTITLEOPTIONS'].fields_by_name['speaker_names']._serialized_options = b'\342A\001\001'
   _globals['_WORD'].fields_by_name['text']._loaded_options = None
   _globals['_WORD'].fields_by_name['text']._serialized_options = b'\342A\001\003'
   _globals['_WORD'].fields_by_name['start_offset']._loaded_options = None
@@ -52,6 +58,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORD'].fields_by_name['channel']._serialized_options = b'\342A\001\003'
   _globals['_WORD'].fields_by_name['speaker']._loaded_options = None
   _globals['_WORD'].fields_by_name['speaker']._serialized_options = b'\342A\001\003'
+  _globals['_WORD'].fields_by_name['volume']._loaded_options = None
+  _globals['_WORD'].fields_by_name['volume']._serialized_options = b'\342A\001\003'
+  _globals['_WORD'].fields_by_name['tags']._loaded_options = None
+  _globals['_WORD'].fields_by_name['tags']._serialized_options = b'\342A\001\003'
+  _globals['_ENTITY'].fields_by_name['kind']._loaded_options = None
+  _globals['_ENTITY'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_ENTITY'].fields_by_name['first_word']._loaded_options = None
+  _globals['_ENTITY'].fields_by_name['first_word']._serialized_options = b'\342A\001\003'
+  _globals['_ENTITY'].fields_by_name['word_count']._loaded_options = None
+  _globals['_ENTITY'].fields_by_name['word_count']._serialized_options = b'\342A\001\003'
+  _globals['_ENTITY'].fields_by_name['spoken_words']._loaded_options = None
+  _globals['_ENTITY'].fields_by_name['spoken_words']._serialized_options = b'\342A\001\003'
   _globals['_SEGMENT'].fields_by_name['index']._loaded_options = None
   _globals['_SEGMENT'].fields_by_name['index']._serialized_options = b'\342A\001\003'
   _globals['_SEGMENT'].fields_by_name['text']._loaded_options = None
@@ -70,6 +88,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEGMENT'].fields_by_name['speaker']._serialized_options = b'\342A\001\003'
   _globals['_SEGMENT'].fields_by_name['final']._loaded_options = None
   _globals['_SEGMENT'].fields_by_name['final']._serialized_options = b'\342A\001\003'
+  _globals['_SEGMENT'].fields_by_name['entities']._loaded_options = None
+  _globals['_SEGMENT'].fields_by_name['entities']._serialized_options = b'\342A\001\003'
+  _globals['_SEGMENT'].fields_by_name['confidence']._loaded_options = None
+  _globals['_SEGMENT'].fields_by_name['confidence']._serialized_options = b'\342A\001\003'
+  _globals['_SEGMENT'].fields_by_name['utterance_index']._loaded_options = None
+  _globals['_SEGMENT'].fields_by_name['utterance_index']._serialized_options = b'\342A\001\003'
+  _globals['_SEGMENT'].fields_by_name['paragraph_index']._loaded_options = None
+  _globals['_SEGMENT'].fields_by_name['paragraph_index']._serialized_options = b'\342A\001\003'
   _globals['_WARNING'].fields_by_name['reason']._loaded_options = None
   _globals['_WARNING'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
   _globals['_WARNING'].fields_by_name['message']._loaded_options = None
@@ -92,16 +118,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSCRIPTINFO'].fields_by_name['window_count']._serialized_options = b'\342A\001\003'
   _globals['_TRANSCRIPTINFO'].fields_by_name['from_cache']._loaded_options = None
   _globals['_TRANSCRIPTINFO'].fields_by_name['from_cache']._serialized_options = b'\342A\001\003'
-  _globals['_TRANSCRIPTFORMAT']._serialized_start=1479
-  _globals['_TRANSCRIPTFORMAT']._serialized_end=1672
+  _globals['_TRANSCRIPTINFO'].fields_by_name['channels']._loaded_options = None
+  _globals['_TRANSCRIPTINFO'].fields_by_name['channels']._serialized_options = b'\342A\001\003'
+  _globals['_TRANSCRIPTFORMAT']._serialized_start=2183
+  _globals['_TRANSCRIPTFORMAT']._serialized_end=2376
+  _globals['_WORDTAG']._serialized_start=2378
+  _globals['_WORDTAG']._serialized_end=2462
   _globals['_SUBTITLEOPTIONS']._serialized_start=132
-  _globals['_SUBTITLEOPTIONS']._serialized_end=274
-  _globals['_WORD']._serialized_start=277
-  _globals['_WORD']._serialized_end=577
-  _globals['_SEGMENT']._serialized_start=580
-  _globals['_SEGMENT']._serialized_end=946
-  _globals['_WARNING']._serialized_start=948
-  _globals['_WARNING']._serialized_end=1019
-  _globals['_TRANSCRIPTINFO']._serialized_start=1022
-  _globals['_TRANSCRIPTINFO']._serialized_end=1476
+  _globals['_SUBTITLEOPTIONS']._serialized_end=498
+  _globals['_WORD']._serialized_start=501
+  _globals['_WORD']._serialized_end=893
+  _globals['_ENTITY']._serialized_start=896
+  _globals['_ENTITY']._serialized_end=1062
+  _globals['_SEGMENT']._serialized_start=1065
+  _globals['_SEGMENT']._serialized_end=1616
+  _globals['_WARNING']._serialized_start=1618
+  _globals['_WARNING']._serialized_end=1689
+  _globals['_TRANSCRIPTINFO']._serialized_start=1692
+  _globals['_TRANSCRIPTINFO']._serialized_end=2180
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stenod_server.domain import job_rules
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, Origin
 from stenod_server.errors import InvalidField, UnsupportedFeature
 from stenod_server.rest.services import DialectOptions
@@ -30,7 +31,7 @@ class Parameters:
         return JobConfig(
             start_s=self.start_s,
             end_s=self.end_s,
-            punctuation=self.punctuate and options.assemblyai_punctuation,
+            formatting=Formatting(punctuation=self.punctuate and options.assemblyai_punctuation),
             warnings=options.assemblyai_warnings,
             origin=Origin(DIALECT, request_id, self.as_json),
         )

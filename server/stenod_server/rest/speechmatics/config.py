@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from stenod_server.domain import job_rules
 from stenod_server.domain.decoding import Decoding, VocabularyEntry
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, LowConfidenceAction, Origin, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
@@ -75,7 +76,7 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
         decoding=Decoding(vocabulary=vocabulary),
         warnings=warnings,
         parallel_engines=processing.parallel_engines or 1,
-        punctuation=overrides is None or overrides.permitted_marks != [],
+        formatting=Formatting(punctuation=overrides is None or overrides.permitted_marks != []),
         user_id=processing.user_id or "",
         title=job_rules.label("tracking.title", tracking.title or ""),
         reference=job_rules.label("tracking.reference", tracking.reference or ""),

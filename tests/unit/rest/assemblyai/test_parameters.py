@@ -30,7 +30,7 @@ def test_what_is_left_out_has_the_default_of_that_system() -> None:
 
 @pytest.mark.parametrize("name", ["dual_channel", "format_text", "punctuate", "audio_start_from", "audio_end_at"])
 def test_null_is_as_good_as_left_out(name: str) -> None:
-    assert config(**{name: None}).punctuation is True
+    assert config(**{name: None}).formatting.punctuation is True
 
 
 def test_the_times_are_milliseconds_of_the_recording() -> None:
@@ -38,12 +38,12 @@ def test_the_times_are_milliseconds_of_the_recording() -> None:
 
 
 def test_punctuate_false_asks_for_none() -> None:
-    assert config(punctuate=False).punctuation is False
+    assert config(punctuate=False).formatting.punctuation is False
 
 
 def test_format_text_is_the_renderings_and_not_the_recognisers() -> None:
     assert read(format_text=False).format_text is False
-    assert config(format_text=False).punctuation is True
+    assert config(format_text=False).formatting.punctuation is True
 
 
 def test_the_words_of_the_call_are_kept_with_the_job() -> None:
@@ -56,7 +56,7 @@ def test_the_node_can_take_punctuation_from_every_call_and_warn_with_every_job()
     warning = Warning("BEAM_SIZE_CLAMPED", "as it is")
     options = DialectOptions(assemblyai_punctuation=False, assemblyai_warnings=(warning,))
     made = read(punctuate=True).config(options, request_id="")
-    assert (made.punctuation, made.warnings) == (False, (warning,))
+    assert (made.formatting.punctuation, made.warnings) == (False, (warning,))
 
 
 def test_dual_channel_is_refused_by_name_and_not_ignored() -> None:

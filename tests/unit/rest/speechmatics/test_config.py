@@ -31,7 +31,7 @@ def test_what_a_job_needs_is_taken_over() -> None:
     assert (config.origin.dialect, config.origin.request_id) == ("speechmatics", "mine")
     assert json.loads(config.origin.config_json) == json.loads(text)
     assert config.keep_media
-    assert config.punctuation
+    assert config.formatting.punctuation
 
 
 def test_the_newer_name_of_a_model_goes_before_the_older_one() -> None:
@@ -133,8 +133,8 @@ def test_a_word_that_cannot_be_listened_for_is_named(item: object, named: str) -
 
 def test_no_marks_permitted_are_no_marks() -> None:
     path = "transcription_config.punctuation_overrides.permitted_marks"
-    assert not read(with_value(path, [])).config.punctuation
-    assert read(with_value(path, None)).config.punctuation
+    assert not read(with_value(path, [])).config.formatting.punctuation
+    assert read(with_value(path, None)).config.formatting.punctuation
 
 
 def test_an_address_and_its_headers_are_the_recording_s() -> None:

@@ -1,0 +1,43 @@
+"""What a job asks of how its text is written."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+DEFAULT_SENSITIVITY: Final = 0.5
+
+
+class ProfanityFilter(StrEnum):
+    """What is done with swear words. They are tagged, whatever is done."""
+
+    KEEP = "keep"
+    MASK = "mask"  # all but the first letter are written as asterisks
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """`pattern`: whole words, in any case, or `/regular expression/` (RE2); `replacement` is written in their place."""
+
+    pattern: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formatting:
+    """`permitted_marks` empty: all. `punctuation_sensitivity`, 0 to 1: how readily marks are set. `numerals`: numbers,
+    amounts, dates and times in digits; otherwise as the recogniser writes them. `entities`: the transcript tells which
+    words those are, and how they were spoken. `casing` off: all in lower case. `output_locale` empty: the spelling of
+    the recogniser. Words quieter than `volume_threshold`, 0 to 100, are left out. `replacements` are made last.
+    """
+
+    punctuation: bool = True
+    permitted_marks: tuple[str, ...] = ()
+    punctuation_sensitivity: float = DEFAULT_SENSITIVITY
+    numerals: bool = False
+    entities: bool = False
+    casing: bool = True
+    remove_disfluencies: bool = False
+    profanity_filter: ProfanityFilter = ProfanityFilter.KEEP
+    output_locale: str = ""
+    volume_threshold: float = 0.0
+    replacements: tuple[Replacement, ...] = ()

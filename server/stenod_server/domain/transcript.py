@@ -58,7 +58,8 @@ class Entity:
 class Segment:
     """Words said in one breath by one speaker on one channel. `index` counts from 0 in order of time.
 
-    `entities` are in order and share no word. `final` is False for a segment shown while its job runs: labels and formatting may still change.
+    `entities` are in order and share no word.
+    `final` is False for a segment shown while its job runs: labels and formatting may still change.
     """
 
     index: int

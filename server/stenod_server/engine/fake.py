@@ -52,9 +52,10 @@ class FakeEngine:
     """Takes `fixed_delay_s` + `delay_ratio` times the window's length, each window on its own.
 
     Its words follow from the window's length alone: one per whole second, `<length_samples>-<second>`, each half a
-    second long. Its voices follow from the audio: in each whole second speaks the voice whose number is the second's first sample
-    modulo 8, and none where that is 0. `failures` is consumed one error per call, before the delay. `gate`, when set to an asyncio.Event,
-    holds every window until the event is set: tests that wait for a state rather than a time use it.
+    second long. Its voices follow from the audio: in each whole second speaks the voice whose number is the second's
+    first sample modulo 8, and none where that is 0. `failures` is consumed one error per call, before the delay.
+    `gate`, when set to an asyncio.Event, holds every window until the event is set: tests that wait for a state rather
+    than a time use it.
     """
 
     def __init__(
@@ -172,10 +173,8 @@ def _result(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
 
 
 def _voices(audio: Int16Audio) -> WindowVoices:
-    numbers = [
-        int(first) % FAKE_VOICE_PROFILE.dimensions
-        for first in audio[: len(audio) // SAMPLE_RATE_HZ * SAMPLE_RATE_HZ : SAMPLE_RATE_HZ]
-    ]
+    firsts = audio[: len(audio) // SAMPLE_RATE_HZ * SAMPLE_RATE_HZ : SAMPLE_RATE_HZ]
+    numbers = [int(first) % FAKE_VOICE_PROFILE.dimensions for first in firsts]
     heard = sorted(set(numbers) - {0})
     spans = tuple(
         VoiceSpan(second * SAMPLE_RATE_HZ, (second + 1) * SAMPLE_RATE_HZ, heard.index(number))
@@ -183,6 +182,5 @@ def _voices(audio: Int16Audio) -> WindowVoices:
         if number
     )
     directions = np.eye(FAKE_VOICE_PROFILE.dimensions, dtype=np.float32)
-    return WindowVoices(
-        spans, tuple(Voice(directions[number], numbers.count(number) * SAMPLE_RATE_HZ) for number in heard)
-    )
+    voices = (Voice(directions[number], numbers.count(number) * SAMPLE_RATE_HZ) for number in heard)
+    return WindowVoices(spans, tuple(voices))

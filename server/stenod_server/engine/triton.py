@@ -105,6 +105,7 @@ class TritonEngine:
 
     async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
         """As `ports.Engine.voices`."""
+        del audio, interactive, timeout_s
         raise ModelNotFound(model)
 
     async def voice_profiles(self) -> Mapping[str, VoiceProfile]:

@@ -105,7 +105,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class VoiceSpan:
-    """Where a voice speaks, in samples from the start of the *window*. `voice` is its place in `WindowVoices.voices`."""
+    """Where a voice speaks, in samples from the start of the *window*. `voice`: its place in `WindowVoices.voices`."""
 
     start_samples: int
     end_samples: int

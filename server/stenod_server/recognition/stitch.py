@@ -152,8 +152,8 @@ def _pack(word: Word) -> list[Any]:
 
 
 def _unpack(packed: Sequence[Any]) -> Word:
-    *plain, tags = packed
-    return Word(*plain, tags=tuple(map(WordTag, tags)))
+    word = Word(*packed)
+    return replace(word, tags=tuple(map(WordTag, word.tags)))
 
 
 def _pack_tail(tail: Tail) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, Word
-from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, Window, WindowPlan, WindowResult
+from stenod_server.engine.fake import FakeEngine
+from stenod_server.ports import Int16Audio, RecognitionRequest, Window, WindowPlan, WindowResult
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import Frame
@@ -25,10 +26,11 @@ from tests.unit.recognition.test_pipeline import CountedEngines
 VOCABULARY = [*COMMON, *(f"word{n}" for n in range(100))]
 
 
-class Hears:
+class Hears(FakeEngine):
     """An `Engine` that hears the words of a window, which its first sample names, sooner or later."""
 
     def __init__(self, words: Sequence[Word], frames: Sequence[Frame], patience: random.Random | None) -> None:
+        super().__init__()
         self._words = words
         self._frames = frames
         self._patience = patience
@@ -46,17 +48,6 @@ class Hears:
             for word in heard(self._words, frame, random.Random(frame.index), 0.1)
         ]
         return WindowResult(tuple(words), "en", 1.0, 0.0)
-
-    async def profiles(self) -> Mapping[str, ModelProfile]:
-        return {}
-
-    async def batch_statistics(self) -> Mapping[int, int]:
-        return {}
-
-    def is_ready(self) -> bool:
-        return True
-
-    async def close(self) -> None: ...
 
 
 class Sink:

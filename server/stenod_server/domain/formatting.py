@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 DEFAULT_SENSITIVITY: Final = 0.5
+MARKS: Final = '.,;:!?…·—–"“”„«»()[]{}<>¿¡。、，？！：；؟،؛।'  # noqa: RUF001  marks of other scripts
 
 
 class ProfanityFilter(StrEnum):

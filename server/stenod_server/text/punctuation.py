@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from stenod_server.domain.formatting import MARKS
+
 _SENTENCE_ENDS: Final = frozenset(".?!…。？！؟।")  # noqa: RUF001  marks of other scripts
 _CLOSERS: Final = "\"'”’»)]}"  # noqa: RUF001
-_MARKS: Final = '.,;:!?…·—–"“”„«»()[]{}<>¿¡。、，？！：；؟،؛।'  # noqa: RUF001
 _ABBREVIATIONS: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "no", "jr", "sr", "e.g", "i.e"})
 
 
@@ -23,7 +24,7 @@ def without_marks(text: str) -> str:
     """The word without punctuation around it; case, apostrophes, hyphens and decimal points inside it stay. May be
     empty.
     """
-    bare = text.strip(_MARKS)
+    bare = text.strip(MARKS)
     if len(bare) > 2 and bare[0] == bare[-1] == "'":
         bare = bare[1:-1]
     return bare if any(character.isalnum() for character in bare) else ""
@@ -33,7 +34,7 @@ def split_marks(text: str) -> tuple[str, str]:
     """The word, and the marks behind it that are no part of it: the point of an abbreviation or an initial is. Marks
     before a word stay with it. What is nothing but marks has no word.
     """
-    word = text.rstrip(_MARKS)
+    word = text.rstrip(MARKS)
     marks = text[len(word) :]
     if word and marks.startswith(".") and not ends_sentence(word + "."):
         return word + ".", marks[1:]

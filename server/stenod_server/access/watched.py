@@ -1,6 +1,6 @@
 """Files that are read again when they change, without a restart; what cannot be read changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger()
 
 
 class WatchedFiles(Generic[_Content]):
-    """What `load` makes of some files. Looks at them when it is asked, at most once a second.
+    """What `load` makes of some files, or directories of files. Looks at them when it is asked, at most once a second.
 
     `load` raises StenodError for files that are no good: at first that is the caller's to tell, and later the log's
     (`access_file_refused`, once for each change), while what was read before stays in use. An atomic rename, and the
@@ -55,7 +55,15 @@ class WatchedFiles(Generic[_Content]):
             _log.info("access_file_read", files=names)
 
     def _sign(self) -> _Signature:
-        return tuple(map(_stat, self._paths))
+        return tuple(_stat(path) for watched in self._paths for path in _with_content(watched))
+
+
+def _with_content(path: Path) -> Iterable[Path]:
+    """Of a directory that cannot be read, itself alone: `load` says what is wrong with it."""
+    try:
+        return (path, *sorted(path.iterdir())) if path.is_dir() else (path,)
+    except OSError:
+        return (path,)
 
 
 def _stat(path: Path) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Final
 
 from stenod_server.domain.decoding import VocabularyEntry
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER, KnownSpeaker
 from stenod_server.domain.job import LowConfidenceAction
 from stenod_server.errors import InvalidField, LimitExceeded
 
@@ -22,6 +23,9 @@ MAX_PHRASE_CHARACTERS: Final = 128
 MAX_SOUNDS_LIKE: Final = 20
 MAX_BOOST: Final = 20.0
 MAX_PROMPT_CHARACTERS: Final = 4096  # some thousand tokens; no recogniser takes more than a few hundred
+MAX_KNOWN_IDENTIFIERS: Final = 50
+MAX_KNOWN_LABEL_CHARACTERS: Final = 64
+MAX_IDENTIFIER_CHARACTERS: Final = 2048  # ours have some hundred
 # A BCP-47 code, by its form; `auto` has it too, and so has none.
 LANGUAGE_PATTERN: Final = "^([A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*)?$"
 
@@ -55,6 +59,13 @@ def engines(field: str, count: int) -> int:
     if count < 1:
         raise InvalidField(field, f"must be at least 1, got {count}")
     return count
+
+
+def within(field: str, value: float, most: float) -> float:
+    """Raises InvalidField for what is not from 0 to `most`."""
+    if not 0 <= value <= most:
+        raise InvalidField(field, f"must be from 0 to {most:g}, got {value:g}")
+    return value
 
 
 def label(field: str, text: str, allowed: int = MAX_LABEL_CHARACTERS) -> str:
@@ -145,3 +156,36 @@ def phrase(field: str, text: str) -> str:
     if len(words) > MAX_PHRASE_WORDS:
         raise LimitExceeded(field, limit="words of a phrase", allowed=MAX_PHRASE_WORDS, actual=len(words))
     return label(field, " ".join(words), MAX_PHRASE_CHARACTERS)
+
+
+def known_speakers(
+    field: str, speakers: Sequence[KnownSpeaker], *, identifiers_name: str = "identifiers"
+) -> tuple[KnownSpeaker, ...]:
+    """An error names the place of one; no message repeats an identifier. Raises InvalidField, LimitExceeded."""
+    count = sum(len(speaker.identifiers) for speaker in speakers)
+    if count > MAX_KNOWN_IDENTIFIERS:
+        limit = "speaker identifiers of a job"
+        raise LimitExceeded(field, limit=limit, allowed=MAX_KNOWN_IDENTIFIERS, actual=count)
+    labels = set()
+    for place, speaker in enumerate(speakers):
+        _check_known_label(f"{field}.{place}.label", speaker.label)
+        _check_identifiers(f"{field}.{place}.{identifiers_name}", speaker.identifiers)
+        if speaker.label in labels:
+            raise InvalidField(f"{field}.{place}.label", f"{speaker.label!r} is the label of another one too")
+        labels.add(speaker.label)
+    return tuple(speakers)
+
+
+def _check_known_label(field: str, text: str) -> None:
+    label(field, text, MAX_KNOWN_LABEL_CHARACTERS)
+    if not text or text != text.strip() or not text.isprintable():
+        raise InvalidField(field, "must be printable, not empty, and without blanks at its ends")
+    if text == UNKNOWN_SPEAKER or re.fullmatch("S[0-9]+", text):
+        raise InvalidField(field, f"{text!r} is what speakers are called who are not known")
+
+
+def _check_identifiers(field: str, identifiers: Sequence[str]) -> None:
+    if not identifiers:
+        raise InvalidField(field, "is empty")
+    for place, identifier in enumerate(identifiers):
+        label(f"{field}.{place}", identifier, MAX_IDENTIFIER_CHARACTERS)

@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -106,12 +107,13 @@ def _mark(profile: VoiceProfile) -> bytes:
 
 def _quantised(embedding: Embedding) -> bytes:
     largest = float(np.abs(embedding).max()) or 1.0
-    return np.rint(embedding * (_LARGEST / largest)).astype(np.int8).tobytes()
+    quantised: npt.NDArray[np.int8] = np.rint(embedding * (_LARGEST / largest)).astype(np.int8)
+    return quantised.tobytes()
 
 
 def _embedding(quantised: bytes) -> Embedding:
     values = np.frombuffer(quantised, np.int8).astype(np.float32)
-    return values / max(float(np.linalg.norm(values)), 1.0)
+    return np.asarray(values / max(float(np.linalg.norm(values)), 1.0), np.float32)
 
 
 def _encoded(sealed: bytes) -> str:

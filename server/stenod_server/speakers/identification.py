@@ -1,0 +1,64 @@
+"""Identifiers of voices in and out of a job: whom it knows already, and what it gives of who spoke in it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.diarization import KnownSpeaker
+from stenod_server.domain.job import JobConfig
+from stenod_server.domain.transcript import Speaker, Warning  # noqa: A004  the word the API uses
+from stenod_server.ports import VoiceProfile
+from stenod_server.speakers.identifiers import Owner, Refusal, SpeakerIdentifiers
+from stenod_server.speakers.identify import KnownVoice, identify
+from stenod_server.speakers.turns import SpeakerTurns
+
+LEAST_SPEECH_S: Final = 5.0  # of who gets an identifier: of less, no voice is told from another for sure
+IGNORED: Final = "SPEAKER_IDENTIFIER_IGNORED"
+
+
+class Identification:
+    """What a job's end does about identifiers. Pure but for the secrets, which are looked at each time."""
+
+    def __init__(self, identifiers: SpeakerIdentifiers) -> None:
+        self._identifiers = identifiers
+
+    def identified(
+        self, turns: SpeakerTurns, config: JobConfig, tenant: str, profile: VoiceProfile
+    ) -> tuple[SpeakerTurns, tuple[Warning, ...]]:
+        """The turns with the labels of the job's known speakers, and a warning of each whose identifiers are not used.
+        `profile` is of the model of voices that the turns were made with.
+        """
+        owner = Owner(tenant, config.user_id)
+        known: list[KnownVoice] = []
+        warnings: list[Warning] = []
+        for speaker in config.diarization.known_speakers:
+            opened = [self._identifiers.open(text, owner, profile) for text in speaker.identifiers]
+            embeddings = tuple(one for one in opened if not isinstance(one, Refusal))
+            if embeddings:
+                known.append(KnownVoice(speaker.label, embeddings))
+            if refusals := [one for one in opened if isinstance(one, Refusal)]:
+                warnings.append(_warning(speaker, refusals))
+        return identify(turns, known), tuple(warnings)
+
+    def speakers_of(
+        self, turns: SpeakerTurns, config: JobConfig, tenant: str, profile: VoiceProfile
+    ) -> tuple[Speaker, ...]:
+        """Who spoke, in order of appearance; with an identifier each where the job asks for them and there is speech
+        enough of somebody.
+        """
+        owner = Owner(tenant, config.user_id)
+        asked = config.diarization.return_identifiers
+        return tuple(
+            Speaker(voice.label, (self._identifiers.seal(voice.centroid, owner, profile),))
+            if asked and voice.speech_samples >= LEAST_SPEECH_S * SAMPLE_RATE_HZ
+            else Speaker(voice.label)
+            for voice in turns.speakers
+        )
+
+
+def _warning(speaker: KnownSpeaker, refusals: Sequence[Refusal]) -> Warning:
+    """Says how many and why, and repeats none."""
+    total = len(speaker.identifiers)
+    counts: Mapping[Refusal, int] = {why: refusals.count(why) for why in Refusal if why in refusals}
+    whys = "; ".join(f"{count} of {total} {why}" for why, count in counts.items())
+    return Warning(IGNORED, f"identifiers of the speaker {speaker.label!r} are not used: {whys}")

@@ -1,0 +1,64 @@
+"""What a job asks of who said what: the API's words ↔ the domain's."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from stenod.v1 import job_pb2
+from stenod_server.domain import diarization_rules
+from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode
+from stenod_server.errors import InvalidField
+from stenod_server.rpc.fields import as_decimal
+
+NAMES: Final[Mapping[str, str]] = {
+    "mode": "config.diarization.mode",
+    "channel_labels": "config.diarization.channel_labels",
+    "sensitivity": "config.diarization.speaker_sensitivity",
+    "min_speakers": "config.diarization.min_speakers",
+    "max_speakers": "config.diarization.max_speakers",
+    "prefer_current_speaker": "config.diarization.prefer_current_speaker",
+    "return_identifiers": "config.diarization.return_speaker_identifiers",
+    "known_speakers": "config.diarization.known_speakers",
+}
+MODES: Final = {
+    job_pb2.DIARIZATION_MODE_UNSPECIFIED: DiarizationMode.NONE,
+    job_pb2.DIARIZATION_MODE_NONE: DiarizationMode.NONE,
+    job_pb2.DIARIZATION_MODE_CHANNEL: DiarizationMode.CHANNEL,
+    job_pb2.DIARIZATION_MODE_SPEAKER: DiarizationMode.SPEAKER,
+}
+NUMBERS: Final = {mode: number for number, mode in MODES.items()}
+
+
+def from_proto(message: job_pb2.DiarizationConfig) -> Diarization:
+    """Raises InvalidField, LimitExceeded."""
+    if message.mode not in MODES:
+        raise InvalidField(NAMES["mode"], f"{message.mode} is none that this server knows")
+    asked = Diarization(
+        mode=MODES[message.mode],
+        channel_labels=tuple(message.channel_labels),
+        sensitivity=(
+            as_decimal(message.speaker_sensitivity) if message.HasField("speaker_sensitivity") else DEFAULT_SENSITIVITY
+        ),
+        min_speakers=_count(message, "min_speakers"),
+        max_speakers=_count(message, "max_speakers"),
+        prefer_current_speaker=message.prefer_current_speaker,
+        return_identifiers=message.return_speaker_identifiers,
+    )
+    return diarization_rules.check(asked, NAMES)
+
+
+def to_proto(asked: Diarization) -> job_pb2.DiarizationConfig:
+    """What is as ever is left out, and so are the identifiers of known speakers, which may be secret."""
+    return job_pb2.DiarizationConfig(
+        mode=NUMBERS[asked.mode],
+        channel_labels=asked.channel_labels,
+        speaker_sensitivity=asked.sensitivity if asked.sensitivity != DEFAULT_SENSITIVITY else None,
+        min_speakers=asked.min_speakers or None,
+        max_speakers=asked.max_speakers or None,
+        return_speaker_identifiers=asked.return_identifiers,
+        prefer_current_speaker=asked.prefer_current_speaker,
+    )
+
+
+def _count(message: job_pb2.DiarizationConfig, field: str) -> int:
+    given = getattr(message, field) if message.HasField(field) else None
+    return diarization_rules.speaker_count(NAMES[field], given)

@@ -12,6 +12,7 @@ from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.diarization import Diarization
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.notification import Notice, Notification
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import ForbiddenTransition
 
@@ -98,8 +99,8 @@ class JobConfig:
     no other. An empty `operating_point` is nobody's wish. `parallel_engines` are
     reserved; `max_parallel_engines` caps reserved + elastic (0 = no cap). `start_s`/`end_s` trim the media (`end_s` 0 =
     to its end). A larger `priority` runs earlier. `ttl` 0 means the node's retention; `deadline` counts from the job's
-    acceptance, 0 = none. `keep_media` keeps the media as long as the transcript. `warnings` are of the edge, to stand
-    beside those of the recognition.
+    acceptance, 0 = none. `subtitles` shapes its srt and vtt wherever nobody asks for another shape. `keep_media` keeps
+    the media as long as the transcript. `warnings` are of the edge, to stand beside those of the recognition.
     """
 
     language: str = "auto"
@@ -117,6 +118,7 @@ class JobConfig:
     formatting: Formatting = field(default=Formatting())
     diarization: Diarization = field(default=Diarization())
     decoding: Decoding = field(default=Decoding())
+    subtitles: SubtitleShape = field(default=SubtitleShape())
     user_id: str = ""
     title: str = ""
     reference: str = ""

@@ -49,12 +49,12 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     # --- jobs ---------------------------------------------------------------------------------------------------
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, _context: Context) -> pb.SubmitJobResponse:
+        config = self._config(request.config)
         if request.validate_only:
-            config = self._config(request.config)
             self._intake.check(fields.media_origin(request.media))
             await self._scheduler.check(config, fail_fast=request.config.scheduling.fail_fast)
             return pb.SubmitJobResponse(job=job_pb2.Job(config=job_config.to_proto(config)))
-        return pb.SubmitJobResponse(job=convert.job(await self._submit(request)))
+        return pb.SubmitJobResponse(job=convert.job(await self._submit(request, config)))
 
     async def GetJob(self, request: pb.GetJobRequest, _context: Context) -> pb.GetJobResponse:
         return pb.GetJobResponse(job=convert.job(await self._job(request.job_id)))
@@ -96,8 +96,9 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     # --- transcripts --------------------------------------------------------------------------------------------
 
     async def Transcribe(self, request: pb.TranscribeRequest, _context: Context) -> pb.TranscribeResponse:
-        form, shape = format_of(request.format), subtitle_shape(request.subtitles)
-        job = await self._submit(request, interactive=True)
+        form, config = format_of(request.format), self._config(request.config)
+        shape = subtitle_shape(request.subtitles, config.subtitles)
+        job = await self._submit(request, config, interactive=True)
         try:
             job = await self._scheduler.wait(caller().tenant, job.job_id)
         except (asyncio.CancelledError, Draining):
@@ -115,12 +116,13 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     async def GetTranscript(
         self, request: pb.GetTranscriptRequest, _context: Context
     ) -> AsyncIterator[pb.GetTranscriptResponse]:
-        form, shape = format_of(request.format), subtitle_shape(request.subtitles)
+        form = format_of(request.format)
         from_index = fields.at_least_zero("from_segment_index", request.from_segment_index)
         if form and from_index:
             raise InvalidField("from_segment_index", "goes without format: a rendered transcript is whole")
         job = await self._job(request.job_id)
         self._scheduler.check_succeeded(job)
+        shape = subtitle_shape(request.subtitles, job.config.subtitles)
         renderer = self._renderings.open(form, job, shape) if form else None
         yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
         if renderer is None:
@@ -175,9 +177,11 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         self._notifier.check("config.notifications[{}]", config.notifications)
         return config
 
-    async def _submit(self, request: pb.SubmitJobRequest | pb.TranscribeRequest, *, interactive: bool = False) -> Job:
+    async def _submit(
+        self, request: pb.SubmitJobRequest | pb.TranscribeRequest, config: JobConfig, *, interactive: bool = False
+    ) -> Job:
         submission = Submission(
-            config=self._config(request.config),
+            config=config,
             request_id=fields.request_id(request.request_id),
             fail_fast=request.config.scheduling.fail_fast,
             interactive=interactive,

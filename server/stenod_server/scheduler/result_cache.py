@@ -31,6 +31,7 @@ INDIFFERENT: Final = frozenset(
         "parallel_engines",
         "priority",
         "reference",
+        "subtitles",
         "tags",
         "title",
         "ttl",

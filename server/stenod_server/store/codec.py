@@ -25,6 +25,7 @@ from stenod_server.domain.job import (
     RemoteMedia,
 )
 from stenod_server.domain.notification import Content, Method, Notice, NoticeState, Notification
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Speaker, TranscriptInfo
 from stenod_server.ports import Upload
 
@@ -100,6 +101,7 @@ def _read_config(text: str) -> JobConfig:
     plain["decoding"] = _read_decoding(plain.get("decoding", {}))
     plain["formatting"] = _read_formatting(plain.get("formatting", {"punctuation": plain.pop("punctuation", True)}))
     plain["diarization"] = _read_diarization(plain.get("diarization", {}))
+    plain["subtitles"] = SubtitleShape(**plain.get("subtitles", {}))
     return JobConfig(**plain)
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import inf
 from typing import Final
 
-from stenod_server.errors import InvalidField
+from stenod_server.domain.rendering import SubtitleShape
 
 MAX_CUE_MS: Final = 7_000
 MIN_CUE_MS: Final = 1_000
@@ -29,20 +29,6 @@ _TOO_SHORT: Final = 0.8
 # Costs of a line: one line less always wins; a break in a phrase weighs as much as lines half as long again as ideal.
 _LINE_COST: Final = 1_000.0
 _LINE_BREAK_WEIGHT: Final = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class SubtitleShape:
-    """The longest line in characters, and the most lines of a cue. Raises InvalidField out of range."""
-
-    max_line_length: int = 37
-    max_lines: int = 2
-
-    def __post_init__(self) -> None:
-        if not 10 <= self.max_line_length <= 200:
-            raise InvalidField("subtitles.max_line_length", "must be 10 to 200")
-        if not 1 <= self.max_lines <= 10:
-            raise InvalidField("subtitles.max_lines", "must be 1 to 10")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from stenod_server.domain.job import Job
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import JobNotFinished
-from stenod_server.text.cue_layout import SubtitleShape
 from stenod_server.text.json_v2 import JsonV2Extras, JsonV2Renderer
 from stenod_server.text.render_json import JsonRenderer
 from stenod_server.text.render_subtitles import SrtRenderer, VttRenderer
@@ -43,7 +43,8 @@ class Renderer(Protocol):
 def open_renderer(
     form: TranscriptFormat, job: Job, shape: SubtitleShape | None = None, extras: JsonV2Extras | None = None
 ) -> Renderer:
-    """A fresh renderer for the transcript of a SUCCEEDED job. `shape` is of srt and vtt, `extras` of json-v2.
+    """A fresh renderer for the transcript of a SUCCEEDED job. `shape` is of srt and vtt, and
+    goes over that of the job; `extras` is of json-v2.
 
     Raises JobNotFinished for a job without a transcript.
     """
@@ -56,9 +57,9 @@ def open_renderer(
         case TranscriptFormat.TXT:
             return TxtRenderer()
         case TranscriptFormat.SRT:
-            return SrtRenderer(shape or SubtitleShape())
+            return SrtRenderer(shape or job.config.subtitles)
         case TranscriptFormat.VTT:
-            return VttRenderer(shape or SubtitleShape())
+            return VttRenderer(shape or job.config.subtitles)
         case TranscriptFormat.JSON_V2:
             return JsonV2Renderer(job, job.info, extras)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.text.cue_layout import (
     MAX_CUE_MS,
     MIN_CUE_MS,
     Piece,
-    SubtitleShape,
     break_into_lines,
     cut_into_cues,
 )

@@ -17,6 +17,7 @@ from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Job, JobConfig, JobState, LowConfidenceAction, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
 from stenod_server.domain.quota import TenantLimits
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment
 from stenod_server.domain.transcript import Warning as JobWarning
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
@@ -70,6 +71,7 @@ OTHER_VALUES: dict[str, Any] = {
     "parallel_engines": 2,
     "priority": 1,
     "reference": "r",
+    "subtitles": SubtitleShape(max_lines=1),
     "tags": ("t",),
     "title": "t",
     "ttl": timedelta(hours=1),

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import InvalidField
-from stenod_server.text.cue_layout import MAX_CUE_MS, SubtitleShape
+from stenod_server.text.cue_layout import MAX_CUE_MS
 from stenod_server.text.render import TranscriptFormat, open_renderer, render
 from tests.unit.text.transcripts import JOB, make_segment, segments, word_texts
 

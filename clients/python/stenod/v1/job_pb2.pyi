@@ -329,9 +329,7 @@ class NotificationStatus(_message.Message):
     def __init__(self, url: _Optional[str] = ..., state: _Optional[_Union[NotificationState, str]] = ..., attempt_count: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class RenderingConfig(_message.Message):
-    __slots__ = ("formats", "subtitles")
-    FORMATS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("subtitles",)
     SUBTITLES_FIELD_NUMBER: _ClassVar[int]
-    formats: _containers.RepeatedScalarFieldContainer[_transcript_pb2.TranscriptFormat]
     subtitles: _transcript_pb2.SubtitleOptions
-    def __init__(self, formats: _Optional[_Iterable[_Union[_transcript_pb2.TranscriptFormat, str]]] = ..., subtitles: _Optional[_Union[_transcript_pb2.SubtitleOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, subtitles: _Optional[_Union[_transcript_pb2.SubtitleOptions, _Mapping]] = ...) -> None: ...

@@ -13,6 +13,7 @@ from stenod_server.domain.decoding import Decoding, VocabularyEntry
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, LowConfidenceAction, Origin, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField
 from stenod_server.rest.speechmatics import echo, outcomes
@@ -26,7 +27,6 @@ from stenod_server.rest.speechmatics.wire import (
     WireConfig,
 )
 from stenod_server.rest.vocabulary import read_vocabulary
-from stenod_server.text.cue_layout import SubtitleShape
 
 PROCESSING_DATA: Final = "X-SM-Processing-Data"
 MAX_DETAILS_DEPTH: Final = 16
@@ -59,7 +59,6 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
     if transcription is None:
         raise InvalidField("transcription_config", "is required")
     tracking = wire.tracking or Tracking()
-    subtitle_shape(given)
     overrides = transcription.punctuation_overrides
     vocabulary, warnings = _vocabulary(transcription.additional_vocab or ())
     identification = wire.language_identification_config or LanguageIdentificationConfig()
@@ -75,6 +74,7 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
         default_language=default_language,
         decoding=Decoding(vocabulary=vocabulary),
         warnings=warnings,
+        subtitles=subtitle_shape(given),
         parallel_engines=processing.parallel_engines or 1,
         formatting=Formatting(punctuation=overrides is None or overrides.permitted_marks != []),
         user_id=processing.user_id or "",

@@ -4,10 +4,9 @@ from enum import StrEnum
 from typing import Final
 
 from stenod_server.domain.job import Job
-from stenod_server.rest.speechmatics.config import subtitle_shape
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.rest.speechmatics.echo import echoed, said
 from stenod_server.rest.speechmatics.outcomes import missing_features
-from stenod_server.text.cue_layout import SubtitleShape
 from stenod_server.text.json_v2 import JsonV2Extras
 from stenod_server.text.render import Renderer, TranscriptFormat, open_renderer
 
@@ -32,4 +31,4 @@ def open_transcript(form: TranscriptFormat, job: Job, shape: SubtitleShape | Non
     extras = JsonV2Extras(
         shown.get("transcription_config", {}), shown.get("output_config", {}), missing_features(config)
     )
-    return open_renderer(form, job, shape or subtitle_shape(config), extras)
+    return open_renderer(form, job, shape, extras)

@@ -109,6 +109,9 @@ def serve(
     oidc_jwks_url: Annotated[_Text, _access("Where its keys are; else discovered.", "URL")] = None,
     oidc_tenant_claim: Annotated[_Text, _access("The claim that names the tenant.", "NAME", "tenant")] = None,
     oidc_clock_skew_s: Annotated[_Seconds, _access("How far clocks may differ.", "SECONDS", "60")] = None,
+    speaker_secrets_dir: Annotated[
+        _OptionalPath, _access("Secrets of speaker identifiers, files s.<number>.", "DIR")
+    ] = None,
     http_cors_origins: Annotated[list[str] | None, _dialects("Web page that may call them.", "ORIGIN")] = None,
     speechmatics_admission: Annotated[
         Admission | None, _dialects("As --admission, for that one.", None, "reject")

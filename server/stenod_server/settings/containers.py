@@ -128,8 +128,8 @@ def _inference(value: str) -> Meaning:
     return Meaning(settings={"triton_url": (f"{host}:{port}",)})
 
 
-def _speaker_secrets(_value: str) -> Meaning:
-    return Meaning(warning="SM_SPEAKER_ID_SECRETS_DIR is not used: speaker identification is not built yet")
+def _speaker_secrets(value: str) -> Meaning:
+    return Meaning(settings={"speaker_secrets_dir": value})
 
 
 def _nothing(_value: str) -> Meaning:

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     oidc_clock_skew_s: float = Field(60.0, ge=0, le=600, description="how far its clock may be from ours")
     tenants: dict[str, TenantLimits] = Field({}, description="quotas by tenant")
     tenant_defaults: TenantLimits = Field(TenantLimits(), description="quotas of tenants not named")
+    speaker_secrets_dir: Path | None = Field(
+        None, description="secrets of speaker identifiers (files s.<number>); reloaded; default: one of its own"
+    )
 
     # The HTTP dialects.
     http_cors_origins: tuple[str, ...] = Field((), description="web pages that may call them; *: any")

@@ -27,6 +27,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ENABLE_AUTO_PUNCTUATION", "true", "assemblyai_punctuation", True),
         ("CUSTOM_LANG_MODEL_PATH", "/lm/law.arpa", "language_models", {"*": LanguageModel(path=Path("/lm/law.arpa"))}),
         ("SM_BATCH_WORKER_LISTEN_PORT", "19000", "http_listen", "127.0.0.1:19000"),
+        ("SM_SPEAKER_ID_SECRETS_DIR", "/secrets", "speaker_secrets_dir", Path("/secrets")),
         ("SM_INFERENCE_ENDPOINT", "triton.local:8001", "triton_url", ("triton.local:8001",)),
         ("SM_INFERENCE_ENDPOINT", "http://triton.local:8001/", "triton_url", ("triton.local:8001",)),
     ],
@@ -53,9 +54,7 @@ def test_what_cannot_be_done_is_said_at_start_and_with_each_job(
     assert f"{variable}={value}" in found.warnings[variable]
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"), [("SM_BATCH_WORKER_MAX_JOB_HISTORY", "100"), ("SM_SPEAKER_ID_SECRETS_DIR", "/secrets")]
-)
+@pytest.mark.parametrize(("variable", "value"), [("SM_BATCH_WORKER_MAX_JOB_HISTORY", "100")])
 def test_what_has_no_effect_is_said_at_start(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
     found = load().containers

@@ -20,7 +20,8 @@ from stenod_server.domain.capacity import SpeedMeter
 from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.ordering import FairQueue
 from stenod_server.errors import JobNotFound, StoreUnavailable
-from stenod_server.scheduler.executor import Ended, Executor, Running
+from stenod_server.scheduler.attempt import Ended, Running
+from stenod_server.scheduler.executor import Executor
 from stenod_server.scheduler.leases import Leases, lease_end
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions

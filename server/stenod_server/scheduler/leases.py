@@ -16,7 +16,7 @@ import structlog
 from stenod_server.domain.job import Job, JobState
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import Clock, JobStore
-from stenod_server.scheduler.executor import Running
+from stenod_server.scheduler.attempt import Running
 from stenod_server.scheduler.options import SchedulerOptions
 from stenod_server.scheduler.recorder import StopReason
 

@@ -11,7 +11,7 @@ from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import RecognitionRequest, WindowPlan
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import Frame
-from stenod_server.scheduler.executor import JobEngines
+from stenod_server.scheduler.job_engines import JobEngines
 from stenod_server.scheduler.pulse import Pulse
 from stenod_server.scheduler.slots import Slots
 from tests.support.builders import FakeClock

@@ -1,0 +1,56 @@
+"""What a job and its recogniser make of a recording: how it is cut, asked about and put together."""
+
+import asyncio
+from functools import lru_cache
+from pathlib import Path
+
+from stenod_server.domain.decoding import Decoding
+from stenod_server.domain.job import Job, JobConfig
+from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.recognition.drift import AUTO, LanguageWatch
+from stenod_server.recognition.guard import GuardLimits
+from stenod_server.recognition.pipeline import Recording
+from stenod_server.recognition.stitch import SegmentRules
+from stenod_server.scheduler.options import SchedulerOptions
+from stenod_server.scheduler.routing import Route
+from stenod_server.text.language_of_text import LangidTextLanguage
+from stenod_server.text.scripts import scripts_of
+
+
+class Recordings:
+    """Makes them, of every job."""
+
+    def __init__(self, options: SchedulerOptions) -> None:
+        self._options = options
+        self._texts_of = lru_cache(maxsize=8)(LangidTextLanguage)
+
+    def of(self, job: Job, route: Route, path: Path, decoding: Decoding, *, interactive: bool) -> Recording:
+        return Recording(
+            path=path,
+            plan=self._plan(job, route),
+            request=RecognitionRequest(route.profile.model, route.language, decoding=decoding, interactive=interactive),
+            window_timeout_s=self._options.window_timeout_s,
+            rules=SegmentRules(punctuation=job.config.formatting.punctuation),
+            limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
+        )
+
+    async def watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
+        """Over the language of each window, where the recogniser speaks several and does not say which it heard."""
+        profile = route.profile
+        if profile.identifies_languages or len(profile.languages) == 1:
+            return None
+        among = config.expected_languages if route.language == AUTO else profile.languages
+        texts = await asyncio.to_thread(self._texts_of, tuple(sorted(among or profile.languages)))
+        return LanguageWatch(texts, route.language)
+
+    def _plan(self, job: Job, route: Route) -> WindowPlan:
+        return WindowPlan(
+            route.profile.window_target_samples,
+            route.profile.window_max_samples,
+            start_s=job.config.start_s,
+            end_s=job.config.end_s,
+            chunks=self._options.chunks,
+            max_decoded_s=self._options.max_decoded_s,
+            max_channels=self._options.max_channels,
+            max_sample_rate_hz=self._options.max_sample_rate_hz,
+        )

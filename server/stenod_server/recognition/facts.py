@@ -1,7 +1,7 @@
 """What is known of a transcript as a whole: its language by a vote of the windows, and the warnings."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,48 +22,56 @@ class _Sightings:
 
 @dataclass(slots=True)
 class Facts:
-    """Grows with the number of languages and oddities, not with the recording."""
+    """Grows with the number of languages, channels and oddities, not with the recording."""
 
-    _weight_by_language: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _weights: dict[tuple[int, str], float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # of channel and language
     _heard_samples: int = 0
     _sightings: dict[Oddity, _Sightings] = field(default_factory=dict)
 
     def remember(self) -> dict[str, Any]:
         """See `Stitcher.remember`."""
         return {
-            "weights": dict(self._weight_by_language),
+            "weights": [[*of, weight] for of, weight in self._weights.items()],
             "heard": self._heard_samples,
             "oddities": {str(oddity): [seen.count, seen.first_samples] for oddity, seen in self._sightings.items()},
         }
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """See `Stitcher.recall`."""
-        self._weight_by_language.update(memory["weights"])
+        self._weights.update({(channel, language): weight for channel, language, weight in memory["weights"]})
         self._heard_samples = int(memory["heard"])
         self._sightings = {Oddity(name): _Sightings(*seen) for name, seen in memory["oddities"].items()}
 
     def vote(self, frame: Frame, result: WindowResult) -> None:
         """A window with words votes for its language: its length times its certainty. Without that it has no voice."""
         if result.words and result.language and result.language_confidence:
-            self._weight_by_language[result.language] += frame.kept_samples * result.language_confidence
+            self._weights[frame.channel, result.language] += frame.kept_samples * result.language_confidence
             self._heard_samples += frame.kept_samples
 
-    @property
-    def language(self) -> str:
-        """That of most of what was heard so far; empty where nothing was."""
-        weights = self._weight_by_language
-        return max(sorted(weights), key=weights.__getitem__, default="")
+    def language_on(self, channel: int) -> str:
+        """That of most of what was heard on a channel so far, or of all where it said nothing; empty at the start."""
+        return _heaviest(self._by_language(channel)) or _heaviest(self._by_language())
+
+    def _by_language(self, channel: int | None = None) -> dict[str, float]:
+        weights: dict[str, float] = defaultdict(float)
+        for (on, language), weight in self._weights.items():
+            if channel in {None, on}:
+                weights[language] += weight
+        return weights
 
     def note(self, frame: Frame, oddities: tuple[Oddity, ...]) -> None:
         for oddity in oddities:
             seen = self._sightings.setdefault(oddity, _Sightings(0, frame.start_samples))
             seen.count += 1
 
-    def info(self, summary: AudioSummary, *, model: str, language: str) -> TranscriptInfo:
+    def info(self, summary: AudioSummary, *, model: str, language: str, channels: Sequence[str] = ()) -> TranscriptInfo:
         """`language` is what was asked for; it stands where no window has spoken, unless it is `auto`."""
         asked = "" if language == "auto" else language
-        winner = self.language or asked
-        certainty = self._weight_by_language.get(winner, 0.0) / self._heard_samples if self._heard_samples else 0.0
+        weights = self._by_language()
+        winner = _heaviest(weights) or asked
+        certainty = weights.get(winner, 0.0) / self._heard_samples if self._heard_samples else 0.0
         return TranscriptInfo(
             duration_samples=summary.duration_samples,
             language=winner,
@@ -72,6 +80,7 @@ class Facts:
             speech_samples=summary.speech_samples,
             windows=summary.windows,
             warnings=self._warnings(summary),
+            channels=tuple(channels),
         )
 
     def _warnings(self, summary: AudioSummary) -> tuple[Warning, ...]:
@@ -84,3 +93,7 @@ class Facts:
             for oddity, seen in self._sightings.items()
         ]
         return (*damaged, *odd)
+
+
+def _heaviest(weights: Mapping[str, float]) -> str:
+    return max(sorted(weights), key=weights.__getitem__, default="")

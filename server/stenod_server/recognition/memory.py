@@ -1,23 +1,49 @@
 """What a recording's recognition must remember, so that another process can go on behind its last finished window.
 
 Windows come out the same whenever a recording is cut anew, so the place is a number of windows; the rest is what the
-steps behind the recogniser carry from window to window: the open segment, the guard's last text, the facts.
+steps behind the recogniser carry from window to window: of each channel the open segment and the guard's last text;
+the facts; the voices.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from stenod_server.domain.job import Checkpoint
-from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.ports import RecognitionRequest, WindowPlan, WindowVoices
+from stenod_server.recognition.channels import Channels
 from stenod_server.recognition.facts import Facts
-from stenod_server.recognition.guard import Guard, GuardLimits
-from stenod_server.recognition.stitch import SegmentRules, Stitcher
 
 FORMAT = 2  # of the memory; another one is of another release, and of no use
 
 
-def signature(request: RecognitionRequest, plan: WindowPlan) -> str:
+class VoiceCollector(Protocol):
+    """Who finds out, over a whole recording, which voices are of one person."""
+
+    def add(self, start_samples: int, voices: WindowVoices) -> None:
+        """The voices of the next window, which starts at that sample of the file."""
+        ...
+
+    def remember(self) -> Mapping[str, Any]:
+        """See `Stitcher.remember`."""
+        ...
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """See `Stitcher.recall`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """That voices are to be told apart: by which model, and who collects what it hears."""
+
+    model: str
+    collector: VoiceCollector
+
+
+def signature(request: RecognitionRequest, plan: WindowPlan, voices: Voices | None) -> str:
     """What the windows and their words depend on besides the recording."""
     chunks = plan.chunks
     lengths = (
@@ -26,40 +52,39 @@ def signature(request: RecognitionRequest, plan: WindowPlan) -> str:
     )
     part = f"{plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
     asked = hashlib.sha256(repr(request.decoding).encode()).hexdigest()[:16]
-    return f"{FORMAT} {request.model} {request.language} {lengths} {part} {asked}"
+    model_of_voices = voices.model if voices else "-"
+    return f"{FORMAT} {request.model} {request.language} {lengths} {part} {asked} {model_of_voices}"
 
 
 @dataclass(slots=True)
 class Memory:
-    """The steps behind the recogniser, and how many windows they have seen."""
+    """The steps behind the recogniser, how many windows they have seen, and how many segments they have given."""
 
     signature: str
-    stitcher: Stitcher
-    guard: Guard
+    channels: Channels
+    voices: Voices | None
     facts: Facts = field(default_factory=Facts)
     windows: int = 0
-
-    @classmethod
-    def fresh(cls, signature: str, rules: SegmentRules, limits: GuardLimits) -> "Memory":
-        return cls(signature, Stitcher(rules), Guard(limits))
+    segments: int = 0
 
     def checkpoint(self) -> Checkpoint:
         plain = {
             "signature": self.signature,
-            "stitcher": self.stitcher.remember(),
-            "guard": self.guard.remember(),
+            "channels": self.channels.remember(),
             "facts": self.facts.remember(),
+            "voices": self.voices.collector.remember() if self.voices else None,
         }
         memory = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-        return Checkpoint(self.windows, self.stitcher.segment_count, memory)
+        return Checkpoint(self.windows, self.segments, memory)
 
     def recall(self, checkpoint: Checkpoint) -> None:
         """Go on at a checkpoint that `fits`."""
         plain = json.loads(checkpoint.memory)
-        self.stitcher.recall(plain["stitcher"])
-        self.guard.recall(plain["guard"])
+        self.channels.recall(plain["channels"])
         self.facts.recall(plain["facts"])
-        self.windows = checkpoint.windows
+        if self.voices:
+            self.voices.collector.recall(plain["voices"])
+        self.windows, self.segments = checkpoint.windows, checkpoint.segments
 
 
 def fits(checkpoint: Checkpoint, signature: str) -> bool:

@@ -2,18 +2,20 @@
 
     front end ──► reader ──► one task per window (each holds an engine) ──► line, in order ──► emitter ──► sink
 
-What is held: a window's audio for each engine in use and one more that waits for its engine (with the one before each,
-where languages are watched over); the words of at most
-`max_ahead` windows that finished before an older one did; one open segment. Nothing else, so a recording of ten hours
-takes what one of ten minutes takes. A sink that is slow slows the reader, and the reader the decoder.
+What is held: a window's audio for each engine in use and one more that waits for its engine (with the one before each
+on its channel, where languages are watched over); the words of at most `max_ahead` windows that finished before an
+older one did; of each channel one open segment, and the whole ones that wait for those of other channels (`channels`).
+Nothing else, so a recording of ten hours takes what one of ten minutes takes. A sink that is slow slows the reader, and
+the reader the decoder.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from stenod_server.domain.diarization import Diarization
 from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import ContractViolation
@@ -27,14 +29,19 @@ from stenod_server.ports import (
     Window,
     WindowPlan,
     WindowResult,
+    WindowVoices,
 )
+from stenod_server.recognition.channels import Channels
 from stenod_server.recognition.drift import UNDETERMINED, LanguageWatch, WithContext, in_language
 from stenod_server.recognition.guard import GuardLimits, Oddity
-from stenod_server.recognition.memory import Memory, signature
+from stenod_server.recognition.heard_voices import own_voices
+from stenod_server.recognition.loudness import as_heard
+from stenod_server.recognition.memory import Memory, Voices, signature
 from stenod_server.recognition.stitch import Frame, SegmentRules
 
 Item: TypeAlias = Window | AudioProgress | AudioSummary
-InLine: TypeAlias = tuple[Frame, asyncio.Task[WindowResult]]
+Heard: TypeAlias = tuple[WindowResult, WindowVoices | None]
+InLine: TypeAlias = tuple[Frame, asyncio.Task[Heard]]
 
 
 class EngineSource(Protocol):
@@ -70,10 +77,26 @@ class TranscriptSink(Protocol):
         ...
 
 
+class SegmentFormatter(Protocol):
+    """Writes what was said as people write it."""
+
+    def format(self, segment: Segment) -> Segment | None:
+        """The same segment, written; None where nothing of it is left."""
+        ...
+
+
+class AsSaid:
+    """A `SegmentFormatter` that changes nothing."""
+
+    def format(self, segment: Segment) -> Segment | None:
+        return segment
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """What is to be done. `resume`: go on behind this checkpoint, which `memory.fits`. `watch`: over the languages of
-    windows, where the recogniser does not tell them.
+    windows, where the recogniser does not tell them. With `voices`, those of each window go to their collector in order
+    of time, and the segments are drafts: who said them is found out at the end.
     """
 
     path: Path
@@ -84,10 +107,17 @@ class Recording:
     limits: GuardLimits = field(default_factory=GuardLimits)
     resume: Checkpoint | None = None
     watch: LanguageWatch | None = None
+    diarization: Diarization = field(default=Diarization())
+    voices: Voices | None = None
+    formatter: SegmentFormatter = field(default_factory=AsSaid)
 
     @property
     def signature(self) -> str:
-        return signature(self.request, self.plan)
+        return signature(self.request, self.plan, self.voices)
+
+    def channel_label(self, channel: int) -> str:
+        """Empty where the channels are mixed."""
+        return self.diarization.channel_label(channel) if self.plan.per_channel else ""
 
 
 class Pipeline:
@@ -114,8 +144,14 @@ class Pipeline:
             except BaseExceptionGroup as group:
                 # One cause is enough; the others follow from it, for the group cancels what is left.
                 raise _first_leaf(group) from None
+        summary = reader.result()
         return run.memory.facts.info(
-            reader.result(), model=recording.request.model, language=recording.request.language
+            summary,
+            model=recording.request.model,
+            language=recording.request.language,
+            channels=[recording.channel_label(n) for n in range(summary.channels)]
+            if recording.plan.per_channel
+            else (),
         )
 
 
@@ -125,7 +161,8 @@ class _Run:
     def __init__(
         self, engine: Engine, recording: Recording, engines: EngineSource, sink: TranscriptSink, max_ahead: int
     ) -> None:
-        self.memory: Final = Memory.fresh(recording.signature, recording.rules, recording.limits)
+        channels = Channels(recording.rules, recording.limits, several=recording.plan.per_channel)
+        self.memory: Final = Memory(recording.signature, channels, recording.voices)
         if recording.resume is not None:
             self.memory.recall(recording.resume)
         self._first_window = self.memory.windows
@@ -138,13 +175,14 @@ class _Run:
 
     async def read(self, items: AsyncIterator[Item], tasks: asyncio.TaskGroup) -> AudioSummary:
         summary = None
-        before: Window | None = None
+        before: dict[int, Window] = {}  # on each channel, the last one
         async for item in items:
             match item:
                 case Window():
                     if item.index >= self._first_window:
-                        await self._start(item, before, tasks)
-                    before = item if self._recording.watch else None
+                        await self._start(item, before.get(item.channel), tasks)
+                    if self._recording.watch:
+                        before[item.channel] = item
                 case AudioProgress():
                     await self._decoded(item)
                 case AudioSummary():
@@ -162,7 +200,27 @@ class _Run:
         task.add_done_callback(lambda _task: self._engines.release())
         await self._line.put((Frame.of(window), task))
 
-    async def _recognise(self, window: Window, before: Window | None) -> WindowResult:
+    async def _recognise(self, window: Window, before: Window | None) -> Heard:
+        """Words and voices at the same time: for both together the window holds one engine."""
+        async with asyncio.TaskGroup() as both:
+            voices = both.create_task(self._tell_voices(window))
+            result = await self._understand(window, before)
+        label = self._recording.channel_label(window.channel)
+        return replace(result, words=as_heard(window.audio, result.words, channel=label)), voices.result()
+
+    async def _tell_voices(self, window: Window) -> WindowVoices | None:
+        recording = self._recording
+        if recording.voices is None:
+            return None
+        voices = await self._engine.voices(
+            window.audio,
+            recording.voices.model,
+            interactive=recording.request.interactive,
+            timeout_s=recording.window_timeout_s,
+        )
+        return own_voices(voices, Frame.of(window))
+
+    async def _understand(self, window: Window, before: Window | None) -> WindowResult:
         result = await self._hear(window.audio)
         watch = self._recording.watch
         if watch is None:
@@ -186,27 +244,39 @@ class _Run:
         while (in_line := await self._line.get()) is not None:
             frame, task = in_line
             await self._place(frame, await task)
-        await self._send(self.memory.stitcher.finish())
+        await self._send(self._write(self.memory.channels.finish()))
 
-    async def _place(self, frame: Frame, result: WindowResult) -> None:
+    async def _place(self, frame: Frame, heard: Heard) -> None:
         self._sink.recognised(frame)
-        segments = self._take_in(frame, result)
+        segments = self._take_in(frame, *heard)
         await self._send(segments)
         await self._sink.progress(done_samples=frame.keep_end_samples, total_samples=self._total_samples)
 
-    def _take_in(self, frame: Frame, result: WindowResult) -> Sequence[Segment]:
+    def _take_in(self, frame: Frame, result: WindowResult, voices: WindowVoices | None) -> Sequence[Segment]:
         """One step, without an await: a checkpoint lies before a window or behind it."""
         memory, watch = self.memory, self._recording.watch
         if watch and watch.has_drifted(result):
             memory.facts.note(frame, (Oddity.LANGUAGE_DRIFT,))
-        if watch and result.language == UNDETERMINED and memory.facts.language:
-            result = in_language(result, memory.facts.language, 0.0)
+        if watch and result.language == UNDETERMINED and (language := memory.facts.language_on(frame.channel)):
+            result = in_language(result, language, 0.0)
         memory.facts.vote(frame, result)
-        words = memory.stitcher.place(frame, result.words)
-        verdict = memory.guard.inspect(words, no_speech=result.no_speech, window_samples=frame.kept_samples)
+        if memory.voices and voices:
+            memory.voices.collector.add(frame.start_samples, voices)
+        verdict = memory.channels.inspect(frame, result)
         memory.facts.note(frame, verdict.oddities)
         memory.windows += 1
-        return memory.stitcher.feed(frame, verdict.words)
+        return self._write(memory.channels.feed(frame, verdict))
+
+    def _write(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+        """As the text stage has them, numbered, with the label of their channel."""
+        written = []
+        for segment in segments:
+            formatted = self._recording.formatter.format(segment)
+            if formatted:
+                is_final = self._recording.voices is None
+                written.append(replace(formatted, index=self.memory.segments, final=is_final))
+                self.memory.segments += 1
+        return written
 
     async def _send(self, segments: Sequence[Segment]) -> None:
         if segments:

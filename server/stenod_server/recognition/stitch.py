@@ -1,4 +1,4 @@
-"""Windows' words → the segments of the whole file. Pure; holds one open segment, however long the file is.
+"""Windows' words → the segments of one channel. Pure; holds one open segment, however long the file is.
 
 Every time is an integer count of samples from the start of the file: the window's offset plus the word's. Nothing is
 accumulated, so nothing drifts. Promises, for any input: words come out in order (no start before the start before it),
@@ -25,11 +25,17 @@ class Frame:
     end_samples: int
     keep_start_samples: int
     keep_end_samples: int
+    channel: int = 0
 
     @classmethod
     def of(cls, window: Window) -> "Frame":
         return cls(
-            window.index, window.start_samples, window.end_samples, window.keep_start_samples, window.keep_end_samples
+            window.index,
+            window.start_samples,
+            window.end_samples,
+            window.keep_start_samples,
+            window.keep_end_samples,
+            window.channel,
         )
 
     @property
@@ -53,35 +59,30 @@ class SegmentRules:
 
 
 class Stitcher:
-    """Takes windows in order of time, gives segments as soon as they are whole."""
+    """Takes the windows of a channel in order of time, gives segments as soon as they are whole.
+
+    Their `index` is left 0 for who sends them to number.
+    """
 
     def __init__(self, rules: SegmentRules | None = None) -> None:
         self._rules = rules or SegmentRules()
         self._open: list[Word] = []
         self._last: Word | None = None
         self._tail: Tail | None = None  # of the last window, where the next one shares speech with it
-        self._count = 0
-
-    @property
-    def segment_count(self) -> int:
-        """Segments given so far."""
-        return self._count
 
     def remember(self) -> dict[str, Any]:
         """What a stitcher must know to go on from here, as JSON has it."""
         return {
-            "open": [_pack(word) for word in self._open],
+            "open": pack_words(self._open),
             "last": _pack(self._last) if self._last else None,
             "tail": _pack_tail(self._tail) if self._tail else None,
-            "count": self._count,
         }
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on where `remember` was called. Raises what a memory that is none makes of it."""
-        self._open = [_unpack(packed) for packed in memory["open"]]
+        self._open = unpack_words(memory["open"])
         self._last = _unpack(memory["last"]) if memory["last"] else None
         self._tail = _unpack_tail(memory["tail"]) if memory["tail"] else None
-        self._count = int(memory["count"])
 
     def place(self, frame: Frame, words: Sequence[Word]) -> list[Word]:
         """The window's words that are the window's own, in samples of the file."""
@@ -98,9 +99,19 @@ class Stitcher:
         segments: list[Segment] = []
         for word in words:
             segments += self._add(self._in_order(word))
-        if self._open and frame.keep_end_samples - self._open[-1].end_samples >= self._rules.pause_samples:
-            segments += self._close()  # the window ended in silence: no need to wait for the next one
-        return segments
+        return segments + self.pause(frame.keep_end_samples)  # it may have ended in silence: no need to wait
+
+    def pause(self, until_samples: int) -> list[Segment]:
+        """There is no word from the last one to `until_samples`: the open segment, if that is long enough."""
+        if self._open and until_samples - self._open[-1].end_samples >= self._rules.pause_samples:
+            return list(self._close())
+        return []
+
+    def next_start(self, floor_samples: int) -> int:
+        """Where the next segment starts at the earliest, if no word that comes starts before `floor_samples`."""
+        if self._open:
+            return self._open[0].start_samples
+        return max(floor_samples, self._last.start_samples if self._last else 0)
 
     def finish(self) -> list[Segment]:
         """The last segment, if one is open."""
@@ -142,12 +153,23 @@ class Stitcher:
         if not self._rules.punctuation:
             words = [replace(word, text=text) for word in words if (text := without_marks(word.text))]
         if words:
-            yield Segment(self._count, tuple(words), language=words[0].language, channel=words[0].channel)
-            self._count += 1
+            yield segment_of(words)
+
+
+def segment_of(words: Sequence[Word]) -> Segment:
+    return Segment(0, tuple(words), language=words[0].language, channel=words[0].channel)
+
+
+def pack_words(words: Sequence[Word]) -> list[list[Any]]:
+    """Words as JSON has them."""
+    return [_pack(word) for word in words]
+
+
+def unpack_words(packed: Sequence[Sequence[Any]]) -> list[Word]:
+    return [_unpack(word) for word in packed]
 
 
 def _pack(word: Word) -> list[Any]:
-    """A word as JSON has it."""
     return list(astuple(word))
 
 
@@ -157,12 +179,12 @@ def _unpack(packed: Sequence[Any]) -> Word:
 
 
 def _pack_tail(tail: Tail) -> list[Any]:
-    return [tail.seam_samples, [_pack(word) for word in tail.words], tail.given]
+    return [tail.seam_samples, pack_words(tail.words), tail.given]
 
 
 def _unpack_tail(packed: Sequence[Any]) -> Tail:
     seam_samples, words, given = packed
-    return Tail(seam_samples, tuple(map(_unpack, words)), given)
+    return Tail(seam_samples, tuple(unpack_words(words)), given)
 
 
 def _shifted(word: Word, frame: Frame) -> Word:

@@ -104,7 +104,6 @@ def test_without_punctuation_words_carry_no_marks_and_segments_stay() -> None:
     ]
     segments = _stitch((_frame(0, 0, 3), words), rules=SegmentRules(punctuation=False))
     assert _texts(segments) == ["Well 3.5 don't", "Go"]
-    assert [segment.index for segment in segments] == [0, 1]
 
 
 def test_silence_gives_nothing() -> None:
@@ -131,7 +130,6 @@ def test_any_words_come_out_once_in_order_and_inside_their_windows(
         said += len(raw)
     segments = _stitch(*frames, rules=SegmentRules(punctuation=marks))
     words = [word for segment in segments for word in segment.words]
-    assert [segment.index for segment in segments] == list(range(len(segments)))
     assert all(0 <= word.start_samples <= word.end_samples <= at * HZ for word in words)
     assert all(a.start_samples <= b.start_samples for a, b in pairwise(words))
     if marks:

@@ -24,6 +24,12 @@ ASKED: dict[str, job_pb2.JobConfig] = {
     "formatting.replacements": job_pb2.JobConfig(
         formatting=job_pb2.FormattingConfig(replacements=[job_pb2.Replacement(pattern="a", replacement="b")])
     ),
+    "formatting.entities": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(entities=True)),
+    "formatting.casing": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(casing=False)),
+    "formatting.profanity_filter": job_pb2.JobConfig(
+        formatting=job_pb2.FormattingConfig(profanity_filter=job_pb2.PROFANITY_FILTER_MASK)
+    ),
+    "formatting.volume_threshold": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(volume_threshold=3.4)),
     "diarization.mode": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(mode=job_pb2.DIARIZATION_MODE_SPEAKER)),
     "diarization.channel_labels": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(channel_labels=["a"])),
     "diarization.speaker_sensitivity": job_pb2.JobConfig(
@@ -38,7 +44,6 @@ ASKED: dict[str, job_pb2.JobConfig] = {
     "diarization.prefer_current_speaker": job_pb2.JobConfig(
         diarization=job_pb2.DiarizationConfig(prefer_current_speaker=True)
     ),
-    "rendering": job_pb2.JobConfig(rendering=job_pb2.RenderingConfig()),
 }
 
 

@@ -10,10 +10,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
-from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, LowConfidenceAction
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.errors import InvalidField, UnsupportedFeature
-from stenod_server.rpc import decoding, notifications
+from stenod_server.rpc import decoding, diarization, formatting, notifications
+from stenod_server.rpc.rendering import subtitle_options, subtitle_shape
 
 MAX_PRIORITY: Final = 100
 MIN_TTL_S: Final = 60
@@ -43,12 +44,16 @@ class Unbuilt:
 
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
-    Unbuilt("formatting.numerals", lambda c: c.formatting.HasField("numerals")),
+    Unbuilt("formatting.numerals", lambda c: c.formatting.numerals),
     Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
     Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
     Unbuilt("formatting.remove_disfluencies", lambda c: c.formatting.remove_disfluencies),
     Unbuilt("formatting.output_locale", lambda c: bool(c.formatting.output_locale)),
     Unbuilt("formatting.replacements", lambda c: bool(c.formatting.replacements)),
+    Unbuilt("formatting.entities", lambda c: c.formatting.entities),
+    Unbuilt("formatting.casing", lambda c: c.formatting.HasField("casing") and not c.formatting.casing),
+    Unbuilt("formatting.profanity_filter", lambda c: c.formatting.profanity_filter == job_pb2.PROFANITY_FILTER_MASK),
+    Unbuilt("formatting.volume_threshold", lambda c: bool(c.formatting.volume_threshold)),
     Unbuilt("diarization.mode", lambda c: c.diarization.mode not in {0, job_pb2.DIARIZATION_MODE_NONE}),
     Unbuilt("diarization.channel_labels", lambda c: bool(c.diarization.channel_labels)),
     Unbuilt("diarization.speaker_sensitivity", lambda c: c.diarization.HasField("speaker_sensitivity")),
@@ -57,7 +62,6 @@ UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("diarization.return_speaker_identifiers", lambda c: c.diarization.return_speaker_identifiers),
     Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
     Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
-    Unbuilt("rendering", lambda c: c.HasField("rendering")),
 )
 
 
@@ -84,10 +88,10 @@ def from_proto(message: job_pb2.JobConfig) -> JobConfig:
         priority=priority,
         start_s=start_s,
         end_s=end_s,
-        formatting=Formatting(
-            punctuation=message.formatting.punctuation if message.formatting.HasField("punctuation") else True
-        ),
+        formatting=formatting.from_proto(message.formatting),
+        diarization=diarization.from_proto(message.diarization),
         decoding=decoding.from_proto(message),
+        subtitles=subtitle_shape(message.rendering.subtitles, SubtitleShape(), within="config.rendering."),
         user_id=job_rules.user_id("config.user_id", message.user_id),
         title=job_rules.label("config.tracking.title", tracking.title),
         reference=job_rules.label("config.tracking.reference", tracking.reference),
@@ -108,10 +112,12 @@ def to_proto(config: JobConfig) -> job_pb2.JobConfig:
         model=config.model,
         operating_point=_NUMBERS[config.operating_point],
         user_id=config.user_id,
-        formatting=job_pb2.FormattingConfig(punctuation=config.formatting.punctuation),
+        formatting=formatting.to_proto(config.formatting),
+        diarization=diarization.to_proto(config.diarization),
         scheduling=job_pb2.SchedulingConfig(parallel_engines=config.parallel_engines, priority=config.priority),
         tracking=job_pb2.Tracking(title=config.title, reference=config.reference, tags=config.tags),
         notifications=map(notifications.to_proto, config.notifications),
+        rendering=job_pb2.RenderingConfig(subtitles=subtitle_options(config.subtitles)),
     )
     decoding.to_proto(config.decoding, message)
     if config.max_parallel_engines:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from stenod_server.domain import job_rules
 from stenod_server.domain.decoding import Decoding, VocabularyEntry
-from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, LowConfidenceAction, Origin, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
 from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField
 from stenod_server.rest.speechmatics import echo, outcomes
+from stenod_server.rest.speechmatics.diarization import read_diarization
+from stenod_server.rest.speechmatics.formatting import read_formatting
 from stenod_server.rest.speechmatics.wire import (
     FetchData,
     LanguageIdentificationConfig,
@@ -53,13 +54,12 @@ def read_processing_data(header: str | None) -> ProcessingData:
 def read_config(text: str, processing: ProcessingData, *, request_id: str) -> Asked:
     """Raises InvalidField, LimitExceeded, UnsupportedFeature."""
     wire = _read(WireConfig, text, field="")
-    given = wire.model_dump(exclude_unset=True)
+    given = wire.model_dump(exclude_unset=True, by_alias=True)
     outcomes.check(given)
     transcription = wire.transcription_config
     if transcription is None:
         raise InvalidField("transcription_config", "is required")
     tracking = wire.tracking or Tracking()
-    overrides = transcription.punctuation_overrides
     vocabulary, warnings = _vocabulary(transcription.additional_vocab or ())
     identification = wire.language_identification_config or LanguageIdentificationConfig()
     action, default_language = _low_confidence(transcription.language, identification)
@@ -76,7 +76,8 @@ def read_config(text: str, processing: ProcessingData, *, request_id: str) -> As
         warnings=warnings,
         subtitles=subtitle_shape(given),
         parallel_engines=processing.parallel_engines or 1,
-        formatting=Formatting(punctuation=overrides is None or overrides.permitted_marks != []),
+        formatting=read_formatting(transcription),
+        diarization=read_diarization(transcription),
         user_id=processing.user_id or "",
         title=job_rules.label("tracking.title", tracking.title or ""),
         reference=job_rules.label("tracking.reference", tracking.reference or ""),

@@ -49,9 +49,16 @@ class AudioFilteringConfig(_Section):
     volume_threshold: Annotated[float, Field(ge=0, le=100)] | None = None
 
 
+class Replacement(_Section):
+    """`from` is no name in Python."""
+
+    before: Annotated[str, Field(alias="from")]
+    after: Annotated[str, Field(alias="to")]
+
+
 class TranscriptFilteringConfig(_Section):
     remove_disfluencies: bool | None = None
-    replacements: list[dict[str, str]] | None = None
+    replacements: list[Replacement] | None = None
 
 
 class TranscriptionConfig(_Section):
@@ -62,7 +69,7 @@ class TranscriptionConfig(_Section):
     ] = None
     output_locale: str | None = None
     domain: str | None = None
-    diarization: str | None = None
+    diarization: Literal["none", "speaker", "channel"] | None = None
     speaker_diarization_config: SpeakerDiarizationConfig | None = None
     channel_diarization_labels: list[str] | None = None
     additional_vocab: list[VocabularyItem | str] | None = None

@@ -26,6 +26,13 @@ LANGUAGE_OUT: Final = "LANGUAGE_OUT"  # BYTES [1]
 LANGUAGE_CONFIDENCE: Final = "LANGUAGE_CONFIDENCE"  # FP32 [1], 0..1
 NO_SPEECH: Final = "NO_SPEECH"  # FP32 [1], probability that the window has no speech
 
+# Outputs of a model of voices: spans in order of their start, and what each voice is like.
+SPAN_START_SAMPLES: Final = "SPAN_START_SAMPLES"  # INT32 [spans], offset from the start of the window
+SPAN_END_SAMPLES: Final = "SPAN_END_SAMPLES"  # INT32 [spans]
+SPAN_VOICE: Final = "SPAN_VOICE"  # INT32 [spans], which of the voices
+EMBEDDINGS: Final = "EMBEDDINGS"  # FP32 [voices * dimensions], each voice's of length 1
+CLEAN_SAMPLES: Final = "CLEAN_SAMPLES"  # INT32 [voices], speech of that voice alone in its embedding
+
 INPUTS: Final = {AUDIO: "INT16", LANGUAGE: "BYTES", OPTIONS: "BYTES"}
 OUTPUTS: Final = {
     WORDS: "BYTES",
@@ -36,9 +43,18 @@ OUTPUTS: Final = {
     LANGUAGE_CONFIDENCE: "FP32",
     NO_SPEECH: "FP32",
 }
+VOICES_INPUTS: Final = {AUDIO: "INT16"}
+VOICES_OUTPUTS: Final = {
+    SPAN_START_SAMPLES: "INT32",
+    SPAN_END_SAMPLES: "INT32",
+    SPAN_VOICE: "INT32",
+    EMBEDDINGS: "FP32",
+    CLEAN_SAMPLES: "INT32",
+}
 
 AUTO_LANGUAGE: Final = "auto"
 PROFILE_PARAMETER: Final = "profile"  # key of the profile in config.pbtxt's `parameters`
+VOICES_PROFILE_PARAMETER: Final = "voices_profile"  # of a model of voices, which is thus never taken for a recogniser
 INTERACTIVE_PRIORITY: Final = 1  # Triton priority levels: 1 is served first
 BULK_PRIORITY: Final = 2
 
@@ -167,3 +183,29 @@ class Profile:
         for key in {"languages", "length_buckets_samples", "tasks", "operating_points"} & raw.keys():
             raw[key] = tuple(raw[key])
         return cls(**raw)
+
+
+@dataclass(frozen=True, slots=True)
+class VoicesProfile:
+    """What a model of voices says of itself; published as JSON in config.pbtxt's parameter `voices_profile`.
+
+    `dimensions` are of its embeddings. Those of two revisions cannot be compared: `stenod models add` sets `revision`.
+    """
+
+    model: str
+    family: str
+    window_max_samples: int
+    dimensions: int
+    max_batch_size: int
+    instances: int = 1
+    licence: str = ""
+    revision: str = ""
+    sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ValueError or TypeError when a key is missing or unknown."""
+        return cls(**json.loads(text))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stenod_server.domain import job_rules
+from stenod_server.domain.diarization import Diarization, DiarizationMode
+from stenod_server.domain.diarization_rules import MAX_CHANNEL_LABELS
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, Origin
 from stenod_server.errors import InvalidField, UnsupportedFeature
@@ -13,14 +15,18 @@ from stenod_server.rest.services import DialectOptions
 
 DIALECT: Final = "assemblyai"
 MAX_MS: Final = 10**12  # thirty years
+_CHANNELS: Final = Diarization(
+    mode=DiarizationMode.CHANNEL, channel_labels=tuple(str(channel + 1) for channel in range(MAX_CHANNEL_LABELS))
+)
 _NAMES: Final = ("audio_url", "dual_channel", "format_text", "punctuate", "audio_start_from", "audio_end_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What a call asks for. `format_text`: capitals, as the recogniser writes them. Times are of the recording."""
+    """What a call asks for. `format_text`: numbers in digits, and capitals. Times are of the recording."""
 
     audio_url: str
+    dual_channel: bool
     format_text: bool
     punctuate: bool
     start_s: float
@@ -31,7 +37,12 @@ class Parameters:
         return JobConfig(
             start_s=self.start_s,
             end_s=self.end_s,
-            formatting=Formatting(punctuation=self.punctuate and options.assemblyai_punctuation),
+            formatting=Formatting(
+                punctuation=self.punctuate and options.assemblyai_punctuation,
+                numerals=self.format_text,
+                casing=self.format_text,
+            ),
+            diarization=_CHANNELS if self.dual_channel else Diarization(),
             warnings=options.assemblyai_warnings,
             origin=Origin(DIALECT, request_id, self.as_json),
         )
@@ -53,6 +64,7 @@ def read_parameters(body: Mapping[str, Any]) -> Parameters:
     )
     return Parameters(
         audio_url=_address(given),
+        dual_channel=_flag(given, "dual_channel", default=False),
         format_text=_flag(given, "format_text", default=True),
         punctuate=_flag(given, "punctuate", default=True),
         start_s=start_s,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.transcript import Warning  # noqa: A004
 from stenod_server.errors import InvalidField, StenodError, UnsupportedFeature
 from stenod_server.rest.assemblyai.parameters import read_parameters
@@ -41,9 +42,9 @@ def test_punctuate_false_asks_for_none() -> None:
     assert config(punctuate=False).formatting.punctuation is False
 
 
-def test_format_text_is_the_renderings_and_not_the_recognisers() -> None:
-    assert read(format_text=False).format_text is False
-    assert config(format_text=False).formatting.punctuation is True
+def test_format_text_is_digits_and_capitals() -> None:
+    assert config().formatting == Formatting(numerals=True)
+    assert config(format_text=False).formatting == Formatting(casing=False)
 
 
 def test_the_words_of_the_call_are_kept_with_the_job() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from stenod_server.errors import InvalidField, InvalidRequest, UnsupportedFeature
 from stenod_server.rest.speechmatics.outcomes import KEYS, Key, Outcome
 from stenod_server.rest.speechmatics.transcripts import open_transcript
-from stenod_server.rest.speechmatics.wire import KnownSpeaker, VocabularyItem, WireConfig
+from stenod_server.rest.speechmatics.wire import KnownSpeaker, Replacement, VocabularyItem, WireConfig
 from stenod_server.text.render import TranscriptFormat, render
 from tests.support.speech import PROJECT_ROOT
 from tests.unit.rest.speechmatics.asked import PLAIN, read, with_value
@@ -139,7 +139,7 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
     """The sections below a key; items of lists that are refused whole have no keys of their own."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation not in (VocabularyItem, KnownSpeaker):
+        if annotation not in (VocabularyItem, KnownSpeaker, Replacement):
             yield annotation
         return
     for part in get_args(annotation):

@@ -1,6 +1,6 @@
 """What a job asks of who said what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -18,10 +18,12 @@ class DiarizationMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownSpeaker:
-    """Somebody whose voice earlier jobs have identified. `identifiers` are opaque and may be secret: never logged."""
+    """Somebody whose voice earlier jobs have identified. `identifiers` are opaque and may be secret: never logged,
+    never shown, forgotten when the job's retention ends.
+    """
 
     label: str
-    identifiers: tuple[str, ...]
+    identifiers: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,14 @@ class Diarization:
     prefer_current_speaker: bool = False
     return_identifiers: bool = False
     known_speakers: tuple[KnownSpeaker, ...] = ()
+
+    @property
+    def has_to_do_with_identifiers(self) -> bool:
+        return self.return_identifiers or bool(self.known_speakers)
+
+    def without_identifiers(self) -> "Diarization":
+        """The labels of known speakers stay."""
+        return replace(self, known_speakers=tuple(replace(one, identifiers=()) for one in self.known_speakers))
 
     def channel_label(self, channel: int) -> str:
         """Of a channel, counted from 0."""

@@ -104,7 +104,7 @@ class Speaker:
     """Somebody who is heard. `identifiers` of the voice, opaque, are to be given as KnownSpeaker in later jobs."""
 
     label: str
-    identifiers: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
-from stenod_server.domain.diarization import Diarization, DiarizationMode
+from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Job, JobConfig, JobState, LowConfidenceAction, Media, Origin, RemoteMedia
 from stenod_server.domain.notification import Notification
@@ -167,6 +167,16 @@ def test_the_key_follows_from_tenant_recording_and_recogniser() -> None:
     assert len(digests) == 8
     assert _digest(replace(job, job_id="another", request_id="r")) in digests
     assert _digest(job, replace(KNOWN, instances=9, default_engines=99)) in digests
+
+
+@pytest.mark.parametrize(
+    "asked", [{"return_identifiers": True}, {"known_speakers": (KnownSpeaker("Alice", ("identifier",)),)}]
+)
+def test_what_is_one_users_voice_has_no_key(asked: dict[str, Any]) -> None:
+    diarization = Diarization(mode=DiarizationMode.SPEAKER, **asked)
+    job = make_job(config=JobConfig(diarization=diarization))
+    cache = ResultCache(Router(_engine(), FakeClock(), RoutingTable()), FakeClock(), timedelta(hours=1), DEFAULT_CHUNKS)
+    assert cache.key(job, Route(KNOWN, "en")) is None
 
 
 # --- at submit ------------------------------------------------------------------------------------------------------

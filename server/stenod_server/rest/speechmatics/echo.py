@@ -28,6 +28,8 @@ def to_keep(config: Mapping[str, Any]) -> str:
             kept[name] = [_without_secrets(one) for one in section]
         elif section:
             kept[name] = _without_secrets(section)
+    if transcription := kept.get("transcription_config"):
+        kept["transcription_config"] = _without_identifiers(transcription)
     return json.dumps(kept, ensure_ascii=False)
 
 
@@ -64,6 +66,15 @@ def echoed(job: Job) -> dict[str, Any]:
 
 def _without_secrets(section: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shown(value) if name == "url" else value for name, value in section.items() if name != "auth_headers"}
+
+
+def _without_identifiers(transcription: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The labels of known speakers stay."""
+    diarization = transcription.get("speaker_diarization_config") or {}
+    if not diarization.get("speakers"):
+        return transcription
+    speakers = [{**speaker, "speaker_identifiers": []} for speaker in diarization["speakers"]]
+    return {**transcription, "speaker_diarization_config": {**diarization, "speakers": speakers}}
 
 
 def _without_nulls(value: Any) -> Any:

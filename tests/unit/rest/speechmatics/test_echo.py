@@ -9,7 +9,7 @@ import pytest
 from stenod_server.domain.job import Job, JobConfig, JobState, Media, Progress, RemoteMedia
 from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.errors import JobExpired
-from stenod_server.rest.speechmatics.echo import echoed
+from stenod_server.rest.speechmatics.echo import echoed, to_keep
 from stenod_server.rest.speechmatics.job_view import deleted_info, job_info
 from tests.support.speechmatics_clients import batch_models
 from tests.unit.rest.speechmatics.asked import PLAIN, read
@@ -45,6 +45,18 @@ def test_a_client_reads_the_job_whatever_was_asked(changes: dict[str, Any]) -> N
 def test_what_clients_know_comes_back_as_it_was_said() -> None:
     config = PLAIN | {"tracking": {"title": "t"}, "output_config": {"srt_overrides": {"max_lines": 1}}}
     assert echoed(job_of(config)) == config
+
+
+def test_identifiers_of_known_speakers_are_forgotten_in_the_callers_words() -> None:
+    known = {"speakers": [{"label": "Alice", "speaker_identifiers": ["secret"]}], "get_speakers": True}
+    asked = {"language": "en", "diarization": "speaker", "speaker_diarization_config": known}
+    kept = to_keep({"type": "transcription", "transcription_config": asked})
+    assert "secret" not in kept
+    echo = json.loads(kept)["transcription_config"]
+    assert echo["speaker_diarization_config"] == {
+        "speakers": [{"label": "Alice", "speaker_identifiers": []}],
+        "get_speakers": True,
+    }
 
 
 def test_only_one_name_of_the_model_comes_back() -> None:

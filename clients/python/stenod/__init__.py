@@ -4,11 +4,12 @@ from stenod import errors
 from stenod._channel import is_loopback, tls
 from stenod._options import JobOptions, VocabularyEntry
 from stenod._retry import RetryPolicy
+from stenod._subtitle_options import SubtitleOptions
 from stenod.client import Client
 from stenod.errors import StenodError
 from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
 
 __all__ = [
     "Capacity", "Client", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
-    "StenodError", "Transcript", "VocabularyEntry", "Word", "errors", "is_loopback", "tls",
+    "StenodError", "SubtitleOptions", "Transcript", "VocabularyEntry", "Word", "errors", "is_loopback", "tls",
 ]  # fmt: skip

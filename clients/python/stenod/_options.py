@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final, Literal, Required, TypedDict, TypeVar
+from typing import Final, Literal, Required, TypedDict, cast
 
 from google.protobuf.duration_pb2 import Duration
 
-from stenod.errors import InvalidRequest
+from stenod._choice import chosen
+from stenod._speaker_options import apply_speakers
+from stenod._subtitle_options import SubtitleOptions, subtitle_options
+from stenod._text_options import apply_text
 from stenod.v1 import job_pb2, transcript_pb2
 
 Format = Literal["json", "json-v2", "txt", "srt", "vtt"]
-_Choice = TypeVar("_Choice")
 
 
 class VocabularyEntry(TypedDict, total=False):
@@ -32,7 +34,25 @@ class JobOptions(TypedDict, total=False):
     beam_size: int
     prompt: str
     diarization: Literal["none", "channel", "speaker"]
+    channel_labels: Sequence[str]
+    min_speakers: int
+    max_speakers: int
+    speaker_sensitivity: float
+    prefer_current_speaker: bool
+    return_speaker_identifiers: bool
+    known_speakers: Mapping[str, Sequence[str]]  # identifiers by label
     punctuation: bool
+    permitted_marks: Sequence[str]
+    punctuation_sensitivity: float
+    numerals: bool
+    entities: bool
+    casing: bool
+    remove_disfluencies: bool
+    profanity_filter: Literal["keep", "mask"]
+    output_locale: str
+    volume_threshold: float
+    replacements: Mapping[str, str]  # what to write by what it replaces
+    subtitles: SubtitleOptions
     parallel_engines: int
     max_parallel_engines: int
     fail_fast: bool
@@ -46,11 +66,6 @@ class JobOptions(TypedDict, total=False):
     ttl_s: float  # how long the transcript is kept
 
 
-_DIARIZATION: Final = {
-    "none": job_pb2.DIARIZATION_MODE_NONE,
-    "channel": job_pb2.DIARIZATION_MODE_CHANNEL,
-    "speaker": job_pb2.DIARIZATION_MODE_SPEAKER,
-}
 _OPERATING_POINTS: Final = {
     "standard": job_pb2.OPERATING_POINT_STANDARD,
     "enhanced": job_pb2.OPERATING_POINT_ENHANCED,
@@ -77,10 +92,17 @@ def job_config(config: job_pb2.JobConfig | None, options: JobOptions) -> job_pb2
 
 def transcript_format(name: Format) -> transcript_pb2.TranscriptFormat:
     """Raises InvalidRequest for a name that is none."""
-    return _chosen("format", name, _FORMATS)
+    return chosen("format", name, _FORMATS)
 
 
 def _apply(config: job_pb2.JobConfig, name: str, value: object) -> None:
+    parts = (_apply_job, _apply_decoding, apply_speakers, apply_text)
+    if not any(part(config, name, value) for part in parts):
+        message = f"{name}={value!r} is not an option of a job"
+        raise TypeError(message)
+
+
+def _apply_job(config: job_pb2.JobConfig, name: str, value: object) -> bool:
     match name, value:
         case (("language" | "model" | "user_id"), str()):
             setattr(config, name, value)
@@ -90,32 +112,31 @@ def _apply(config: job_pb2.JobConfig, name: str, value: object) -> None:
             setattr(config.tracking, name, value)
         case "tags", [*tags]:
             config.tracking.tags[:] = map(str, tags)
-        case "punctuation", bool():
-            config.formatting.punctuation = value
-        case "diarization", str():
-            config.diarization.mode = _chosen(name, value, _DIARIZATION)
         case "operating_point", str():
-            config.operating_point = _chosen(name, value, _OPERATING_POINTS)
+            config.operating_point = chosen(name, value, _OPERATING_POINTS)
         case (("start_s" | "end_s"), (int() | float())):
             getattr(config, name.replace("_s", "_offset")).CopyFrom(_duration(value))
         case "ttl_s", (int() | float()):
             config.ttl.CopyFrom(_duration(value))
+        case "subtitles", Mapping():
+            config.rendering.subtitles.CopyFrom(subtitle_options(cast("SubtitleOptions", value)))
         case _:
-            _apply_decoding(config, name, value)
+            return False
+    return True
 
 
-def _apply_decoding(config: job_pb2.JobConfig, name: str, value: object) -> None:
+def _apply_decoding(config: job_pb2.JobConfig, name: str, value: object) -> bool:
     match name, value:
         case "task", str():
-            config.task = _chosen(name, value, _TASKS)
+            config.task = chosen(name, value, _TASKS)
         case ("beam_size", int()) | ("prompt", str()):
             setattr(config.decoding, name, value)
         case "vocabulary", [*entries]:
             config.ClearField("additional_vocabulary")
             config.additional_vocabulary.extend(map(_entry, entries))
         case _:
-            message = f"{name}={value!r} is not an option of a job"
-            raise TypeError(message)
+            return False
+    return True
 
 
 def _entry(given: object) -> job_pb2.VocabularyEntry:
@@ -126,14 +147,6 @@ def _entry(given: object) -> job_pb2.VocabularyEntry:
         return job_pb2.VocabularyEntry(**given)
     message = f"vocabulary: {given!r} is neither a phrase nor an entry"
     raise TypeError(message)
-
-
-def _chosen(name: str, value: str, choices: Mapping[str, _Choice]) -> _Choice:
-    try:
-        return choices[value]
-    except KeyError:
-        message = f"{name}: {value!r} is none of {', '.join(choices)}"
-        raise InvalidRequest(message, reason="INVALID_FIELD", metadata={"field": name}) from None
 
 
 def _duration(seconds: float) -> Duration:

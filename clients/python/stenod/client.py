@@ -14,10 +14,11 @@ from stenod._channel import Connection, caller_metadata, open_channel
 from stenod._options import Format, JobOptions, job_config, transcript_format
 from stenod._recording import Media
 from stenod._retry import RetryPolicy
+from stenod._subtitle_options import SubtitleOptions, subtitle_options
 from stenod._upload import media_source
 from stenod.errors import DeadlineExceeded, JobFailed, StenodError
 from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Transcript
-from stenod.v1 import job_pb2, transcript_pb2
+from stenod.v1 import job_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 
 _CANCEL_S: Final = 2.0  # how long the end of a cancelled `transcribe` waits for the server
@@ -157,13 +158,11 @@ class Client:
         return await _streams.transcript(self._connection, job_id)
 
     async def rendered(
-        self, job_id: str, form: Format, *, max_line_length: int | None = None, max_lines: int | None = None
+        self, job_id: str, form: Format, **subtitles: Unpack[SubtitleOptions]
     ) -> AsyncGenerator[str, None]:
-        """The transcript as json, json-v2, txt, srt or vtt, in pieces; the limits shape the cues of srt and vtt."""
+        """The transcript as json, json-v2, txt, srt or vtt, in pieces; the options shape the cues of srt and vtt."""
         request = pb.GetTranscriptRequest(
-            job_id=job_id,
-            format=transcript_format(form),
-            subtitles=transcript_pb2.SubtitleOptions(max_line_length=max_line_length, max_lines=max_lines),
+            job_id=job_id, format=transcript_format(form), subtitles=subtitle_options(subtitles)
         )
         stream = self._connection.stream(self._connection.stub.GetTranscript, request)
         async with aclosing(stream) as messages:

@@ -17,6 +17,7 @@ from typing import Final
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.transcript import Segment, Warning, Word  # noqa: A004  the word the API uses
 from stenod_server.text.formatting import marks
+from stenod_server.text.formatting.english.numerals import numerals
 from stenod_server.text.formatting.piece import Step, each_word, pieces_of, segment_of
 
 _AUTO: Final = "auto"
@@ -51,6 +52,8 @@ def _steps(formatting: Formatting) -> list[Step]:
     steps: list[Step] = []
     if formatting.volume_threshold > 0:
         steps.append(each_word(partial(_loud, threshold=formatting.volume_threshold)))
+    if formatting.numerals or formatting.entities:
+        steps.append(partial(numerals, locale=formatting.output_locale))
     if not formatting.punctuation:
         steps.append(each_word(marks.without))
     elif formatting.permitted_marks:

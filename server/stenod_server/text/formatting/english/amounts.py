@@ -1,0 +1,192 @@
+"""Numbers, and what they count: money, percentages, measures, ranges, fractions, places in a row."""
+
+from typing import Final
+
+from stenod_server.text.formatting.english.line import Line, Match
+from stenod_server.text.formatting.english.numbers import Quantity, cardinal, ordinal, quantity, suffixed
+from stenod_server.text.formatting.english.vocabulary import (
+    CURRENCIES,
+    DENOMINATORS,
+    LABELS,
+    MEASURES,
+    NUMBER_WORDS,
+    ORDINAL_UNITS,
+    PERCENT,
+    SMALL_CURRENCIES,
+)
+
+LEAST_IN_DIGITS: Final = 10  # smaller numbers are words in prose
+_STERLING: Final = frozenset({"en-GB"})
+_TIME_WORDS: Final = frozenset({"at", "it's", "until", "till", "by", "around", "about", "is"})
+
+
+def money(line: Line, at: int, locale: str) -> Match | None:
+    found = _number(line, at)
+    if not found:
+        return None
+    if line.text(found.end) in SMALL_CURRENCIES:
+        return Match(found.end, "money", found.words)
+    sign = CURRENCIES.get(line.text(found.end), "")
+    small = _small(line, found.end + 1, sign) if sign and found.digits.replace(",", "").isdigit() else None
+    if small and not found.scale:
+        return Match(small[1], "money", ((f"{sign}{found.digits}.{small[0]:02}", small[1]),))
+    is_sterling = line.text(found.end + 1) == "sterling"
+    if not sign or (sign == "£" and not is_sterling and locale not in _STERLING):
+        return None  # pounds may be weights
+    return _sum(found, sign, found.end + 1 + is_sterling)
+
+
+def _sum(found: Quantity, sign: str, end: int) -> Match:
+    if found.scale:
+        return Match(end, "money", ((sign + found.digits, found.digits_end), (found.scale, end)))
+    digits = f"{found.value:,.2f}" if "." in found.digits else found.digits
+    return Match(end, "money", ((sign + digits, end),))
+
+
+def percentage(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    found = _number(line, at)
+    end = _percent_end(line, found.end) if found else 0
+    if not found or not end:
+        return None
+    if found.scale:
+        return None
+    return Match(end, "percentage", ((f"{found.digits}%", end),))
+
+
+def span(line: Line, at: int, locale: str) -> Match | None:
+    """`five to ten`: both in digits, as one of them would be."""
+    low = quantity(line, at, joined=False)
+    behind = _connected(line, at, low.end) if low else 0
+    high = quantity(line, behind, joined=False) if behind else None
+    if not low or not high or not low.value < high.value:
+        return None
+    if _is_time(line, at, low, high):
+        return Match(high.end)
+    last = money(line, behind, locale) or percentage(line, behind, locale) or _plain(line, high)
+    if not last:
+        return None
+    between = [(line.text(place), place + 1) for place in range(low.end, behind)]
+    sign = last.written[0][0][0] if last.kind == "money" and not last.written[0][0][0].isdigit() else ""
+    scale = [(low.scale, low.end)] if low.scale else []
+    return Match(last.end, "span", ((sign + low.digits, low.digits_end), *scale, *between, *last.written))
+
+
+def fraction(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    """Those that people say by their denominators from eleven on; halves to tenths stay words."""
+    top = cardinal(line, at)
+    if not top or line.text(top.end) not in DENOMINATORS:
+        return None
+    return Match(top.end + 1, "fraction", ((f"{top.value}/{DENOMINATORS[line.text(top.end)]}", top.end + 1),))
+
+
+def place(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    """Ordinals from the tenth on. `second` alone is a unit of time more often than not."""
+    found = ordinal(line, at)
+    if not found or found.value < LEAST_IN_DIGITS or line.phrase(found.end - 1, "eleventh", "hour"):
+        return None
+    return Match(found.end, "ordinal", ((suffixed(found.value), found.end),))
+
+
+def number(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    """Any other number: in digits from ten on, with a unit or behind `chapter`; words that are not one number stay."""
+    found = _negative(line, at) or quantity(line, at, joined=line.text(at - 1) != "between")
+    if not found or _is_clock(line, at, found) or _is_small_half(line, found):
+        return None
+    if _runs_on(line, found.end):
+        return Match(_end_of_run(line, found.end))
+    if found.value >= LEAST_IN_DIGITS and line.text(at) == "a" and not _has_rest(found, at):
+        return _plain(line, found) if line.text(found.end) in MEASURES else None
+    if "." in found.digits:
+        return Match(found.end, "decimal", found.words) if _is_decimal(line, at, found) else None
+    is_small_in_digits = found.value > 1 and (line.text(found.end) in MEASURES or line.text(at - 1) in LABELS)
+    if found.value >= LEAST_IN_DIGITS or found.digits.startswith("-") or is_small_in_digits:
+        return Match(found.end, "cardinal", found.words)
+    return None
+
+
+def _number(line: Line, at: int) -> Quantity | None:
+    return quantity(line, at, joined=line.text(at - 1) != "between")
+
+
+def _small(line: Line, at: int, sign: str) -> tuple[int, int] | None:
+    """The cents behind dollars, and where they end."""
+    start = at + 1 if line.text(at) == "and" else at
+    found = cardinal(line, start)
+    if not found or found.value > 99 or SMALL_CURRENCIES.get(line.text(found.end)) not in {sign, "$"}:
+        return None
+    return found.value, found.end + 1
+
+
+def _percent_end(line: Line, at: int) -> int:
+    """Behind `percent`; 0 where there is none. Percentage points are counted, not written with a sign."""
+    if line.text(at) == "percent":
+        return at + 1
+    return at + 2 if line.phrase(at, "per", "cent") else 0
+
+
+def _connected(line: Line, at: int, end: int) -> int:
+    """Where the other end of a range begins; 0: there is none."""
+    joint = line.text(end)
+    if joint in {"to", "or"} or (joint == "and" and line.text(at - 1) == "between"):
+        return end + 1
+    if joint == "in" and line.phrase(at, "one"):
+        return end + 1
+    return end + 2 if line.phrase(end, "out", "of") else 0
+
+
+def _is_time(line: Line, at: int, low: Quantity, high: Quantity) -> bool:
+    """`ten to five` and, behind `at`, `five to ten`."""
+    return (
+        line.text(low.end) == "to"
+        and low.value in {5, 10, 20, 25}
+        and high.value <= 12
+        and (line.text(at - 1) in _TIME_WORDS)
+    )
+
+
+def _is_clock(line: Line, at: int, found: Quantity) -> bool:
+    """`half past ten`, `ten past five`."""
+    is_hour = line.text(at - 1) in {"past", "to"} and line.text(at - 2) in {"half", "quarter", *NUMBER_WORDS}
+    return found.value <= 25 and (is_hour or line.text(found.end) == "past")
+
+
+def _is_small_half(line: Line, found: Quantity) -> bool:
+    """`two and a half hours`."""
+    is_counting = not found.scale and line.text(found.end) not in MEASURES
+    return line.text(found.end - 1) == "half" and found.value < LEAST_IN_DIGITS and is_counting
+
+
+def _plain(line: Line, found: Quantity) -> Match | None:
+    is_written = found.value >= LEAST_IN_DIGITS or line.text(found.end) in MEASURES or "." in found.digits
+    if not is_written or _runs_on(line, found.end) or line.text(found.end) in CURRENCIES.keys() - MEASURES:
+        return None
+    return Match(found.end, "cardinal", found.words)
+
+
+def _negative(line: Line, at: int) -> Quantity | None:
+    """Of degrees only: elsewhere `minus` may be said of two numbers."""
+    found = quantity(line, at + 1) if line.text(at) in {"minus", "negative"} else None
+    if not found or line.text(found.end) not in {"degree", "degrees"} or line.text(at - 1) in NUMBER_WORDS:
+        return None
+    return Quantity(f"-{found.digits}", found.digits_end, found.scale, found.end, -found.value)
+
+
+def _has_rest(found: Quantity, at: int) -> bool:
+    """Whether it is `a hundred and five` rather than `a hundred`."""
+    return found.end > at + 2
+
+
+def _is_decimal(line: Line, at: int, found: Quantity) -> bool:
+    """`at one point two of us` is none."""
+    return found.value >= LEAST_IN_DIGITS or line.text(at - 1) != "at" or line.text(found.end) in MEASURES | PERCENT
+
+
+def _runs_on(line: Line, at: int) -> bool:
+    return line.text(at) in NUMBER_WORDS or line.text(at) in {"oh", "hundreds", "thousands"} | ORDINAL_UNITS.keys()
+
+
+def _end_of_run(line: Line, at: int) -> int:
+    end = at
+    while line.text(end) in NUMBER_WORDS or line.text(end) in {"oh", "hundreds", "thousands"} | ORDINAL_UNITS.keys():
+        end += 1
+    return end

@@ -1,0 +1,73 @@
+"""What is said digit by digit or letter by letter: telephone numbers, codes, abbreviations."""
+
+from itertools import pairwise
+from typing import Final
+
+from stenod_server.text.formatting.english.line import Line, Match
+from stenod_server.text.formatting.english.numbers import digit
+
+_LEAST_DIGITS: Final = 3
+_LEAST_BEHIND_OH: Final = 7  # `oh` alone is said for other reasons
+_TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
+_SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "id", "ai", "uv", "hr", "vr"})
+_LEAST_LETTERS: Final = 3
+
+
+def digits(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    said, end = "", at
+    while step := _next_digits(line, end):
+        said, end = said + step[0], step[1]
+    least = _LEAST_BEHIND_OH if line.text(at) in {"oh", "o"} else _LEAST_DIGITS
+    if len(said) < least or _is_counting(said):
+        return None
+    if line.text(end) in {"hundred", "thousand", "million", "point", "percent"}:
+        return None
+    return Match(end, "phone" if len(said) >= _LEAST_BEHIND_OH else "cardinal", ((_grouped(said), end),))
+
+
+def letters(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+    """Letters in one case, so that the article before `B C D` is none of them."""
+    first = line.atoms[at]
+    start = end = at
+    if first.text in {"a", "i"} and _is_letter(line, at + 1) and line.atoms[at + 1].is_capital != first.is_capital:
+        return None
+    while _is_letter(line, end) and line.atoms[end].is_capital == first.is_capital:
+        end += 1
+    said = "".join(line.text(index)[0] for index in range(start, end))
+    is_short = said in _SHORT
+    if not is_short and (len(said) < _LEAST_LETTERS or len(set(said) - {"a", "i"}) < 2):
+        return None
+    return Match(end, "alphanum", ((said.upper(), end),))
+
+
+def _next_digits(line: Line, at: int) -> tuple[str, int] | None:
+    times = _TIMES.get(line.text(at), 0)
+    if times and (one := digit(line, at + 1)):
+        return one * times, at + 2
+    one = digit(line, at)
+    if not one:
+        return None
+    if line.text(at + 1) == "hundred" and digit(line, at + 2) and digit(line, at + 3) and digit(line, at + 4):
+        return f"{one}00", at + 2
+    return one, at + 1
+
+
+def _is_counting(said: str) -> bool:
+    steps = {int(b) - int(a) for a, b in pairwise(said)}
+    return steps == {-1} or (steps == {1} and said[0] in "01")
+
+
+def _grouped(said: str) -> str:
+    """As telephone numbers are written: of North America, and those that begin with 0."""
+    if said.startswith("0") and len(said) == 11:
+        return f"{said[:3]} {said[3:7]} {said[7:]}" if said.startswith("02") else f"{said[:5]} {said[5:]}"
+    if len(said) == 11 and said.startswith("1"):
+        return f"1-{_grouped(said[1:])}"
+    if len(said) == 10:
+        return f"{said[:3]}-{said[3:6]}-{said[6:]}"
+    return f"{said[:3]}-{said[3:]}" if len(said) == 7 else said
+
+
+def _is_letter(line: Line, at: int) -> bool:
+    text = line.text(at).removesuffix(".")
+    return len(text) == 1 and text.isascii() and text.isalpha()

@@ -1,9 +1,11 @@
-"""Cuts the words of a segment into cues, and a cue into lines: short enough, balanced, broken where phrases end.
+"""Cuts the words of a segment into cues, and a cue into lines: short enough, balanced, broken where phrases end, and
+slow enough to be read.
 
 Both cuts are found by dynamic programming over the places where a break may be, so the result is the best one by the
 costs below, not the first that fits.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +27,7 @@ _CUE_COST: Final = 1.0
 _BREAK_IN_PHRASE: Final = 1.0
 _BREAK_AT_CLAUSE: Final = 0.3
 _PAUSE_FACTOR: Final = 0.5
-_TOO_SHORT: Final = 0.8
+_HURRY_WEIGHT: Final = 6.0  # what it costs when there is half of the time that it takes to read a cue
 # Costs of a line: one line less always wins; a break in a phrase weighs as much as lines half as long again as ideal.
 _LINE_COST: Final = 1_000.0
 _LINE_BREAK_WEIGHT: Final = 0.25
@@ -40,17 +42,42 @@ class Piece:
     end_ms: int
 
 
-def cut_into_cues(pieces: Sequence[Piece], shape: SubtitleShape) -> list[Sequence[Piece]]:
-    """Runs of pieces that each fit in `shape` and last at most MAX_CUE_MS; a single piece always fits."""
-    bounds = _best_cuts(len(pieces), partial(_cue_reach, pieces, shape), partial(_cue_cost, pieces))
+def cut_into_cues(
+    pieces: Sequence[Piece], shape: SubtitleShape, *, until_ms: int, lead: int = 0
+) -> list[Sequence[Piece]]:
+    """Runs of pieces that each fit in `shape` and last at most MAX_CUE_MS; a single piece always fits.
+
+    The last run may be read until `until_ms`, any other until the next one begins. The first `lead` pieces, which are
+    the name of who speaks, are never without the piece behind them; with that one they must fit.
+    """
+    reach = partial(_cue_reach, pieces, shape, lead)
+    bounds = _best_cuts(len(pieces), reach, partial(_cue_cost, pieces, shape, until_ms, lead))
     return [pieces[start:end] for start, end in pairwise(bounds)]
 
 
 def break_into_lines(pieces: Sequence[Piece], max_length: int) -> list[str]:
     """The fewest lines that the cue fits in, of about the same length. A piece longer than a line has its own line."""
-    ideal = _width(pieces) / _line_count(pieces, max_length)
+    ideal = width(pieces) / line_count(pieces, max_length)
     bounds = _best_cuts(len(pieces), partial(_line_reach, pieces, max_length), partial(_line_cost, pieces, ideal))
     return [" ".join(piece.text for piece in pieces[start:end]) for start, end in pairwise(bounds)]
+
+
+def line_count(pieces: Sequence[Piece], max_length: int) -> int:
+    """Lines needed when each is filled up: no other way needs fewer."""
+    lines, end = 0, 0
+    while end < len(pieces):
+        lines, end = lines + 1, _line_reach(pieces, max_length, end)
+    return lines
+
+
+def width(pieces: Sequence[Piece]) -> int:
+    """Characters, blanks between words included."""
+    return sum(len(piece.text) for piece in pieces) + len(pieces) - 1
+
+
+def reading_ms(characters: int, shape: SubtitleShape) -> int:
+    """How long a cue of so many must be seen."""
+    return max(MIN_CUE_MS, math.ceil(characters * 1000 / shape.max_characters_per_s))
 
 
 def _best_cuts(count: int, reach: Callable[[int], int], cost: Callable[[int, int], float]) -> list[int]:
@@ -70,21 +97,24 @@ def _best_cuts(count: int, reach: Callable[[int], int], cost: Callable[[int, int
     return bounds[::-1]
 
 
-def _cue_reach(pieces: Sequence[Piece], shape: SubtitleShape, start: int) -> int:
+def _cue_reach(pieces: Sequence[Piece], shape: SubtitleShape, lead: int, start: int) -> int:
     end = start
     for _ in range(shape.max_lines):
         if end < len(pieces):
             end = _line_reach(pieces, shape.max_line_length, end)
-    while end - start > 1 and pieces[end - 1].end_ms - pieces[start].start_ms > MAX_CUE_MS:
+    shortest = max(lead, start) + 1
+    while end > shortest and pieces[end - 1].end_ms - pieces[start].start_ms > MAX_CUE_MS:
         end -= 1
     return end
 
 
-def _cue_cost(pieces: Sequence[Piece], start: int, end: int) -> float:
-    cost = _CUE_COST
-    if pieces[end - 1].end_ms - pieces[start].start_ms < MIN_CUE_MS:
-        cost += _TOO_SHORT
-    return cost + _break_cost(pieces, end)
+def _cue_cost(pieces: Sequence[Piece], shape: SubtitleShape, until_ms: int, lead: int, start: int, end: int) -> float:
+    if end <= lead:
+        return inf
+    next_ms = pieces[end].start_ms - shape.min_gap_ms if end < len(pieces) else until_ms
+    needed_ms = reading_ms(width(pieces[start:end]), shape)
+    hurry = needed_ms / max(1, next_ms - pieces[start].start_ms) - 1
+    return _CUE_COST + _break_cost(pieces, end) + _HURRY_WEIGHT * max(0.0, hurry)
 
 
 def _line_reach(pieces: Sequence[Piece], max_length: int, start: int) -> int:
@@ -96,16 +126,8 @@ def _line_reach(pieces: Sequence[Piece], max_length: int, start: int) -> int:
 
 
 def _line_cost(pieces: Sequence[Piece], ideal: float, start: int, end: int) -> float:
-    unevenness = ((_width(pieces[start:end]) - ideal) / ideal) ** 2
+    unevenness = ((width(pieces[start:end]) - ideal) / ideal) ** 2
     return _LINE_COST + unevenness + _LINE_BREAK_WEIGHT * _break_cost(pieces, end)
-
-
-def _line_count(pieces: Sequence[Piece], max_length: int) -> int:
-    """Lines needed when each is filled up: no other way needs fewer."""
-    lines, end = 0, 0
-    while end < len(pieces):
-        lines, end = lines + 1, _line_reach(pieces, max_length, end)
-    return lines
 
 
 def _break_cost(pieces: Sequence[Piece], end: int) -> float:
@@ -117,7 +139,3 @@ def _break_cost(pieces: Sequence[Piece], end: int) -> float:
         return 0.0
     cost = _BREAK_AT_CLAUSE if last and last in _CLAUSE_ENDS else _BREAK_IN_PHRASE
     return cost * _PAUSE_FACTOR if pieces[end].start_ms - pieces[end - 1].end_ms >= _PAUSE_MS else cost
-
-
-def _width(pieces: Sequence[Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces) + len(pieces) - 1

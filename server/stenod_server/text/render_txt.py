@@ -1,12 +1,15 @@
-"""Plain text: one paragraph for each segment, and a line `SPEAKER: S1` wherever somebody else begins to speak."""
+"""Plain text: a line for each paragraph, and a line `SPEAKER: S1` wherever somebody else begins to speak."""
 
 from stenod_server.domain.transcript import Segment
+from stenod_server.text.turns import Turn, Turns
 
 
 class TxtRenderer:
     """Holds nothing but who spoke last. A transcript without speech is empty."""
 
     def __init__(self) -> None:
+        self._turns = Turns()
+        self._turn: Turn | None = None
         self._said_by = ""
 
     def start(self) -> str:
@@ -16,10 +19,14 @@ class TxtRenderer:
         text = " ".join(segment.text.split())
         if not text:
             return ""
-        return f"{self._heading(segment)}{text}\n"
+        before, self._turn = self._turn, self._turns.place(segment)
+        if self._turn == before:
+            return f" {text}"
+        end = "\n" if before else ""
+        return f"{end}{self._heading(segment)}{text}"
 
     def finish(self) -> str:
-        return ""
+        return "\n" if self._turn else ""
 
     def _heading(self, segment: Segment) -> str:
         # Channels tell who speaks where voices were not told apart, so both appear in the same way.

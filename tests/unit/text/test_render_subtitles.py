@@ -1,7 +1,8 @@
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,14 @@ from stenod_server.domain.transcript import Segment
 from stenod_server.errors import InvalidField
 from stenod_server.text.cue_layout import MAX_CUE_MS
 from stenod_server.text.render import TranscriptFormat, open_renderer, render
-from tests.unit.text.transcripts import JOB, make_segment, segments, word_texts
+from tests.unit.text.transcripts import JOB, make_segment, make_word, segments, word_texts
 
-shapes = st.builds(SubtitleShape, st.integers(10, 60), st.integers(1, 4))
+shapes = st.builds(
+    SubtitleShape, st.integers(10, 60), st.integers(1, 4), st.floats(5, 100), st.integers(0, 1_000), st.booleans()
+)
+NAMES = {"S1:", "S2:", "-"}  # what is written before the words of a speaker; no plain word is like them
 TIME = r"(\d\d+):(\d\d):(\d\d)[.,](\d{3})"
+UNNAMED = SubtitleShape(speaker_names=False)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,10 @@ class ReadCue:
     start_ms: int
     end_ms: int
     lines: list[str]
+
+    @property
+    def characters_per_s(self) -> float:
+        return len(" ".join(self.lines)) * 1000 / (self.end_ms - self.start_ms)
 
 
 def rendered(given_segments: list[Segment], form: str = "srt", shape: SubtitleShape | None = None) -> str:
@@ -40,8 +49,16 @@ def read(text: str) -> list[ReadCue]:
         assert match
         numbers = [int(group) for group in match.groups()]
         start_ms, end_ms = (((h * 60 + m) * 60 + s) * 1000 + ms for h, m, s, ms in (numbers[:4], numbers[4:]))
-        cues.append(ReadCue(start_ms, end_ms, [html.unescape(re.sub(r"^<v .*?>", "", line)) for line in lines[1:]]))
+        cues.append(ReadCue(start_ms, end_ms, [html.unescape(re.sub(r"</?v.*?>", "", line)) for line in lines[1:]]))
     return cues
+
+
+def fast(text: str, *, start_s: float = 0.0, word_s: float = 0.1, **changes: Any) -> Segment:
+    """Words without a pause between them."""
+    words = tuple(
+        make_word(word, start_s + word_s * n, start_s + word_s * (n + 1)) for n, word in enumerate(text.split())
+    )
+    return replace(Segment(0, words), **changes)
 
 
 @given(segments(), shapes)
@@ -56,15 +73,96 @@ def test_lines_and_cues_keep_to_their_limits(given_segments: list[Segment], shap
 def test_every_word_appears_once(given_segments: list[Segment], shape: SubtitleShape, form: str) -> None:
     shown = [word for cue in read(rendered(given_segments, form, shape)) for line in cue.lines for word in line.split()]
 
-    assert sorted(shown) == sorted(word.text for segment in given_segments for word in segment.words)
+    spoken = sorted(word.text for segment in given_segments for word in segment.words)
+    assert sorted(word for word in shown if word not in NAMES) == spoken
 
 
 @given(segments(), shapes)
-def test_cues_are_ordered_visible_and_never_overlap(given_segments: list[Segment], shape: SubtitleShape) -> None:
+def test_cues_are_ordered_visible_and_apart(given_segments: list[Segment], shape: SubtitleShape) -> None:
     cues = read(rendered(given_segments, shape=shape))
 
     assert all(cue.start_ms < cue.end_ms <= cue.start_ms + MAX_CUE_MS for cue in cues)
-    assert all(before.end_ms <= after.start_ms for before, after in pairwise(cues))
+    assert all(after.start_ms - before.end_ms >= shape.min_gap_ms for before, after in pairwise(cues))
+
+
+@given(segments(), shapes, st.sampled_from(["srt", "vtt"]))
+def test_no_cue_is_too_fast_while_there_is_room_behind_it(
+    given_segments: list[Segment], shape: SubtitleShape, form: str
+) -> None:
+    cues = read(rendered(given_segments, form, shape))
+
+    for cue, following in pairwise([*cues, None]):
+        if cue and cue.characters_per_s > shape.max_characters_per_s:
+            room_ms = following.start_ms - shape.min_gap_ms - cue.end_ms if following else MAX_CUE_MS
+            assert room_ms <= 0 or cue.end_ms == cue.start_ms + MAX_CUE_MS
+
+
+def test_a_cue_that_is_spoken_too_fast_stays_while_nobody_speaks() -> None:
+    [cue, _] = read(rendered([fast("a fast word or two of ten characters"), make_segment("Later.", start_s=9.0)]))
+
+    assert cue.start_ms == 0
+    assert cue.end_ms == 1_800  # 36 characters, 20 a second
+
+
+def test_a_cue_ends_a_gap_before_the_next_one() -> None:
+    long = make_segment("It was the season of Darkness in every house and every street of the town, and then not.")
+
+    first, second = read(rendered([long], shape=SubtitleShape(min_gap_ms=120)))[:2]
+
+    assert second.start_ms - first.end_ms == 120
+
+
+def test_speakers_who_speak_too_fast_in_turn_have_a_line_each() -> None:
+    turns = [fast("Who goes there?", speaker="S1"), fast("A friend of us.", start_s=0.35, speaker="S2")]
+
+    assert [cue.lines for cue in read(rendered(turns))] == [["S1: Who goes there?", "S2: A friend of us."]]
+    assert [cue.lines for cue in read(rendered(turns, shape=UNNAMED))] == [["- Who goes there?", "- A friend of us."]]
+    assert "<v S1>- Who goes there?</v>\n<v S2>- A friend of us.</v>" in rendered(turns, "vtt")
+
+
+def test_one_who_speaks_too_fast_fills_a_cue() -> None:
+    in_haste = [fast("Let us go", speaker="S1"), fast("then, you and I.", start_s=0.35, speaker="S1")]
+
+    assert [cue.lines for cue in read(rendered(in_haste))] == [["S1: Let us go then, you and I."]]
+
+
+def test_those_who_speak_at_the_same_time_share_the_time() -> None:
+    text = "words that fill a line as well as they can and then they fill another one too"
+    both = [make_segment(text, speaker="S1"), make_segment(text, start_s=0.3, index=1, speaker="S2")]
+
+    speeds = [cue.characters_per_s for cue in read(rendered(both, shape=UNNAMED))]
+
+    assert max(speeds) < 2 * min(speeds)
+
+
+def test_srt_names_a_speaker_where_another_one_begins() -> None:
+    turns = [
+        make_segment("One.", speaker="S1"),
+        make_segment("Two.", start_s=5, speaker="S1"),
+        make_segment("Three.", start_s=10, speaker="S2"),
+        make_segment("Four.", start_s=15, channel="agent"),
+    ]
+
+    assert [cue.lines for cue in read(rendered(turns))] == [["S1: One."], ["Two."], ["S2: Three."], ["agent: Four."]]
+    assert [cue.lines for cue in read(rendered(turns, shape=UNNAMED))] == [["One."], ["Two."], ["Three."], ["Four."]]
+
+
+def test_a_name_counts_in_its_line_and_is_left_out_where_it_fills_the_cue() -> None:
+    narrow = SubtitleShape(max_line_length=10, max_lines=1)
+
+    assert [cue.lines for cue in read(rendered([make_segment("go away", speaker="S1")], shape=narrow))] == [
+        ["S1: go"],
+        ["away"],
+    ]
+    named = make_segment("go", speaker="Jane Elizabeth Doe")
+    assert [cue.lines for cue in read(rendered([named], shape=narrow))] == [["go"]]
+
+
+def test_the_shape_of_the_job_holds_where_nobody_asks_for_another() -> None:
+    job = replace(JOB, config=replace(JOB.config, subtitles=SubtitleShape(max_line_length=10)))
+    text = "".join(render(open_renderer(TranscriptFormat.SRT, job), [make_segment("The season of Light")]))
+
+    assert [cue.lines for cue in read(text)] == [["The season", "of Light"]]
 
 
 @given(segments(texts=word_texts), st.sampled_from(["srt", "vtt"]))
@@ -80,7 +178,7 @@ def test_words_stay_in_order_within_a_speaker_who_is_interrupted() -> None:
     interrupted = make_segment("one two three four five six seven eight nine ten " * 3, speaker="S1")
     interruption = make_segment("no wait", index=1, start_s=5.0, speaker="S2")
 
-    cues = read(rendered([interrupted, interruption]))
+    cues = read(rendered([interrupted, interruption], shape=UNNAMED))
 
     said = " ".join(line for cue in cues for line in cue.lines)
     assert said.replace("no wait ", "").split() == interrupted.text.split()
@@ -136,7 +234,20 @@ def test_silence_gives_no_cues() -> None:
     assert (rendered([], "srt"), rendered([], "vtt")) == ("", "WEBVTT\n\n")
 
 
-@pytest.mark.parametrize("limits", [(9, 2), (201, 2), (37, 0), (37, 11)])
-def test_limits_out_of_range_are_refused_by_name(limits: tuple[int, int]) -> None:
-    with pytest.raises(InvalidField, match=r"subtitles\.max_line"):
-        SubtitleShape(*limits)
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"max_line_length": 9}, "max_line_length"),
+        ({"max_line_length": 201}, "max_line_length"),
+        ({"max_lines": 0}, "max_lines"),
+        ({"max_lines": 11}, "max_lines"),
+        ({"max_characters_per_s": 4.9}, "max_characters_per_second"),
+        ({"max_characters_per_s": 101}, "max_characters_per_second"),
+        ({"max_characters_per_s": float("nan")}, "max_characters_per_second"),
+        ({"min_gap_ms": -1}, "min_gap"),
+        ({"min_gap_ms": 1_001}, "min_gap"),
+    ],
+)
+def test_limits_out_of_range_are_refused_by_name(limits: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidField, match=rf"subtitles\.{field}"):
+        SubtitleShape(**limits)

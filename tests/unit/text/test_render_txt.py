@@ -12,8 +12,9 @@ def rendered(*segments: Segment) -> str:
     return "".join(render(open_renderer(TranscriptFormat.TXT, JOB), segments))
 
 
-def test_each_segment_is_a_paragraph() -> None:
-    assert rendered(make_segment("Hello, world."), make_segment("Bye.")) == "Hello, world.\nBye.\n"
+def test_a_paragraph_is_a_line() -> None:
+    assert rendered(make_segment("Hello, world."), make_segment("Bye.", start_s=1)) == "Hello, world. Bye.\n"
+    assert rendered(make_segment("Hello, world."), make_segment("Bye.", start_s=9)) == "Hello, world.\nBye.\n"
 
 
 def test_silence_gives_no_text_at_all() -> None:
@@ -22,10 +23,13 @@ def test_silence_gives_no_text_at_all() -> None:
 
 def test_a_speaker_is_named_where_somebody_else_begins_to_speak() -> None:
     text = rendered(
-        make_segment("One.", speaker="S1"), make_segment("Two.", speaker="S1"), make_segment("Three.", speaker="S2")
+        make_segment("One.", speaker="S1"),
+        make_segment("Two.", start_s=1, speaker="S1"),
+        make_segment("Three.", start_s=9, speaker="S1"),
+        make_segment("Four.", start_s=10, speaker="S2"),
     )
 
-    assert text == "SPEAKER: S1\nOne.\nTwo.\nSPEAKER: S2\nThree.\n"
+    assert text == "SPEAKER: S1\nOne. Two.\nThree.\nSPEAKER: S2\nFour.\n"
 
 
 def test_channels_are_named_like_speakers() -> None:

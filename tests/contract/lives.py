@@ -26,3 +26,7 @@ async def running(store: SqlJobStore, **changes: object) -> Job:
 
 async def stored_segments(store: SqlJobStore, job: Job, from_index: int = 0) -> list[Segment]:
     return [segment async for segment in store.segments(job.job_id, from_index=from_index)]
+
+
+async def stored_drafts(store: SqlJobStore, job: Job) -> list[Segment]:
+    return [segment async for segment in store.segments(job.job_id, final=False)]

@@ -25,9 +25,7 @@ def store(stores: Stores) -> SqlJobStore:
 
 async def test_a_completed_job_has_its_whole_transcript(store: SqlJobStore) -> None:
     job = await running(store)
-    await store.record(
-        job.lease, Progress(1, 20, 2), [make_segment(0, final=False), make_segment(1, final=False)], now=NOW
-    )
+    await store.record(job.lease, Progress(1, 20, 2), [make_segment(0), make_segment(1)], now=NOW)
     relabelled = make_segment(1, speaker="S1")
     info = make_info(warnings=(Warning("MEDIA_TRUNCATED", "the file ends early"),))
     done = await store.complete(job.lease, info, [relabelled, make_segment(2)], now=LATER)

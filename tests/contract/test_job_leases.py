@@ -104,9 +104,9 @@ async def test_only_a_lease_that_has_run_out_is_taken_back(store: SqlJobStore) -
 async def test_the_next_attempt_goes_on_behind_the_checkpoint(store: SqlJobStore) -> None:
     job = await claimed(store, await submitted(store))
     checkpoint = Checkpoint(windows=4, segments=2, memory='{"open":[]}')
-    both = [make_segment(0, final=False), make_segment(1, final=False)]
+    both = [make_segment(0), make_segment(1)]
     await store.record(job.lease, Progress(10, 20, 2), both, now=NOW, checkpoint=checkpoint)
-    await store.record(job.lease, Progress(12, 20, 3), [make_segment(2, final=False)], now=NOW)
+    await store.record(job.lease, Progress(12, 20, 3), [make_segment(2)], now=NOW)
     assert len(await stored_segments(store, job)) == 3
     await store.rescue("node-1", now=NOW, max_rescues=MANY)
     again = await claimed(store, job, "node-2")
@@ -125,7 +125,7 @@ async def test_a_report_and_its_checkpoint_are_stored_together_or_not_at_all(
     job = await claimed(first.jobs, await submitted(first.jobs))
     for count in range(1, 6):
         checkpoint = Checkpoint(count, count, "{}")
-        segment = make_segment(count - 1, final=False)
+        segment = make_segment(count - 1)
         await first.jobs.record(job.lease, Progress(count, 9, count), [segment], now=NOW, checkpoint=checkpoint)
     await first.close()
     second = await reopen()

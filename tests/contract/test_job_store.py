@@ -222,9 +222,9 @@ async def test_a_job_that_is_to_be_cancelled_is_not_put_back(store: SqlJobStore,
 
 async def test_recorded_progress_and_segments_are_there_soon(store: SqlJobStore) -> None:
     job = await running(store)
-    await store.record(job.lease, Progress(1, 20, 1), [make_segment(0, final=False)], now=NOW)
-    await store.record(job.lease, Progress(2, 20, 2), [make_segment(1, final=False)], now=NOW)
-    assert await stored_segments(store, job) == [make_segment(0, final=False), make_segment(1, final=False)]
+    await store.record(job.lease, Progress(1, 20, 1), [make_segment(0)], now=NOW)
+    await store.record(job.lease, Progress(2, 20, 2), [make_segment(1)], now=NOW)
+    assert await stored_segments(store, job) == [make_segment(0), make_segment(1)]
     assert (await store.get("default", job.job_id)).progress == Progress(2, 20, 2)
 
 

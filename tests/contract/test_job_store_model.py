@@ -33,6 +33,7 @@ class JobStoreModel(RuleBasedStateMachine):
         self.states: dict[str, JobState] = {}
         self.cancelling: set[str] = set()
         self.segments: dict[str, int] = {}
+        self.drafts: dict[str, int] = {}  # of jobs that have any
         self.attempts: dict[str, int] = {}
         self.leases: dict[str, list[Lease]] = {}  # of each claim, the last one counts
         self.kept: dict[str, int] = {}  # segments before the checkpoint
@@ -58,20 +59,29 @@ class JobStoreModel(RuleBasedStateMachine):
             assert job is not None
             assert all(job.lease.token > lease.token for lease in self.leases.get(job_id, []))
             self.leases[job_id] = [*self.leases.get(job_id, []), job.lease]
-            self.segments[job_id] = self.kept.get(job_id, 0)
+            of_run = self.drafts if job_id in self.drafts else self.segments
+            self.segments[job_id] = 0
+            of_run[job_id] = self.kept.get(job_id, 0)
             self.attempts[job_id] += 1
 
     @rule(job_id=job_ids, age=AGES)
     def record(self, job_id: str, age: int) -> None:
-        count = self.segments.get(job_id, 0) + 1
-        checkpoint = Checkpoint(count, count, "{}") if count % 2 else None
-        progress, segment = Progress(count, 100, count), make_segment(count - 1, final=False)
-        lease = self._lease(job_id, age)
-        self.runner.run(self.store.record(lease, progress, [segment], now=self.now, checkpoint=checkpoint))
-        if self._holds(lease):
-            self.segments[job_id] = count
-            if checkpoint:
-                self.kept[job_id] = count
+        if job_id not in self.drafts:
+            self._record(job_id, age, self.segments, final=True)
+
+    @rule(job_id=job_ids, age=AGES)
+    def draft(self, job_id: str, age: int) -> None:
+        if not self.segments.get(job_id):
+            self._record(job_id, age, self.drafts, final=False)
+
+    @rule(job_id=job_ids, age=AGES)
+    def finalise(self, job_id: str, age: int) -> None:
+        if job_id not in self.drafts:
+            return
+        lease, count = self._lease(job_id, age), self.segments[job_id]
+        stored = self.runner.run(self.store.finalise(lease, [make_segment(count), make_segment(count + 1)]))
+        assert stored == self._holds(lease)
+        self.segments[job_id] += 2 * stored
 
     @rule(job_id=job_ids, age=AGES)
     def complete(self, job_id: str, age: int) -> None:
@@ -80,6 +90,7 @@ class JobStoreModel(RuleBasedStateMachine):
         job = self.runner.run(self.store.complete(lease, make_info(), [make_segment(count - 1)], now=self._tick()))
         if self._ends_run(job, lease, JobEvent.COMPLETE):
             self.segments[job_id] = count
+            self.drafts.pop(job_id, None)
 
     @rule(job_id=job_ids, age=AGES)
     def fail(self, job_id: str, age: int) -> None:
@@ -140,6 +151,7 @@ class JobStoreModel(RuleBasedStateMachine):
             assert self.states.pop(job_id) is not JobState.RUNNING
             del self.segments[job_id], self.attempts[job_id]
             self.kept.pop(job_id, None)
+            self.drafts.pop(job_id, None)
             self.cancelling.discard(job_id)
 
     # --- what must hold -------------------------------------------------------------------------------------------
@@ -156,10 +168,23 @@ class JobStoreModel(RuleBasedStateMachine):
         for job_id, state in self.states.items():
             segments = [segment async for segment in self.store.segments(job_id)]
             assert [segment.index for segment in segments] == list(range(self.segments[job_id]))
-            assert all(segment.final for segment in segments) or state is not JobState.SUCCEEDED
+            drafts = [segment async for segment in self.store.segments(job_id, final=False)]
+            assert [draft.index for draft in drafts] == list(range(self.drafts.get(job_id, 0)))
+            assert (all(one.final for one in segments), any(one.final for one in drafts)) == (True, False)
             job = await self.store.get("default", job_id)
             assert (job.state, job.attempt) == (state, self.attempts[job_id])
             assert job.cancel_requested == (job_id in self.cancelling)
+
+    def _record(self, job_id: str, age: int, counts: dict[str, int], *, final: bool) -> None:
+        count = counts.get(job_id, 0) + 1
+        checkpoint = Checkpoint(count, count, "{}") if count % 2 else None
+        progress, segment = Progress(count, 100, count), make_segment(count - 1, final=final)
+        lease = self._lease(job_id, age)
+        self.runner.run(self.store.record(lease, progress, [segment], now=self.now, checkpoint=checkpoint))
+        if self._holds(lease):
+            counts[job_id] = count
+            if checkpoint:
+                self.kept[job_id] = count
 
     def _lease(self, job_id: str, age: int) -> Lease:
         """The job's last lease, or one before; of a job that never ran, one that nobody has."""

@@ -100,7 +100,7 @@ class JobStore(Protocol):
         ...
 
     async def restart(self, lease: Lease) -> None:
-        """Forget the checkpoint and the segments of earlier attempts."""
+        """Forget the checkpoint, the segments and the drafts of earlier attempts."""
         ...
 
     async def fetched(self, lease: Lease, media: Media) -> Job | None:
@@ -119,7 +119,15 @@ class JobStore(Protocol):
         """Progress and finished segments of a RUNNING job. Group-committed: durable soon, not at once; what is given
         in one call becomes durable together.
 
-        A segment under an index that is stored already replaces it. An error may be that of the report before.
+        A segment under an index that is stored already replaces it; drafts (not `final`) are numbered on their own. An
+        error may be that of the report before.
+        """
+        ...
+
+    async def finalise(self, lease: Lease, segments: Sequence[Segment]) -> bool:
+        """The next final segments of a RUNNING job whose drafts are all stored; the next attempt forgets them.
+
+        False: the lease was lost.
         """
         ...
 
@@ -132,7 +140,7 @@ class JobStore(Protocol):
         now: datetime,
         cache: CacheKey | None = None,
     ) -> Job | None:
-        """RUNNING → SUCCEEDED with the last segments; the transcript is whole, final and durable on return.
+        """RUNNING → SUCCEEDED with the last segments; the transcript is whole and durable on return, drafts are gone.
 
         The tenant's use of that day counts it, once. With `cache`, others may use the transcript while the job has it.
         """
@@ -171,8 +179,8 @@ class JobStore(Protocol):
         """
         ...
 
-    def segments(self, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
-        """The stored segments in order, streamed."""
+    def segments(self, job_id: str, *, from_index: int = 0, final: bool = True) -> AsyncIterator[Segment]:
+        """The stored segments in order, streamed; or, not `final`, the drafts."""
         ...
 
     async def ping(self) -> None:

@@ -12,7 +12,7 @@ from stenod_server.errors import JobNotFound
 from stenod_server.ports import JobFilter
 from stenod_server.store.codec import read_job
 from stenod_server.store.segment_codec import read_segment
-from stenod_server.store.tables import IS_QUEUED, job_tags, jobs, segments
+from stenod_server.store.tables import IS_QUEUED, drafts, job_tags, jobs, segments
 
 _MAX_BACKOFF: Final = timedelta(hours=1)
 SEGMENT_PAGE: Final = 200  # segments read at a time: some hundred kilobytes, however long the recording
@@ -87,14 +87,15 @@ def counts(connection: sa.Connection) -> Mapping[JobState, int]:
     return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in rows}
 
 
-def segment_page(connection: sa.Connection, job_id: str, from_index: int) -> Sequence[Segment]:
+def segment_page(connection: sa.Connection, job_id: str, from_index: int, *, final: bool) -> Sequence[Segment]:
+    table = segments if final else drafts
     statement = (
-        sa.select(segments)
-        .where(segments.c.job_id == job_id, segments.c.segment_index >= from_index)
-        .order_by(segments.c.segment_index)
+        sa.select(table)
+        .where(table.c.job_id == job_id, table.c.segment_index >= from_index)
+        .order_by(table.c.segment_index)
         .limit(SEGMENT_PAGE)
     )
-    return [read_segment(row) for row in connection.execute(statement)]
+    return [read_segment(row, final=final) for row in connection.execute(statement)]
 
 
 def ping(connection: sa.Connection) -> None:

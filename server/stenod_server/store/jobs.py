@@ -45,11 +45,11 @@ class SqlJobStore:
     async def counts(self) -> Mapping[JobState, int]:
         return await self._database.read(job_queries.counts)
 
-    async def segments(self, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
+    async def segments(self, job_id: str, *, from_index: int = 0, final: bool = True) -> AsyncIterator[Segment]:
         """Page by page, each a statement of its own: a slow reader holds no snapshot and no memory."""
         await self._recorder.settle(job_id)
         while page := await self._database.read(
-            partial(job_queries.segment_page, job_id=job_id, from_index=from_index)
+            partial(job_queries.segment_page, job_id=job_id, from_index=from_index, final=final)
         ):
             for segment in page:
                 yield segment
@@ -107,6 +107,9 @@ class SqlJobStore:
 
     async def fetched(self, lease: Lease, media: Media) -> Job | None:
         return await self._database.write(partial(runs.fetched, lease=lease, media=media))
+
+    async def finalise(self, lease: Lease, segments: Sequence[Segment]) -> bool:
+        return await self._database.write(partial(runs.finalise, lease=lease, final=segments))
 
     async def complete(
         self,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Job, JobEvent, JobState
 from stenod_server.ports import CacheKey
 from stenod_server.store.codec import info_json, progress_json, read_job
-from stenod_server.store.tables import UtcDateTime, jobs, result_cache, segments
+from stenod_server.store.tables import UtcDateTime, drafts, jobs, result_cache, segments
 from stenod_server.store.transition import Condition, end
 
 # In these words both SQLite and PostgreSQL take it; SQLAlchemy's own upserts are of one database each.
@@ -53,8 +53,9 @@ def take_over(connection: sa.Connection, this: Sequence[Condition], source: Job,
     job = end(connection, this, JobEvent.REUSE, now=now, info=info, progress=progress_json(source.progress))
     if job is None:
         return None
-    connection.execute(sa.delete(segments).where(segments.c.job_id == job.job_id))  # of attempts before
-    copied = (segments.c.segment_index, segments.c.final, segments.c.body)
+    for table in (segments, drafts):
+        connection.execute(sa.delete(table).where(table.c.job_id == job.job_id))  # of attempts before
+    copied = (segments.c.segment_index, segments.c.body)
     rows = sa.select(sa.literal(job.job_id), *copied).where(segments.c.job_id == source.job_id)
     names = [segments.c.job_id.name, *(column.name for column in copied)]
     connection.execute(sa.insert(segments).from_select(names, rows))

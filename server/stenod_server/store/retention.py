@@ -14,7 +14,7 @@ from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.ports import SpentMedia
 from stenod_server.store.codec import media_json, notices_json, read_job
 from stenod_server.store.database import Database
-from stenod_server.store.tables import deliveries, idempotency_keys, jobs, result_cache, segments, uploads
+from stenod_server.store.tables import deliveries, drafts, idempotency_keys, jobs, result_cache, segments, uploads
 from stenod_server.store.transition import move
 from stenod_server.store.uploads import key_of
 
@@ -85,7 +85,7 @@ def _expire(connection: sa.Connection, now: datetime, limit: int) -> Sequence[st
         .with_for_update(skip_locked=True)
     )
     expired = [_expire_one(connection, read_job(row), now) for row in connection.execute(over).all()]
-    for table in (segments, result_cache, deliveries):
+    for table in (segments, drafts, result_cache, deliveries):
         connection.execute(sa.delete(table).where(table.c.job_id.in_(expired)))
     return expired
 

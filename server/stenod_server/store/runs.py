@@ -6,6 +6,7 @@ Whoever runs a job writes under its lease; a write under a lease that was lost f
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,7 +25,7 @@ from stenod_server.store.codec import (
     read_job,
 )
 from stenod_server.store.segment_codec import segment_row
-from stenod_server.store.tables import IS_RUNNING, jobs, segments
+from stenod_server.store.tables import IS_RUNNING, drafts, jobs, segments
 from stenod_server.store.transition import Condition, change, end, give_back, move
 
 
@@ -59,8 +60,7 @@ def claim(connection: sa.Connection, job_id: str, *, node: str, now: datetime, l
     )
     if job is None or job.attempt == 1:
         return job
-    kept = job.checkpoint.segments if job.checkpoint else 0
-    connection.execute(sa.delete(segments).where(segments.c.job_id == job_id, segments.c.segment_index >= kept))
+    _forget_behind(connection, job_id, job.checkpoint.segments if job.checkpoint else 0)
     return job if job.checkpoint else change(connection, job_id, progress=progress_json(Progress()))
 
 
@@ -101,7 +101,7 @@ def rescue_expired(connection: sa.Connection, *, now: datetime, max_rescues: int
 def restart(connection: sa.Connection, lease: Lease) -> None:
     changed = connection.execute(sa.update(jobs).where(*_held(lease)).values(checkpoint=None))
     if changed.rowcount:
-        connection.execute(sa.delete(segments).where(segments.c.job_id == lease.job_id))
+        _forget_behind(connection, lease.job_id, 0)
 
 
 def fetched(connection: sa.Connection, lease: Lease, media: Media) -> Job | None:
@@ -135,6 +135,13 @@ def record(connection: sa.Connection, reports: Mapping[Lease, Report]) -> None:
     _store_segments(connection, [(lease.job_id, segment) for lease in running for segment in reports[lease].segments])
 
 
+def finalise(connection: sa.Connection, lease: Lease, final: Sequence[Segment]) -> bool:
+    held = connection.execute(sa.select(jobs.c.job_id).where(*_held(lease)).with_for_update()).first()
+    if held is not None:
+        _store_segments(connection, [(lease.job_id, segment) for segment in final])
+    return held is not None
+
+
 def complete(
     connection: sa.Connection,
     lease: Lease,
@@ -148,10 +155,8 @@ def complete(
     job_id = lease.job_id
     if end(connection, _held(lease), JobEvent.COMPLETE, now=now, info=info_json(info)) is None:
         return None
-    _store_segments(connection, [(job_id, segment) for segment in last])
-    connection.execute(
-        sa.update(segments).where(segments.c.job_id == job_id, sa.not_(segments.c.final)).values(final=True)
-    )
+    _store_segments(connection, [(job_id, segment) for segment in last if segment.final])
+    connection.execute(sa.delete(drafts).where(drafts.c.job_id == job_id))
     count = sa.select(sa.func.count()).select_from(segments).where(segments.c.job_id == job_id)
     whole = Progress(info.duration_samples, info.duration_samples, connection.execute(count).scalar_one())
     job = change(connection, job_id, progress=progress_json(whole))
@@ -192,18 +197,32 @@ def _rescue(connection: sa.Connection, lost: Condition, *, now: datetime, max_re
     return [job for job in rescued if job is not None]
 
 
+def _forget_behind(connection: sa.Connection, job_id: str, kept: int) -> None:
+    """What is before the checkpoint is kept; where those are drafts, none of the final segments are: they are made of
+    all the drafts.
+    """
+    connection.execute(sa.delete(drafts).where(drafts.c.job_id == job_id, drafts.c.segment_index >= kept))
+    has_drafts = sa.exists().where(drafts.c.job_id == job_id)
+    behind = sa.or_(segments.c.segment_index >= kept, has_drafts)
+    connection.execute(sa.delete(segments).where(segments.c.job_id == job_id, behind))
+
+
 def _store_segments(connection: sa.Connection, new: Sequence[tuple[str, Segment]]) -> None:
-    """Insert; a segment stored before under the same index is replaced (its labels were provisional)."""
-    if not new:
-        return
-    rows = {(job_id, segment.index): segment_row(job_id, segment) for job_id, segment in new}
+    """Insert; a segment stored before under the same index is replaced."""
+    for table, final in ((segments, True), (drafts, False)):
+        rows = {(job_id, one.index): segment_row(job_id, one) for job_id, one in new if one.final is final}
+        if rows:
+            _replace(connection, table, rows)
+
+
+def _replace(connection: sa.Connection, table: sa.Table, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
     connection.execute(
-        sa.delete(segments).where(
-            segments.c.job_id == sa.bindparam("old_id"), segments.c.segment_index == sa.bindparam("old_index")
+        sa.delete(table).where(
+            table.c.job_id == sa.bindparam("old_id"), table.c.segment_index == sa.bindparam("old_index")
         ),
         [{"old_id": job_id, "old_index": index} for job_id, index in rows],
     )
-    connection.execute(sa.insert(segments), list(rows.values()))
+    connection.execute(sa.insert(table), list(rows.values()))
 
 
 def _store_checkpoints(connection: sa.Connection, new: Mapping[str, Checkpoint | None]) -> None:

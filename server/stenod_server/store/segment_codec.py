@@ -28,10 +28,10 @@ def segment_row(job_id: str, segment: Segment) -> dict[str, Any]:
         body["tags"] = tags
     if segment.entities:
         body["entities"] = [_pack_entity(entity, labels) for entity in segment.entities]
-    return {"job_id": job_id, "segment_index": segment.index, "final": segment.final, "body": to_json(body)}
+    return {"job_id": job_id, "segment_index": segment.index, "body": to_json(body)}
 
 
-def read_segment(row: sa.Row[Any]) -> Segment:
+def read_segment(row: sa.Row[Any], *, final: bool) -> Segment:
     column = row._mapping  # noqa: SLF001  the documented way to read a row by name
     body: Mapping[str, Any] = json.loads(column["body"])
     labels = {name: body.get(name, "") for name in _LABELS}
@@ -44,7 +44,7 @@ def read_segment(row: sa.Row[Any]) -> Segment:
     return Segment(
         index=column["segment_index"],
         words=words,
-        final=column["final"],
+        final=final,
         entities=tuple(_unpack_entity(packed, labels.values()) for packed in body.get("entities", ())),
         **labels,
     )

@@ -147,7 +147,15 @@ segments: Final = sa.Table(
     metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("segment_index", sa.Integer, primary_key=True, autoincrement=False),
-    _required("final", sa.Boolean),
+    _required("body", sa.Text),
+)
+
+# Segments of a job that tells speakers apart, until it knows who spoke; then its segments take their place.
+drafts: Final = sa.Table(
+    "drafts",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("segment_index", sa.Integer, primary_key=True, autoincrement=False),
     _required("body", sa.Text),
 )
 

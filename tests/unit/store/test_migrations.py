@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from stenod_server.errors import StoreUnavailable
-from stenod_server.store import job_queries
+from stenod_server.store import codec, job_queries
 from stenod_server.store.migration import upgrade
 from stenod_server.store.sqlite import SqliteDatabase, open_sqlite
-from stenod_server.store.tables import metadata
+from stenod_server.store.tables import jobs, metadata
+from tests.support.builders import make_job
 
 
 @pytest.fixture
@@ -48,6 +49,24 @@ def test_upgrading_twice_changes_nothing(migrated: sa.Connection) -> None:
     before = _schema(migrated)
     upgrade(migrated)
     assert _schema(migrated) == before
+
+
+def test_segments_that_were_stored_before_there_were_drafts_are_final() -> None:
+    engine = sa.create_engine("sqlite://")
+    row = codec.job_row(make_job(job_id="old"))
+    with engine.begin() as connection:
+        upgrade(connection, "r0006")
+        connection.execute(sa.insert(jobs), row)
+        for index, final in enumerate((1, 0)):
+            connection.exec_driver_sql(
+                "INSERT INTO segments (job_id, segment_index, final, body) VALUES ('old', ?, ?, '{\"words\":[]}')",
+                (index, final),
+            )
+        upgrade(connection)
+        stored = job_queries.segment_page(connection, "old", 0, final=True)
+        assert [(segment.index, segment.final) for segment in stored] == [(0, True), (1, True)]
+        assert job_queries.segment_page(connection, "old", 0, final=False) == []
+    engine.dispose()
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from stenod_models.contract import RecognitionOptions
 from stenod_models.families.registry import load_recogniser
 from stenod_models.model_config import read_model_config
 from stenod_models.recogniser import Int16Audio, Recogniser, Recognition
+from stenod_models.triton_answers import answer, cancelled, failed, failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ class TritonPythonModel:
             try:
                 windows.append(self._read(index, request))
             except ValueError as error:
-                responses[index] = _failure(pb_utils.TritonError.INVALID_ARG, str(error))
+                responses[index] = failure(pb_utils.TritonError.INVALID_ARG, str(error))
         by_index = {window.key.index: window for window in windows}
         for group in group_windows([window.key for window in windows], self._limits):
             members = [by_index[key.index] for key in group]
-            for window, response in zip(members, recognise_apart(members, self._recognise, _failed), strict=True):
+            for window, response in zip(members, recognise_apart(members, self._recognise, failed), strict=True):
                 responses[window.key.index] = response
         return responses
 
@@ -96,17 +97,9 @@ def _text(request: Any, name: str) -> str:
         raise ValueError(f"{name} is not UTF-8") from error
 
 
-def _failed(_window: _Window, error: Exception) -> Any:
-    return _failure(pb_utils.TritonError.INTERNAL, f"{type(error).__name__}: {error}")
-
-
-def _failure(code: int, message: str) -> Any:
-    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(message, code))
-
-
 def _response(result: Recognition | None) -> Any:
     if result is None:
-        return _failure(pb_utils.TritonError.CANCELLED, "the request was cancelled")
+        return cancelled()
     words = result.words
     columns: dict[str, Any] = {
         contract.WORDS: np.array([word.text.encode() for word in words], np.object_),
@@ -117,4 +110,4 @@ def _response(result: Recognition | None) -> Any:
         contract.LANGUAGE_CONFIDENCE: np.array([result.language_confidence], np.float32),
         contract.NO_SPEECH: np.array([result.no_speech], np.float32),
     }
-    return pb_utils.InferenceResponse([pb_utils.Tensor(name, value.reshape(1, -1)) for name, value in columns.items()])
+    return answer(columns)

@@ -11,12 +11,19 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from stenod_models.contract import Profile
-from stenod_models.export import build_request, moonshine, silero
+from stenod_models.export import build_request, moonshine, silero, voices
 from stenod_models.export.build_request import BuildRequest, Provenance
 from stenod_models.export.entries import RECORD, put_in_place, record_of, revision_of, write_record
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.hub import told
-from stenod_models.export.pbtxt import Placement, profile_of, set_identity, set_placement, set_revision
+from stenod_models.export.pbtxt import (
+    Placement,
+    profile_of,
+    published_revision,
+    set_identity,
+    set_placement,
+    set_revision,
+)
 from stenod_models.export.wheels import PinnedWheel
 
 _DOWNLOADS: Final = ".downloads"  # of the models directory; no entry, for its name starts with a dot
@@ -113,6 +120,17 @@ CATALOGUE: Final[Mapping[str, CatalogueEntry]] = MappingProxyType(
                 precision="fp32",
                 wheel=silero.WHEEL,
                 build=silero.build,
+            ),
+            CatalogueEntry(
+                name=voices.NAME,
+                description="Who speaks when, for jobs that ask which speaker said what",
+                licence="MIT and Apache-2.0",
+                download_bytes=81_000_000,
+                languages=(),
+                revision=1,
+                precision="fp32",
+                wheel=voices.WHEEL,
+                build=voices.build,
             ),
             CatalogueEntry(
                 name="whisper-large-v3-turbo",
@@ -248,10 +266,17 @@ def _fill(
         set_identity(scratch / "config.pbtxt", name=name, licence=provenance.licence)
         set_placement(scratch / "config.pbtxt", Placement(provenance.device, request.instances, request.gpus))
     if entry is None or entry.served:
-        set_revision(scratch / "config.pbtxt", revision_of(scratch))
+        _publish_revision(scratch)
     placed = {"instances": request.instances, "gpus": list(request.gpus)}
     built = {"name": name, "revision": entry.revision if entry else 0, "built_time": datetime.now(UTC).isoformat()}
     return {**built, **asdict(provenance), **placed}
+
+
+def _publish_revision(scratch: Path) -> None:
+    """Of what Triton runs, unless the builder has published one that says better what it gives."""
+    config = scratch / "config.pbtxt"
+    if not published_revision(config):
+        set_revision(config, revision_of(scratch))
 
 
 def _of_wheel(entry: CatalogueEntry, profile: Profile | None) -> Provenance:

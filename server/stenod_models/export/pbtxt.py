@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from stenod_models.contract import PROFILE_PARAMETER, Profile
+from stenod_models.contract import PROFILE_PARAMETER, VOICES_PROFILE_PARAMETER, Profile, VoicesProfile
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.model_config import THREADS_PARAMETER
 
@@ -35,8 +35,13 @@ class Placement:
 
 
 def profile_of(config: Path) -> Profile:
-    """The profile that a config.pbtxt publishes. Raises ModelBuildError where there is none."""
+    """The profile that the config.pbtxt of a recogniser publishes. Raises ModelBuildError where there is none."""
     return _profile(config.read_text(), str(config))
+
+
+def voices_profile_of(config: Path) -> VoicesProfile:
+    """The one that the config.pbtxt of a model of voices publishes. Raises ModelBuildError where there is none."""
+    return VoicesProfile.from_json(_published(config.read_text(), VOICES_PROFILE_PARAMETER, str(config)))
 
 
 def set_instances(config: Path, *, instances: int, threads: int) -> None:
@@ -52,7 +57,7 @@ def set_instances(config: Path, *, instances: int, threads: int) -> None:
 def set_placement(config: Path, placement: Placement) -> None:
     """Have Triton run the model there, and the profile say in how many instances. Raises ModelBuildError."""
     text = config.read_text()
-    profile = _profile(text, str(config))
+    key, profile = _any_profile(text, str(config))
     found = _INSTANCE_GROUP.search(text)
     if found is None:
         raise ModelBuildError(f"{config} has no instance_group with a kind and a count")
@@ -61,7 +66,7 @@ def set_placement(config: Path, placement: Placement) -> None:
     gpus = f" gpus: [ {', '.join(map(str, placement.gpus))} ]" if placement.gpus else ""
     changed = text.replace(found[0], f"instance_group [ {{ kind: {kind} count: {count}{gpus} }} ]")
     profile = replace(profile, instances=count * max(1, len(placement.gpus)))
-    config.write_text(_with_parameters(changed, {PROFILE_PARAMETER: profile.to_json()}))
+    config.write_text(_with_parameters(changed, {key: profile.to_json()}))
 
 
 def set_identity(config: Path, *, name: str, licence: str) -> None:
@@ -84,11 +89,16 @@ def set_profile(config: Path, profile: Profile) -> None:
     config.write_text(_with_parameters(text, {PROFILE_PARAMETER: profile.to_json()}))
 
 
+def published_revision(config: Path) -> str:
+    """What the profile, of whichever kind, says; empty where it says nothing. Raises ModelBuildError without one."""
+    return _any_profile(config.read_text(), str(config))[1].revision
+
+
 def set_revision(config: Path, revision: str) -> None:
     """Have the profile say what the model was built from. Raises ModelBuildError where there is no profile."""
     text = config.read_text()
-    profile = replace(_profile(text, str(config)), revision=revision)
-    config.write_text(_with_parameters(text, {PROFILE_PARAMETER: profile.to_json()}))
+    key, profile = _any_profile(text, str(config))
+    config.write_text(_with_parameters(text, {key: replace(profile, revision=revision).to_json()}))
 
 
 def _with_parameters(text: str, values: Mapping[str, str]) -> str:
@@ -100,7 +110,20 @@ def _with_parameters(text: str, values: Mapping[str, str]) -> str:
 
 
 def _profile(text: str, source: str) -> Profile:
+    return Profile.from_json(_published(text, PROFILE_PARAMETER, source))
+
+
+def _any_profile(text: str, source: str) -> tuple[str, Profile | VoicesProfile]:
+    """Of a recogniser or of a model of voices, and the parameter that it stands in."""
+    keys = {found["key"] for found in _PARAMETER.finditer(text)}
+    if VOICES_PROFILE_PARAMETER not in keys:
+        return PROFILE_PARAMETER, _profile(text, source)
+    published = _published(text, VOICES_PROFILE_PARAMETER, source)
+    return VOICES_PROFILE_PARAMETER, VoicesProfile.from_json(published)
+
+
+def _published(text: str, key: str, source: str) -> str:
     for found in _PARAMETER.finditer(text):
-        if found["key"] == PROFILE_PARAMETER:
-            return Profile.from_json(json.loads(found["value"]))
-    raise ModelBuildError(f"{source} has no parameter {PROFILE_PARAMETER}")
+        if found["key"] == key:
+            return str(json.loads(found["value"]))
+    raise ModelBuildError(f"{source} has no parameter {key}")

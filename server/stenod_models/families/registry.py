@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from stenod_models.contract import Profile
+from stenod_models.contract import Profile, VoicesProfile
 from stenod_models.device import CPU, Device, UnavailableDeviceError
 from stenod_models.recogniser import Recogniser
+from stenod_models.voices import VoicesModel
 
 
 def load_recogniser(profile: Profile, artefacts: Path, *, threads: int, device: Device = CPU) -> Recogniser:
@@ -27,3 +28,14 @@ def load_recogniser(profile: Profile, artefacts: Path, *, threads: int, device: 
 
         return WhisperRecogniser(artefacts, profile, threads=threads, device=device)
     raise ValueError(f"family {profile.family!r} of {profile.model} is not known")
+
+
+def load_voices(profile: VoicesProfile, artefacts: Path, *, threads: int, device: Device = CPU) -> VoicesModel:
+    """A model of voices; otherwise as `load_recogniser`."""
+    if profile.family != "voices":
+        raise ValueError(f"family {profile.family!r} of {profile.model} is not known")
+    if device.kind != "cpu":
+        raise UnavailableDeviceError(f"{profile.model} runs on a CPU alone: give its instance_group KIND_CPU")
+    from stenod_models.families.voices.runtime import VoicesRuntime  # noqa: PLC0415 - one family is loaded
+
+    return VoicesRuntime(artefacts, profile, threads=threads)

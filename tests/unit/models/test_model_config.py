@@ -10,11 +10,19 @@ from tritonclient.grpc import model_config_pb2
 
 from stenod_models.device import CPU, Device
 from stenod_models.export.errors import ModelBuildError
-from stenod_models.export.pbtxt import profile_of, set_instances
-from stenod_models.model_config import BrokenConfigError, read_model_config
+from stenod_models.export.pbtxt import (
+    profile_of,
+    published_revision,
+    set_instances,
+    set_revision,
+    voices_profile_of,
+)
+from stenod_models.model_config import BrokenConfigError, read_model_config, read_voices_config
 from tests.support.speech import PROJECT_ROOT
 
 CONFIGS = sorted((PROJECT_ROOT / "model_repository").glob("*/config.pbtxt"))
+VOICES = PROJECT_ROOT / "model_repository" / "voices" / "config.pbtxt"
+RECOGNISERS = [path for path in CONFIGS if path != VOICES]
 
 
 def as_triton_shows(path: Path) -> dict[str, Any]:
@@ -28,7 +36,7 @@ def config() -> dict[str, Any]:
     return copy.deepcopy(as_triton_shows(CONFIGS[0]))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", RECOGNISERS, ids=lambda path: path.parent.name)
 def test_every_config_keeps_the_contract(path: Path) -> None:
     served = read_model_config(as_triton_shows(path))
     profile = served.profile
@@ -36,6 +44,35 @@ def test_every_config_keeps_the_contract(path: Path) -> None:
     assert profile.model == path.parent.name
     assert list(profile.length_buckets_samples) == sorted(profile.length_buckets_samples)
     assert profile.window_target_samples <= profile.window_max_samples <= profile.length_buckets_samples[-1]
+
+
+def test_the_config_of_the_voices_keeps_its_own_contract() -> None:
+    served = read_voices_config(as_triton_shows(VOICES))
+    assert served.profile == voices_profile_of(VOICES)
+    assert (served.profile.model, served.profile.dimensions, served.profile.window_max_samples) == (
+        "voices",
+        192,
+        480_000,
+    )
+
+
+def test_a_model_of_voices_is_never_taken_for_a_recogniser(config: dict[str, Any]) -> None:
+    with pytest.raises(BrokenConfigError, match="tensors LANGUAGE, OPTIONS"):
+        read_model_config(as_triton_shows(VOICES))
+    with pytest.raises(ModelBuildError, match="no parameter profile"):
+        profile_of(VOICES)
+    with pytest.raises(BrokenConfigError, match="tensors LANGUAGE, OPTIONS"):
+        read_voices_config(config)
+
+
+def test_instances_and_revision_of_a_model_of_voices_are_published(tmp_path: Path) -> None:
+    config = tmp_path / "config.pbtxt"
+    config.write_text(VOICES.read_text())
+    set_instances(config, instances=3, threads=1)
+    set_revision(config, "abc")
+    shown = as_triton_shows(config)
+    assert shown["instance_group"][0]["count"] == 3
+    assert (voices_profile_of(config).instances, published_revision(config)) == (3, "abc")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)

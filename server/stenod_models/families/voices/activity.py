@@ -18,8 +18,8 @@ BoolArray = npt.NDArray[np.bool_]
 # Two neighbouring chunks share this much of a window at least, where it has more than one.
 _LEAST_OVERLAP_FRAMES: Final = 148  # 2.5 s
 # Voices of two chunks are one where they are heard together for this much of what either is heard in what both share.
-_LEAST_JOINED_RATIO: Final = 0.5
-_LEAST_JOINED_FRAMES: Final = 30  # 0.5 s
+_LEAST_JOINED_RATIO: Final = 0.9
+_LEAST_JOINED_FRAMES: Final = 90  # 1.5 s
 
 _IS_ACTIVE: Final = np.array([[voice in heard for voice in range(arch.CHUNK_VOICES)] for heard in arch.POWERSET])
 

@@ -33,10 +33,11 @@ class Gate:
             raise Draining("the node is shutting down; another one may take the job")
 
     async def check(self, config: JobConfig, *, immediate: bool) -> None:
-        """Raises EnginesUnsatisfiable, ModelNotFound; where it must start at once EngineUnavailable."""
+        """Raises EnginesUnsatisfiable, ModelNotFound, OptionNotServed; where it must start at once EngineUnavailable."""
         self._check_satisfiable(config)
         try:
             await self._router.route(config)
+            await self._router.voices(config)
             if config.default_language:  # a job shall not fail of it when it is half done
                 await self._router.route(config.naming(config.default_language))
         except EngineUnavailable:

@@ -57,8 +57,9 @@ class Recogniser:
         """
         route = await self._router.route(job.config)
         listener = await self._router.listener(job.config)
+        voices = await self._router.voices(job.config)
         # What is heard first decides who recognises the rest: no key stands for that.
-        key = None if listener else self._cache.key(job, route)
+        key = None if listener else self._cache.key(job, route, voices)
         if key is not None and (reused := await self._reuse(job, key)):
             return Reused(reused)
         engines = self._engines_of(job)

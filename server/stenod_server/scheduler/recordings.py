@@ -5,14 +5,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from stenod_server.domain.decoding import Decoding
+from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import Job, JobConfig
 from stenod_server.ports import RecognitionRequest, WindowPlan
 from stenod_server.recognition.drift import AUTO, LanguageWatch
 from stenod_server.recognition.guard import GuardLimits
 from stenod_server.recognition.pipeline import Recording
-from stenod_server.recognition.stitch import SegmentRules
 from stenod_server.scheduler.options import SchedulerOptions
 from stenod_server.scheduler.routing import Route
+from stenod_server.text.formatting.formatter import Formatter
 from stenod_server.text.language_of_text import LangidTextLanguage
 from stenod_server.text.scripts import scripts_of
 
@@ -30,8 +31,9 @@ class Recordings:
             plan=self._plan(job, route),
             request=RecognitionRequest(route.profile.model, route.language, decoding=decoding, interactive=interactive),
             window_timeout_s=self._options.window_timeout_s,
-            rules=SegmentRules(punctuation=job.config.formatting.punctuation),
             limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
+            diarization=job.config.diarization,
+            formatter=Formatter(job.config.formatting, route.language),
         )
 
     async def watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
@@ -53,4 +55,5 @@ class Recordings:
             max_decoded_s=self._options.max_decoded_s,
             max_channels=self._options.max_channels,
             max_sample_rate_hz=self._options.max_sample_rate_hz,
+            per_channel=job.config.diarization.mode is DiarizationMode.CHANNEL,
         )

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from datetime import timedelta
 from typing import Final
@@ -12,7 +13,7 @@ import structlog
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.job import Job
 from stenod_server.errors import StenodError
-from stenod_server.ports import CacheKey, Clock
+from stenod_server.ports import CacheKey, Clock, ModelProfile, VoiceProfile
 from stenod_server.recognition import memory
 from stenod_server.scheduler.routing import Route, Router
 
@@ -60,46 +61,47 @@ class ResultCache:
         if not self._ttl:
             return None
         try:
-            return self.key(job, await self._router.route(job.config))
+            return self.key(job, await self._router.route(job.config), await self._router.voices(job.config))
         except StenodError:  # whoever needs a route says so
             return None
 
-    def key(self, job: Job, route: Route) -> CacheKey | None:
-        """The job's key where `route` recognises it."""
-        if not self._ttl or not job.media.sha256 or not self._is_known(route):
+    def key(self, job: Job, route: Route, voices: VoiceProfile | None) -> CacheKey | None:
+        """The job's key where `route` recognises it and `voices`, if anybody, tells its speakers apart."""
+        used: list[ModelProfile | VoiceProfile] = [route.profile, *([voices] if voices else [])]
+        if not self._ttl or not job.media.sha256 or not all(map(self._is_known, used)):
             return None
         if job.config.diarization.has_to_do_with_identifiers:  # they are one user's, and of today's secrets
             return None
-        return CacheKey(_digest(job, route, self._chunks, self._release), self._clock.now() - self._ttl)
+        models = [(profile.model, profile.revision) for profile in used]
+        return CacheKey(self._digest(job, route, models), self._clock.now() - self._ttl)
 
     async def still(self, job: Job, key: CacheKey | None) -> CacheKey | None:
         """The key, unless the recogniser is another one by now: what it gave may then be of either."""
         now = await self.key_of(job)
         return key if key and now and key.digest == now.digest else None
 
-    def _is_known(self, route: Route) -> bool:
-        model = route.profile.model
-        if not route.profile.revision and model not in self._unknown:
+    def _is_known(self, profile: ModelProfile | VoiceProfile) -> bool:
+        model = profile.model
+        if not profile.revision and model not in self._unknown:
             self._unknown.add(model)
             _log.warning("not_cached", model=model, why="its profile has no revision, or several Tritons differ in it")
-        return bool(route.profile.revision)
+        return bool(profile.revision)
 
-
-def _digest(job: Job, route: Route, chunks: ChunkLengths, release: str) -> str:
-    """SHA-256 of all that a transcript follows from."""
-    profile = route.profile
-    config = {name: value for name, value in asdict(job.config).items() if name not in INDIFFERENT}
-    canonical = json.dumps(
-        {
-            "tenant": job.tenant,
-            "media": job.media.sha256,
-            "config": config,
-            "language": route.language,
-            "model": [profile.model, profile.revision],
-            "windows": [profile.window_target_samples, profile.window_max_samples, *astuple(chunks)],
-            "release": [release, memory.FORMAT],
-        },
-        sort_keys=True,
-        separators=(",", ":"),
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    def _digest(self, job: Job, route: Route, models: Sequence[tuple[str, str]]) -> str:
+        """SHA-256 of all that a transcript follows from."""
+        profile = route.profile
+        config = {name: value for name, value in asdict(job.config).items() if name not in INDIFFERENT}
+        canonical = json.dumps(
+            {
+                "tenant": job.tenant,
+                "media": job.media.sha256,
+                "config": config,
+                "language": route.language,
+                "models": models,
+                "windows": [profile.window_target_samples, profile.window_max_samples, *astuple(self._chunks)],
+                "release": [self._release, memory.FORMAT],
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()

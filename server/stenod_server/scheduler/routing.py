@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import JobConfig
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import EngineUnavailable, ModelNotFound, OptionNotServed
-from stenod_server.ports import Clock, Engine, ModelProfile
+from stenod_server.ports import Clock, Engine, ModelProfile, VoiceProfile
 from stenod_server.recognition.language_choice import LanguageChoice
 from stenod_server.scheduler import abilities, language_doubt
 
@@ -66,6 +67,15 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
     and OptionNotServed, which tell what there is.
     """
     return _choice(profiles, heeded(profiles, config, table), table)
+
+
+def choose_voices(profiles: Mapping[str, VoiceProfile], table: RoutingTable) -> VoiceProfile:
+    """The model of voices that hears who speaks: a preferred one, else the first by name. Raises OptionNotServed."""
+    if not profiles:
+        raise OptionNotServed(
+            "config.diarization.mode", "telling speakers apart takes a model of voices: `stenod models add voices`", ()
+        )
+    return profiles[_by_preference(profiles, table.preferred)[0]]
 
 
 def heeded(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> JobConfig:
@@ -169,7 +179,7 @@ def _speaking(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig
     return Route(profile, language)
 
 
-def _by_preference(profiles: Mapping[str, ModelProfile], preferred: Sequence[str]) -> list[str]:
+def _by_preference(profiles: Mapping[str, object], preferred: Sequence[str]) -> list[str]:
     first = [name for name in preferred if name in profiles]
     return [*first, *sorted(profiles.keys() - set(first))]
 
@@ -222,6 +232,7 @@ class Router:
         self._clock = clock
         self._table = table
         self._profiles: Mapping[str, ModelProfile] | None = None
+        self._voice_profiles: Mapping[str, VoiceProfile] | None = None
         self._asked_s = 0.0
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
@@ -234,6 +245,19 @@ class Router:
         """Those that something serves, as of when the models were last asked."""
         of_rules = {rule.operating_point for rule in self._table.rules} - {ANY}
         return frozenset(of_rules.union(*(profile.operating_points for profile in (self._profiles or {}).values())))
+
+    async def voices(self, config: JobConfig) -> VoiceProfile | None:
+        """Who hears the voices of a job, where it is to tell speakers apart. Raises OptionNotServed; EngineUnavailable
+        as `route`.
+        """
+        if config.diarization.mode is not DiarizationMode.SPEAKER:
+            return None
+        try:
+            self._voice_profiles = await self._engine.voice_profiles()
+        except EngineUnavailable:
+            if self._voice_profiles is None:
+                raise
+        return choose_voices(self._voice_profiles, self._table)
 
     async def listener(self, config: JobConfig) -> Route | None:
         """Who finds out the job's language first, if anybody. As `route`."""

@@ -20,9 +20,9 @@ from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment
 from stenod_server.domain.transcript import Warning as JobWarning
-from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE, FakeEngine
 from stenod_server.errors import EnginesUnsatisfiable, QuotaExceeded, StoreUnavailable
-from stenod_server.ports import JobStore, ModelProfile
+from stenod_server.ports import JobStore, ModelProfile, VoiceProfile
 from stenod_server.scheduler.result_cache import INDIFFERENT, ResultCache
 from stenod_server.scheduler.routing import Route, Router, RoutingTable
 from stenod_server.scheduler.scheduler import Submission
@@ -118,12 +118,17 @@ def _is_copy(job: Job) -> bool:
 
 
 def _digest(
-    job: Job, profile: ModelProfile = KNOWN, language: str = "en", *, chunks: ChunkLengths = DEFAULT_CHUNKS
+    job: Job,
+    profile: ModelProfile = KNOWN,
+    language: str = "en",
+    *,
+    chunks: ChunkLengths = DEFAULT_CHUNKS,
+    voices: VoiceProfile | None = None,
 ) -> str:
     clock = FakeClock()
     router = Router(_engine(), clock, RoutingTable(preferred=("fake",)))
     cache = ResultCache(router, clock, timedelta(hours=1), chunks)
-    key = cache.key(job, Route(profile, language))
+    key = cache.key(job, Route(profile, language), voices)
     assert key is not None
     assert key.since == START - timedelta(hours=1)
     return key.digest
@@ -163,8 +168,11 @@ def test_the_key_follows_from_tenant_recording_and_recogniser() -> None:
         _digest(job, replace(KNOWN, model="fake-2")),
         _digest(job, replace(KNOWN, window_target_samples=1)),
         _digest(job, chunks=ChunkLengths(left_samples=0)),
+        _digest(job, voices=FAKE_VOICE_PROFILE),
+        _digest(job, voices=replace(FAKE_VOICE_PROFILE, revision="2")),
+        _digest(job, voices=replace(FAKE_VOICE_PROFILE, model="others")),
     }
-    assert len(digests) == 8
+    assert len(digests) == 11
     assert _digest(replace(job, job_id="another", request_id="r")) in digests
     assert _digest(job, replace(KNOWN, instances=9, default_engines=99)) in digests
 
@@ -176,7 +184,12 @@ def test_what_is_one_users_voice_has_no_key(asked: dict[str, Any]) -> None:
     diarization = Diarization(mode=DiarizationMode.SPEAKER, **asked)
     job = make_job(config=JobConfig(diarization=diarization))
     cache = ResultCache(Router(_engine(), FakeClock(), RoutingTable()), FakeClock(), timedelta(hours=1), DEFAULT_CHUNKS)
-    assert cache.key(job, Route(KNOWN, "en")) is None
+    assert cache.key(job, Route(KNOWN, "en"), FAKE_VOICE_PROFILE) is None
+
+
+def test_a_model_of_voices_that_is_not_known_gives_no_key() -> None:
+    cache = ResultCache(Router(_engine(), FakeClock(), RoutingTable()), FakeClock(), timedelta(hours=1), DEFAULT_CHUNKS)
+    assert cache.key(make_job(), Route(KNOWN, "en"), replace(FAKE_VOICE_PROFILE, revision="")) is None
 
 
 # --- at submit ------------------------------------------------------------------------------------------------------

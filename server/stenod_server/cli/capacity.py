@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
 from stenod_server.cli.listing import Form, ListFormat, message_fields, show_fields, show_json
+from stenod_server.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     import stenod
 
 
-@reaches_server
+@with_option_groups
 def capacity(
     server: Server = DEFAULT_SERVER,
     form: Form = ListFormat.TABLE,

@@ -1,11 +1,9 @@
 """How commands reach a server: the options that say which and as whom, one way to run, one way to fail."""
 
 import asyncio
-import functools
-import inspect
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
@@ -27,7 +25,7 @@ def _access(name: str, help_text: str, metavar: str | None = None) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Which server, and what it is shown. Each field is an option of every command that `reaches_server`."""
+    """Which server, and what it is shown. Each field is an option of every command that has one."""
 
     server: Annotated[
         str,
@@ -62,29 +60,6 @@ class Server:
 
 
 DEFAULT_SERVER = Server()
-
-
-def reaches_server(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes a `server: Server` the options that make one."""
-    options = [
-        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
-        for each in fields(Server)
-    ]
-
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        server = Server(**{option.name: given.pop(option.name) for option in options})
-        command(**given, server=server)
-
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "server"
-    ]
-    # Typer reads the options from the signature, and their types from the annotations.
-    wrapped.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *options]}
-    return wrapped
 
 
 Work: TypeAlias = "Callable[[stenod.Client], Awaitable[int | None]]"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     import stenod
@@ -19,7 +20,7 @@ class Service(StrEnum):
     LIVENESS = "liveness"
 
 
-@reaches_server
+@with_option_groups
 def health(
     server: Server = DEFAULT_SERVER,
     service: Annotated[

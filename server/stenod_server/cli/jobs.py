@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, reaches_server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, explain, run
 from stenod_server.cli.listing import (
     Form,
     Limit,
@@ -18,6 +18,7 @@ from stenod_server.cli.listing import (
     show_json,
     show_table,
 )
+from stenod_server.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     import stenod
@@ -40,7 +41,7 @@ class State(StrEnum):
 
 
 @app.command("list")
-@reaches_server
+@with_option_groups
 def list_jobs(
     server: Server = DEFAULT_SERVER,
     form: Form = ListFormat.TABLE,
@@ -65,7 +66,7 @@ def list_jobs(
 
 
 @app.command("get")
-@reaches_server
+@with_option_groups
 def get_job(job_id: JobId, server: Server = DEFAULT_SERVER, form: Form = ListFormat.TABLE) -> None:
     """Show a job."""
 
@@ -76,7 +77,7 @@ def get_job(job_id: JobId, server: Server = DEFAULT_SERVER, form: Form = ListFor
 
 
 @app.command("watch")
-@reaches_server
+@with_option_groups
 def watch_job(
     job_id: JobId,
     server: Server = DEFAULT_SERVER,
@@ -99,7 +100,7 @@ def watch_job(
 
 
 @app.command("cancel")
-@reaches_server
+@with_option_groups
 def cancel_jobs(job_ids: JobIds, server: Server = DEFAULT_SERVER) -> None:
     """Stop jobs: those that wait at once, those that run within one window."""
 
@@ -110,7 +111,7 @@ def cancel_jobs(job_ids: JobIds, server: Server = DEFAULT_SERVER) -> None:
 
 
 @app.command("delete")
-@reaches_server
+@with_option_groups
 def delete_jobs(
     job_ids: JobIds,
     server: Server = DEFAULT_SERVER,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, client_library, explain, fail, reach, reaches_server
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, client_library, explain, fail, reach
 from stenod_server.cli.listing import Form, Limit, ListFormat, show_json, show_table
+from stenod_server.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     import stenod
@@ -57,7 +58,7 @@ _SHOWN_LANGUAGES = 4  # of more, a table tells the number
 
 
 @app.command("list")
-@reaches_server
+@with_option_groups
 def list_models(
     server: Server = DEFAULT_SERVER,
     data_dir: DataDir = DEFAULT_DATA_DIR,

@@ -2,15 +2,18 @@
 
 import sys
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stenod_server.cli.connection import DEFAULT_SERVER, Server, reaches_server, run
+from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.option_groups import with_option_groups
 from stenod_server.cli.output_name import STANDARD_INPUT, output_stem
-from stenod_server.cli.vocabulary import Vocabulary, read_vocabulary
+from stenod_server.cli.recogniser_options import RecogniserOptions
+from stenod_server.cli.speaker_options import SpeakerOptions
+from stenod_server.cli.subtitle_options import SubtitleShapeOptions
+from stenod_server.cli.text_options import TextOptions
 from stenod_server.text.render import TranscriptFormat
 
 if TYPE_CHECKING:
@@ -20,22 +23,7 @@ _WAITING_FILES = 4
 _BUSY_S = 3600.0  # a batch waits its turn; a server that has had no room for an hour will not have any
 
 
-class Diarization(StrEnum):
-    """Ways to find out who said what."""
-
-    NONE = "none"
-    CHANNEL = "channel"
-    SPEAKER = "speaker"
-
-
-class TaskName(StrEnum):
-    """What is done with the speech."""
-
-    TRANSCRIBE = "transcribe"
-    TRANSLATE = "translate"
-
-
-@reaches_server
+@with_option_groups
 def transcribe(
     files: Annotated[
         list[str],
@@ -45,7 +33,6 @@ def transcribe(
             show_default=False,
         ),
     ],
-    server: Server = DEFAULT_SERVER,
     form: Annotated[TranscriptFormat, typer.Option("--format", help="How the transcript is written.")] = (
         TranscriptFormat.TXT
     ),
@@ -59,51 +46,26 @@ def transcribe(
             help="Write <stem>.<format> there instead of to standard output.",
         ),
     ] = None,
-    parallel_engines: Annotated[
-        int | None, typer.Option(min=1, metavar="K", help="Engines reserved for each file.")
-    ] = None,
-    language: Annotated[str | None, typer.Option(metavar="CODE", help="BCP-47 code, or auto.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="A recogniser of the server.")] = None,
-    diarization: Annotated[Diarization | None, typer.Option(help="Who said what.")] = None,
-    task: Annotated[
-        TaskName | None, typer.Option(help="translate writes in English what is said; not every model can.")
-    ] = None,
-    vocabulary: Vocabulary = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", help="A text that might have been said before, for its names and style; Whisper alone."
-        ),
-    ] = None,
-    beam_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Hypotheses kept at each step: better and slower.", show_default="1, greedy"
-        ),
-    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
             min=1, metavar="N", help="Files that are on their way at once.", show_default="a few more than engines"
         ),
     ] = None,
+    *,
+    recogniser: RecogniserOptions,
+    speakers: SpeakerOptions,
+    text: TextOptions,
+    subtitles: SubtitleShapeOptions,
+    server: Server = DEFAULT_SERVER,
 ) -> None:
     """Transcribe recordings with a running server.
 
     Transcripts go to standard output in the order of the files, everything else to standard error. A file that fails
     does not stop the others; the exit status is 1 if any failed.
     """
-    given = {
-        "parallel_engines": parallel_engines,
-        "language": language,
-        "model": model,
-        "diarization": diarization.value if diarization else None,
-        "task": task.value if task else None,
-        "vocabulary": read_vocabulary(vocabulary) if vocabulary else None,
-        "prompt": prompt,
-        "beam_size": beam_size,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
+    groups = (recogniser, speakers, text, subtitles)
+    options = {name: value for group in groups for name, value in group.as_job_options().items()}
     _check(files, form, output_dir)
 
     async def work(client: "stenod.Client") -> int:

@@ -2,12 +2,13 @@ import asyncio
 import os
 import pty
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from google.rpc import code_pb2
 
-from stenod.v1 import job_pb2
+from stenod.v1 import job_pb2, speaker_pb2, transcript_pb2
 from tests.unit.cli.conftest import COMMAND, Stenod, run_stenod
 from tests.unit.client.scripted import Script, make_status
 
@@ -202,3 +203,95 @@ async def test_the_transcript_of_an_address_is_called_after_its_path(stenod: Ste
 
     assert ended.status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+async def test_who_said_what_reaches_the_job(stenod: Stenod, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text('{"Ann": ["one", "two"]}')
+    options = ["--diarization", "speaker", "--speakers", "3", "--speaker-sensitivity", "0.7"]
+    options += ["--prefer-current-speaker", "--return-speaker-identifiers"]
+    options += ["--known-speakers", str(tmp_path / "known.json")]
+
+    await stenod("transcribe", "-", *options, stdin=b"RIFF")
+    await stenod("transcribe", "-", "--diarization", "channel", *("--channel-label", "a") * 2, stdin=b"RIFF")
+
+    speaker, channel = [request.config.diarization for request in script.requests("SubmitJob")]
+    assert speaker == job_pb2.DiarizationConfig(
+        mode=job_pb2.DIARIZATION_MODE_SPEAKER,
+        min_speakers=3,
+        max_speakers=3,
+        speaker_sensitivity=0.7,
+        prefer_current_speaker=True,
+        return_speaker_identifiers=True,
+        known_speakers=[speaker_pb2.KnownSpeaker(label="Ann", identifiers=["one", "two"])],
+    )
+    assert channel == job_pb2.DiarizationConfig(mode=job_pb2.DIARIZATION_MODE_CHANNEL, channel_labels=["a", "a"])
+
+
+async def test_how_the_text_is_written_reaches_the_job(stenod: Stenod, script: Script) -> None:
+    options = ["--numerals", "--entities", "--no-casing", "--remove-disfluencies", "--profanity", "mask"]
+    options += ["--permitted-mark", ".", "--permitted-mark", "?", "--punctuation-sensitivity", "0.25"]
+    options += ["--locale", "en-GB", "--volume-threshold", "2.5", "--replace", "a=b", "--replace", "/x=y/="]
+    options += ["--max-line-length", "30", "--max-lines", "1", "--max-characters-per-second", "15", "--min-gap", "0.5"]
+
+    await stenod("transcribe", "-", *options, "--no-speaker-names", stdin=b"RIFF")
+
+    config = script.requests("SubmitJob")[0].config
+    assert config.formatting == job_pb2.FormattingConfig(
+        numerals=True,
+        entities=True,
+        casing=False,
+        remove_disfluencies=True,
+        profanity_filter=job_pb2.PROFANITY_FILTER_MASK,
+        permitted_marks=[".", "?"],
+        punctuation_sensitivity=0.25,
+        output_locale="en-GB",
+        volume_threshold=2.5,
+        replacements=[
+            job_pb2.Replacement(pattern="a", replacement="b"),
+            job_pb2.Replacement(pattern="/x=y/", replacement=""),
+        ],
+    )
+    assert config.rendering.subtitles == transcript_pb2.SubtitleOptions(
+        max_line_length=30,
+        max_lines=1,
+        max_characters_per_second=15,
+        min_gap=timedelta(milliseconds=500),
+        speaker_names=False,
+    )
+
+
+async def test_what_is_not_asked_for_is_left_to_the_server(stenod: Stenod, script: Script) -> None:
+    await stenod("transcribe", "-", stdin=b"RIFF")
+
+    assert script.requests("SubmitJob")[0].config == job_pb2.JobConfig()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--replace", "a"], "'a' is not like FROM=TO"),
+        (["--replace", "=a"], "'=a' is not like FROM=TO"),
+        (["--speakers", "2", "--min-speakers", "1"], "goes without --min-speakers and --max-speakers"),
+        (["--speakers", "0"], "Invalid value for '--speakers': Input should be greater than or equal to 1"),
+        (["--speaker-sensitivity", "2"], "'--speaker-sensitivity': Input should be less than or equal to 1"),
+    ],
+)
+async def test_options_that_make_no_sense_are_refused_before_anything_is_sent(
+    stenod: Stenod, script: Script, options: list[str], says: str
+) -> None:
+    ended = await stenod("transcribe", "-", *options, stdin=b"RIFF")
+
+    assert (ended.status, script.calls) == (2, [])
+    assert says in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize("written", [b"[1]", b'{"Ann": "x"}', b"{", b"\xff\xfe\x00"])
+async def test_a_file_that_holds_no_speakers_is_refused_before_anything_is_sent(
+    stenod: Stenod, script: Script, tmp_path: Path, written: bytes
+) -> None:
+    (tmp_path / "known.json").write_bytes(written)
+
+    ended = await stenod("transcribe", "-", "--known-speakers", str(tmp_path / "known.json"), stdin=b"RIFF")
+
+    assert (ended.status, script.calls) == (2, [])
+    assert "--known-speakers" in ended.err

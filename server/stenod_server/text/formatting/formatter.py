@@ -10,26 +10,31 @@
 8. replacements are last, so that the caller's word stands as it was given.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from stenod_server.domain.formatting import Formatting
+from stenod_server.domain.formatting import Formatting, ProfanityFilter
 from stenod_server.domain.transcript import Segment, Warning, Word  # noqa: A004  the word the API uses
-from stenod_server.text.formatting import marks
+from stenod_server.text.formatting import disfluencies, marks, other_numerals, profanity, rules, spelling
 from stenod_server.text.formatting.english.numerals import numerals
 from stenod_server.text.formatting.piece import Step, each_word, pieces_of, segment_of
+from stenod_server.text.formatting.replacements import finder, replaced
+from stenod_server.text.formatting.rules import primary
 
 _AUTO: Final = "auto"
 
 
 class Formatter:
-    """Formats the segments of one job. `language` is BCP-47 or `auto`: that of each segment."""
+    """Formats the segments of one job. `language` is BCP-47 or `auto`: that of each segment. One thread at a time."""
 
     def __init__(self, formatting: Formatting, language: str = _AUTO) -> None:
+        """Raises ValueError for replacements that `rules.check` would have refused."""
         self._formatting = formatting
         self._language = "" if language == _AUTO else language
-        self._steps: dict[str, tuple[Step, ...]] = {}
+        self._finders = [finder(one) for one in formatting.replacements]
+        self._steps: dict[str, list[Step]] = {}  # by language
 
     def format(self, segment: Segment) -> Segment | None:
         """The segment as it is to be written; None where no word is left. Times of words stay inside the segment."""
@@ -39,28 +44,48 @@ class Formatter:
         return segment_of(segment, pieces, entities=self._formatting.entities)
 
     def warnings(self) -> tuple[Warning, ...]:
-        """What was asked for and is not there for the languages that were met so far."""
-        return ()
+        """What was asked for and is not there for the job's language, or those of the segments so far."""
+        languages = [self._language] if self._language else sorted(filter(None, self._steps))
+        return tuple(warning for language in languages for warning in rules.warnings(self._formatting, language))
 
-    def _steps_for(self, language: str) -> tuple[Step, ...]:
+    def _steps_for(self, language: str) -> list[Step]:
         if language not in self._steps:
-            self._steps[language] = tuple(_steps(self._formatting))
+            self._steps[language] = [*_spoken(self._formatting, language), *_written(self._formatting, language)]
+            if self._finders:
+                self._steps[language].append(partial(replaced, finders=self._finders))
         return self._steps[language]
 
 
-def _steps(formatting: Formatting) -> list[Step]:
-    steps: list[Step] = []
-    if formatting.volume_threshold > 0:
-        steps.append(each_word(partial(_loud, threshold=formatting.volume_threshold)))
-    if formatting.numerals or formatting.entities:
-        steps.append(partial(numerals, locale=formatting.output_locale))
-    if not formatting.punctuation:
-        steps.append(each_word(marks.without))
-    elif formatting.permitted_marks:
-        steps.append(each_word(partial(marks.only, permitted=frozenset(formatting.permitted_marks))))
-    if not formatting.casing:
-        steps.append(each_word(_lower))
-    return steps
+def _spoken(asked: Formatting, language: str) -> Iterator[Step]:
+    """Which words there are."""
+    code = primary(language)
+    if asked.volume_threshold > 0:
+        yield each_word(partial(_loud, threshold=asked.volume_threshold))
+    if hesitations := disfluencies.HESITATIONS.get(code):
+        yield each_word(partial(disfluencies.tagged, hesitations=hesitations))
+        if asked.remove_disfluencies:
+            yield disfluencies.without_disfluencies
+    if (asked.numerals or asked.entities) and code == "en":
+        yield partial(numerals, locale=rules.locale_of(asked, language))
+    elif (asked.numerals or asked.entities) and code in other_numerals.LANGUAGES:
+        yield partial(other_numerals.numerals, language=code)
+
+
+def _written(asked: Formatting, language: str) -> Iterator[Step]:
+    """How each is written."""
+    code = primary(language)
+    if asked.output_locale and primary(asked.output_locale) == code:
+        table = spelling.spellings(rules.locale_of(asked, language))
+        yield partial(spelling.spelled, spellings=table)
+    if code in profanity.LANGUAGES:
+        mask = asked.profanity_filter is ProfanityFilter.MASK
+        yield each_word(partial(profanity.tagged, swearing=profanity.swear_words(code), mask=mask))
+    if not asked.punctuation:
+        yield each_word(marks.without)
+    elif asked.permitted_marks:
+        yield each_word(partial(marks.only, permitted=frozenset(asked.permitted_marks)))
+    if not asked.casing:
+        yield each_word(_lower)
 
 
 def _loud(word: Word, *, threshold: float) -> Word | None:

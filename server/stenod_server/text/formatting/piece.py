@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 from stenod_server.domain.transcript import Entity, Segment, Word
@@ -60,6 +61,19 @@ def merged(words: Sequence[Word], text: str) -> Word:
         else None,
         tags=tuple(dict.fromkeys(tag for word in words for tag in word.tags)),
     )
+
+
+def spread(words: Sequence[Word], texts: Sequence[str]) -> list[Word]:
+    """Other words for some: one for one where they are as many, otherwise sharing their time evenly."""
+    if len(words) == len(texts):
+        return [replace(word, text=text) for word, text in zip(words, texts, strict=True)]
+    whole = merged(words, "")
+    length = whole.end_samples - whole.start_samples
+    bounds = [whole.start_samples + length * place // len(texts) for place in range(len(texts) + 1)]
+    return [
+        replace(whole, text=text, start_samples=start, end_samples=end)
+        for text, (start, end) in zip(texts, pairwise(bounds), strict=True)
+    ]
 
 
 def _mean(values: Sequence[tuple[float, Word]]) -> float:

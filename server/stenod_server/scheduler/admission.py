@@ -33,7 +33,7 @@ class Gate:
             raise Draining("the node is shutting down; another one may take the job")
 
     async def check(self, config: JobConfig, *, immediate: bool) -> None:
-        """Raises EnginesUnsatisfiable, ModelNotFound, OptionNotServed; where it must start at once EngineUnavailable."""
+        """Raises EnginesUnsatisfiable, ModelNotFound, OptionNotServed; EngineUnavailable if it must start now."""
         self._check_satisfiable(config)
         try:
             await self._router.route(config)

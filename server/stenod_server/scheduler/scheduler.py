@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from stenod_server.domain.capacity import ActiveJob, Capacity, expected_wait_s
+from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import (
@@ -202,13 +203,17 @@ class Scheduler:
         self, tenant: str, job_id: str, *, from_segment: int = 0, include_segments: bool = True
     ) -> AsyncIterator[JobUpdate]:
         """The job now, then whenever it changed, until it has ended; changes merge for a slow reader, segments are
-        never left out. Raises JobNotFound, also when the job is deleted meanwhile; Draining as `wait`.
+        never left out. Those of a job that tells speakers apart are drafts; once it has SUCCEEDED all of the final ones
+        follow, whatever `from_segment`. Raises JobNotFound, also when it is deleted meanwhile; Draining as `wait`.
         """
         shown: Job | None = None
         with self._updates.watch(job_id) as watcher:
             job = await self._adapters.store.get(tenant, job_id)
+            drafts = job.config.diarization.mode is DiarizationMode.SPEAKER
             while True:
-                page = await self._page(job, from_segment) if include_segments else ()
+                if drafts and job.state is JobState.SUCCEEDED:
+                    drafts, from_segment = False, 0
+                page = await self._page(job, from_segment, drafts=drafts) if include_segments else ()
                 from_segment += len(page)
                 if page or job != shown:
                     yield JobUpdate(job, page)
@@ -219,10 +224,10 @@ class Scheduler:
                     return
                 job = await self._news(watcher, job)
 
-    async def segments(self, tenant: str, job_id: str, *, from_index: int = 0) -> AsyncIterator[Segment]:
+    async def segments(self, tenant: str, job_id: str) -> AsyncIterator[Segment]:
         """The stored segments of a job, in order. Raises JobNotFound."""
         await self._adapters.store.get(tenant, job_id)
-        async for segment in self._adapters.store.segments(job_id, from_index=from_index):
+        async for segment in self._adapters.store.segments(job_id):
             yield segment
 
     def check_succeeded(self, job: Job) -> None:
@@ -373,11 +378,11 @@ class Scheduler:
         if self._updates.has_ended:
             raise Draining("this node goes away; ask again, and another one or its successor answers")
 
-    async def _page(self, job: Job, from_segment: int) -> tuple[Segment, ...]:
+    async def _page(self, job: Job, from_segment: int, *, drafts: bool) -> tuple[Segment, ...]:
         """The next segments; shown before the job has succeeded they are provisional."""
         final = job.state is JobState.SUCCEEDED
         page: list[Segment] = []
-        stream = self._adapters.store.segments(job.job_id, from_index=from_segment)
+        stream = self._adapters.store.segments(job.job_id, from_index=from_segment, final=not drafts)
         async for segment in stream:
             page.append(segment if segment.final == final else replace(segment, final=final))
             if len(page) == WATCH_PAGE_SEGMENTS:

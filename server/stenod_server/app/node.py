@@ -26,6 +26,7 @@ from stenod_server.app.wiring import (
     make_intake,
     make_janitor,
     open_front_end,
+    open_identification,
     open_triton,
     open_web,
     scheduler_options,
@@ -110,6 +111,7 @@ async def open_node(
     make_writable("all_formats", settings.all_formats)
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_user(settings.data_path))
+        identification = open_identification(settings, clock)
         # Who asks how the node is gets an answer from here on: models may take minutes to load.
         health, stage = HealthReporter(), Stage()
         health_address = await serve_probes(stack, health, settings)
@@ -133,7 +135,9 @@ async def open_node(
             clock=clock,
         )
         scheduler = Scheduler(
-            adapters, scheduler_options(settings, max_engines), WakingObserver(metrics, notifier.wake)
+            adapters,
+            scheduler_options(settings, max_engines, identification),
+            WakingObserver(metrics, notifier.wake),
         )
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)

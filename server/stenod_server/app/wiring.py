@@ -12,6 +12,7 @@ import structlog
 
 from stenod_server.access.chain import open_authenticator
 from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
+from stenod_server.access.speaker_secrets import make_speaker_secrets, watch_speaker_secrets
 from stenod_server.access.tls_files import Identity, watch_identity
 from stenod_server.access.watched import WatchedFiles
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
@@ -35,6 +36,8 @@ from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.scheduler.uploads import UploadLimits, Uploads
 from stenod_server.settings import Settings
+from stenod_server.speakers.identification import Identification
+from stenod_server.speakers.identifiers import SpeakerIdentifiers
 from stenod_server.store.open import Stores
 
 Progress = Callable[[str, float], None]
@@ -114,7 +117,15 @@ def open_web(settings: Settings) -> tuple[UriFetcher, WebCourier]:
         raise InvalidField("fetch_allow, fetch_file_roots, fetch_buckets", str(error)) from error
 
 
-def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
+def open_identification(settings: Settings, clock: Clock) -> Identification:
+    """Raises InvalidField for secrets that are no good."""
+    directory = settings.speaker_secrets_dir or settings.data_path / "speaker-secrets"
+    if settings.speaker_secrets_dir is None:
+        make_speaker_secrets(directory)
+    return Identification(SpeakerIdentifiers(watch_speaker_secrets(directory.expanduser(), clock.monotonic_s).current))
+
+
+def scheduler_options(settings: Settings, max_engines: int, identification: Identification) -> SchedulerOptions:
     return SchedulerOptions(
         node=settings.node,
         max_engines=max_engines,
@@ -139,6 +150,7 @@ def scheduler_options(settings: Settings, max_engines: int) -> SchedulerOptions:
         cache_ttl=timedelta(seconds=settings.cache_ttl_s),
         tenants=settings.tenants,
         tenant_defaults=settings.tenant_defaults,
+        identification=identification,
     )
 
 

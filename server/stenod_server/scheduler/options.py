@@ -10,6 +10,7 @@ from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore, MediaFetcher
 from stenod_server.scheduler.routing import RoutingTable
+from stenod_server.speakers.identification import Identification, identification_of_its_own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class SchedulerOptions:
     poll_s: float = 0.5  # how soon a change nobody announced is seen: the engine is ready, another node submitted
     watch_poll_s: float = 5.0  # how soon a watch sees what another node did
     record_interval_s: float = 0.5  # progress and segments of a job are stored at most this often
+    identification: Identification = field(default_factory=identification_of_its_own)
     capacity_interval_s: float = 0.1  # WatchCapacity tells at most this often
 
     def limits_of(self, tenant: str) -> TenantLimits:

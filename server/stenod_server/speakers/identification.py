@@ -1,5 +1,6 @@
 """Identifiers of voices in and out of a job: whom it knows already, and what it gives of who spoke in it."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ class Identification:
                 known.append(KnownVoice(speaker.label, embeddings))
             if refusals := [one for one in opened if isinstance(one, Refusal)]:
                 warnings.append(_warning(speaker, refusals))
-        return identify(turns, known), tuple(warnings)
+        return identify(turns, known, sensitivity=config.diarization.sensitivity), tuple(warnings)
 
     def speakers_of(
         self, turns: SpeakerTurns, config: JobConfig, tenant: str, profile: VoiceProfile
@@ -56,9 +57,15 @@ class Identification:
         )
 
 
+def identification_of_its_own() -> Identification:
+    """With a secret that nobody keeps: what it gives is of use to itself alone."""
+    secret = secrets.token_bytes(32)
+    return Identification(SpeakerIdentifiers(lambda: {1: secret}))
+
+
 def _warning(speaker: KnownSpeaker, refusals: Sequence[Refusal]) -> Warning:
     """Says how many and why, and repeats none."""
     total = len(speaker.identifiers)
     counts: Mapping[Refusal, int] = {why: refusals.count(why) for why in Refusal if why in refusals}
-    whys = "; ".join(f"{count} of {total} {why}" for why, count in counts.items())
+    whys = "; ".join(f"{count} of {total}: {why}" for why, count in counts.items())
     return Warning(IGNORED, f"identifiers of the speaker {speaker.label!r} are not used: {whys}")

@@ -44,12 +44,12 @@ _PURPOSE: Final = b"stenod speaker identifier 1"
 
 
 class Refusal(StrEnum):
-    """Why an identifier is not used, as the end of a sentence about it."""
+    """Why an identifier is not used."""
 
-    NOT_OF_THIS_USER = "does not belong to this user, or is damaged"  # the two cannot be told apart
-    SECRET_GONE = "was made with a secret that is no longer there"  # noqa: S105  a sentence
-    OTHER_MODEL = "was made with another model of voices, or another revision of it"
-    NO_IDENTIFIER = "is no speaker identifier"
+    NOT_OF_THIS_USER = "not this user's, or damaged"  # the two cannot be told apart
+    SECRET_GONE = "made with a secret that is no longer there"  # noqa: S105  a sentence
+    OTHER_MODEL = "made with another model of voices, or another revision of it"
+    NO_IDENTIFIER = "no speaker identifier"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,20 @@
 """Which speakers of a recording are voices that are known already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from stenod_server.domain.diarization import DEFAULT_SENSITIVITY
 from stenod_server.ports import Embedding
 from stenod_server.speakers.turns import SpeakerTurns
 
-SAME_VOICE: Final = 0.5
+# The cosine from which two embeddings are taken for one person's: between all pairs of one speaker's recordings and
+# all pairs of two speakers' that `tests.proofs.identification` has.
+SAME_VOICE: Final = 0.43
+_SWAY: Final = 0.1  # of the above from sensitivity 0, where a known speaker is preferred, to 1, where a new one is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,33 +25,36 @@ class KnownVoice:
     embeddings: tuple[Embedding, ...]
 
 
-def identify(turns: SpeakerTurns, known: Sequence[KnownVoice]) -> SpeakerTurns:
+def identify(
+    turns: SpeakerTurns, known: Sequence[KnownVoice], *, sensitivity: float = DEFAULT_SENSITIVITY
+) -> SpeakerTurns:
     """The same with the labels of who is known; the others are S1, S2 … in order of appearance.
 
-    Nobody is two of the known, and no two speakers are the same one: the most alike are matched first.
+    Nobody is two of the known, and no two speakers are the same one: those most alike are matched first.
     """
     if not turns.speakers or not known:
         return turns
-    labels = _matched(_scores([speaker.centroid for speaker in turns.speakers], known), known)
-    if not labels:
-        return turns
+    scores = _scores([speaker.centroid for speaker in turns.speakers], known)
+    labels = {
+        speaker: known[voice].label
+        for speaker, voice in _matches(scores, SAME_VOICE + _SWAY * (sensitivity - DEFAULT_SENSITIVITY))
+    }
     strangers = (place for place in range(len(turns.speakers)) if place not in labels)
-    numbered = {place: f"S{number}" for number, place in enumerate(strangers, start=1)}
-    return turns.renamed(labels | numbered)
+    return turns.renamed(labels | {place: f"S{number}" for number, place in enumerate(strangers, start=1)})
 
 
 def _scores(centroids: Sequence[Embedding], known: Sequence[KnownVoice]) -> npt.NDArray[np.float32]:
     """(speakers, known): the cosine with the most alike of a voice's embeddings."""
-    columns = [np.max(np.stack(centroids) @ np.stack(voice.embeddings).T, axis=1) for voice in known]
-    return np.stack(columns, axis=1)
+    alike = [(np.stack(centroids) @ np.stack(voice.embeddings).T).max(axis=1) for voice in known]
+    return np.stack(alike, axis=1)
 
 
-def _matched(scores: npt.NDArray[np.float32], known: Sequence[KnownVoice]) -> Mapping[int, str]:
-    """Labels by the places of speakers."""
-    found: dict[int, str] = {}
+def _matches(scores: npt.NDArray[np.float32], least: float) -> Sequence[tuple[int, int]]:
+    """(speaker, voice), the most alike first."""
+    found = []
     left = scores.copy()
-    while left.size and left.max() >= SAME_VOICE:
-        speaker, voice = np.unravel_index(left.argmax(), left.shape)
-        found[int(speaker)] = known[int(voice)].label
+    while left.max() >= least:
+        speaker, voice = divmod(int(left.argmax()), left.shape[1])
+        found.append((speaker, voice))
         left[speaker, :] = left[:, voice] = -np.inf
     return found

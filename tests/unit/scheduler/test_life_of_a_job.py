@@ -10,6 +10,7 @@ from stenod_server.domain.job import JobState
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import EngineUnavailable, JobNotFound, JobRunning, NoAudio, WindowTimeout
 from stenod_server.settings import load
+from stenod_server.speakers.identification import identification_of_its_own
 from tests.support.builders import START
 from tests.support.eventually import settle
 from tests.support.front_end import ScriptedFrontEnd, make_windows
@@ -230,7 +231,7 @@ async def test_somebody_who_waits_at_the_line_goes_before_bulk_work_at_the_recog
 
 async def test_the_configuration_reaches_the_front_end_and_the_recogniser(tmp_path: Path) -> None:
     settings = load(chunk_s=10.0, chunk_left_s=2.0, chunk_right_s=1.5)
-    async with open_rig(tmp_path, chunks=scheduler_options(settings, 1).chunks) as rig:
+    async with open_rig(tmp_path, chunks=scheduler_options(settings, 1, identification_of_its_own()).chunks) as rig:
         job = await rig.submit(language="de-AT", start_s=1.0, end_s=5.0)
         await rig.scheduler.wait(TENANT, job.job_id)
         (plan,) = rig.front_end.plans

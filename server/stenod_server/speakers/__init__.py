@@ -1,1 +1,1 @@
-"""Who speaks: clustering, assignment, identification. Sync and CPU-bound. Empty until it is built."""
+"""Who speaks: clustering, assignment, identification. Sync and CPU-bound."""

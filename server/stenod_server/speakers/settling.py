@@ -1,0 +1,44 @@
+"""Who of everybody heard is a speaker: the last word, when a recording is over. Pure."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from stenod_server.domain.diarization import Diarization
+from stenod_server.speakers.clusters import BoolArray, Grouping, IntArray, Prints, grouped, nearest
+
+# Of the cosines of CAM++ (docs/adr/0018): those of two people lie around 0.1 and rarely above 0.3, those of one person
+# around 0.75 where each is of some seconds.
+_LEAST_LIKENESS: Final = 0.2  # at sensitivity 0
+_MOST_LIKENESS: Final = 0.6  # at sensitivity 1
+_NEAR: Final = 0.2  # a voice too short to be a speaker is of the one it is likest to, where it is like anybody
+_SPEAKER_S: Final = 2.0  # of clean speech: below that a voice is no witness for one more speaker
+
+
+def likeness_for(sensitivity: float) -> float:
+    """From which cosine on two are one person."""
+    return _LEAST_LIKENESS + (_MOST_LIKENESS - _LEAST_LIKENESS) * sensitivity
+
+
+def settled(people: Prints, diarization: Diarization) -> IntArray:
+    """The speaker of each, int64 (n,), numbered from 0 without gaps; -1 for who is like nobody."""
+    rules = Grouping(likeness=likeness_for(diarization.sensitivity), least=diarization.min_speakers)
+    groups = grouped(people, rules)
+    candidates = people.joined(groups)
+    is_speaker = _speakers(candidates, diarization.min_speakers)
+    speakers = np.full(len(candidates), -1, np.int64)
+    named = grouped(candidates[is_speaker], replace(rules, most=diarization.max_speakers))
+    speakers[is_speaker] = named
+    if len(named) and not is_speaker.all():
+        place, likeness = nearest(candidates[~is_speaker], candidates[is_speaker].joined(named))
+        speakers[~is_speaker] = np.where(likeness >= _NEAR, place, -1)
+    return speakers[groups]
+
+
+def _speakers(candidates: Prints, least: int) -> BoolArray:
+    """Which have been heard for long enough; the longest, where that is too few."""
+    wanted = max(least, int((candidates.weights_s >= _SPEAKER_S).sum()), 1)
+    is_speaker = np.zeros(len(candidates), np.bool_)
+    is_speaker[np.argsort(-candidates.weights_s, kind="stable")[:wanted]] = True
+    return is_speaker

@@ -7,15 +7,16 @@ from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from stenod.v1 import capacity_pb2, job_pb2, media_pb2, transcript_pb2
+from stenod.v1 import capacity_pb2, job_pb2, media_pb2, speaker_pb2, transcript_pb2
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.capacity import Admission, Capacity
 from stenod_server.domain.job import Job, JobState, Media, Progress
-from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.transcript import Entity, Segment, TranscriptInfo, Word, WordTag
 from stenod_server.domain.uri import shown
 from stenod_server.ports import ModelProfile, Upload
 from stenod_server.rpc import decoding, job_config, notifications
 from stenod_server.rpc.status import failure_status
+from stenod_server.text.turns import Turn, mean_confidence
 
 _NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: exact
 _STATES: Final = {
@@ -33,6 +34,10 @@ _ADMISSIONS: Final = {
 _OPERATING_POINTS: Final = {
     "standard": job_pb2.OPERATING_POINT_STANDARD,
     "enhanced": job_pb2.OPERATING_POINT_ENHANCED,
+}
+_TAGS: Final = {
+    WordTag.DISFLUENCY: transcript_pb2.WORD_TAG_DISFLUENCY,
+    WordTag.PROFANITY: transcript_pb2.WORD_TAG_PROFANITY,
 }
 _STATES_BACK: Final = {int(number): value for value, number in _STATES.items()}
 
@@ -125,20 +130,36 @@ def info(value: TranscriptInfo) -> transcript_pb2.TranscriptInfo:
         warnings=[transcript_pb2.Warning(reason=w.reason, message=w.message) for w in value.warnings],
         window_count=value.windows,
         from_cache=value.from_cache,
+        speakers=[speaker_pb2.Speaker(label=s.label, identifiers=s.identifiers) for s in value.speakers],
+        channels=value.channels,
     )
 
 
-def segment(value: Segment) -> transcript_pb2.Segment:
+def segment(value: Segment, turn: Turn | None = None) -> transcript_pb2.Segment:
+    """`turn` is not known while the job runs."""
     return transcript_pb2.Segment(
         index=value.index,
         text=value.text,
         start_offset=duration(value.start_samples),
         end_offset=duration(value.end_samples),
-        words=[word(w) for w in value.words],
+        words=map(word, value.words),
         language=value.language,
         channel=value.channel,
         speaker=value.speaker,
         final=value.final,
+        entities=map(entity, value.entities),
+        confidence=mean_confidence(value.words),
+        utterance_index=turn.utterance if turn else None,
+        paragraph_index=turn.paragraph if turn else None,
+    )
+
+
+def entity(value: Entity) -> transcript_pb2.Entity:
+    return transcript_pb2.Entity(
+        kind=value.kind,
+        first_word=value.first_word,
+        word_count=value.word_count,
+        spoken_words=map(word, value.spoken),
     )
 
 
@@ -151,6 +172,8 @@ def word(value: Word) -> transcript_pb2.Word:
         language=value.language,
         channel=value.channel,
         speaker=value.speaker,
+        volume=value.volume,
+        tags=[_TAGS[tag] for tag in value.tags],
     )
 
 

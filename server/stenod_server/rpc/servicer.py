@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from stenod.v1 import job_pb2
+from stenod.v1 import job_pb2, transcript_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceServicer
 from stenod_server.domain.access import Scope
@@ -22,6 +22,7 @@ from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.notifier import Notifier
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.text.render import Renderer, Renderings
+from stenod_server.text.turns import Turns
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -108,7 +109,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             raise
         self._scheduler.check_succeeded(job)
         if form is None:
-            segments = [convert.segment(s) async for s in self._scheduler.segments(caller().tenant, job.job_id)]
+            segments = [segment async for segment in self._segments(job)]
             return pb.TranscribeResponse(job=convert.job(job), segments=segments)
         pieces = [piece async for piece in self._rendered(job, self._renderings.open(form, job, shape))]
         return pb.TranscribeResponse(job=convert.job(job), rendered="".join(pieces))
@@ -126,8 +127,9 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         renderer = self._renderings.open(form, job, shape) if form else None
         yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
         if renderer is None:
-            async for segment in self._scheduler.segments(caller().tenant, job.job_id, from_index=from_index):
-                yield pb.GetTranscriptResponse(segment=convert.segment(segment))
+            async for segment in self._segments(job):
+                if segment.index >= from_index:
+                    yield pb.GetTranscriptResponse(segment=segment)
             return
         async for piece in self._rendered(job, renderer):
             yield pb.GetTranscriptResponse(rendered_chunk=piece.encode())
@@ -187,6 +189,12 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             interactive=interactive,
         )
         return await self._intake.submit(caller().tenant, submission, fields.media_origin(request.media))
+
+    async def _segments(self, job: Job) -> AsyncIterator[transcript_pb2.Segment]:
+        """All of them: which utterance one belongs to follows from those before it."""
+        turns = Turns()
+        async for segment in self._scheduler.segments(caller().tenant, job.job_id):
+            yield convert.segment(segment, turns.place(segment))
 
     async def _rendered(self, job: Job, renderer: Renderer) -> AsyncIterator[str]:
         """The pieces that say something, in order."""

@@ -1,27 +1,20 @@
-"""The `json-v2` rendering: the transcript of the Speechmatics batch API, format 2.9 (docs/dialects/speechmatics.md).
+"""The `json-v2` rendering: the transcript of the Speechmatics batch API, format 2.9 (docs/dialects/speechmatics.md)."""
 
-Words and marks of punctuation are results of their own, in order of start and, of those that start together, the
-longest first; times in seconds from the start of the file, to the millisecond. A mark stands at the end of its word.
-What follows begins at least a millisecond after what is before it, so that the order of time is the order of reading.
-"""
-
-import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, Final
 
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.job import Job
-from stenod_server.domain.transcript import LANGUAGE_UNCERTAIN, Segment, TranscriptInfo, Word
+from stenod_server.domain.transcript import Segment, Speaker, TranscriptInfo
 from stenod_server.domain.uri import shown
 from stenod_server.text import languages
-from stenod_server.text.punctuation import is_sentence_end, split_marks
+from stenod_server.text.json_v2_results import UNKNOWN_LANGUAGE, Results
+from stenod_server.text.language_stretches import LanguageStretches
 
 FORMAT: Final = "2.9"
-UNKNOWN_SPEAKER: Final = "UU"
-_UNKNOWN_LANGUAGE: Final = "und"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +29,33 @@ class JsonV2Extras:
 
 
 class JsonV2Renderer:
-    """Writes results as soon as no later segment can begin before them."""
+    """Writes results as soon as no later segment can begin before them. `metadata` comes last: what languages were
+    spoken is known only then.
+    """
 
     def __init__(self, job: Job, info: TranscriptInfo, extras: JsonV2Extras | None = None) -> None:
-        self._head = _head(job, info, extras or JsonV2Extras())
-        self._results = _Results(info.language or job.config.language)
+        self._job = job
+        self._info = info
+        self._extras = extras or JsonV2Extras()
+        language = info.language or job.config.language
+        self._results = Results(UNKNOWN_LANGUAGE if language in {"", "auto"} else language)
+        self._languages = LanguageStretches(info)
         self._has_some = False
 
     def start(self) -> str:
-        return f'{self._head[:-1]}, "results": ['
+        head = _dump({"format": FORMAT, "job": _about(self._job, self._info)})
+        return f'{head[:-1]}, "results": ['
 
     def feed(self, segment: Segment) -> str:
+        self._languages.feed(segment)
         return self._written(self._results.feed(segment))
 
     def finish(self) -> str:
-        return self._written(self._results.finish()) + "\n]}\n"
+        tail: dict[str, Any] = {}
+        if self._job.config.diarization.return_identifiers:
+            tail["speakers"] = [_speaker(one) for one in self._info.speakers if one.label != UNKNOWN_SPEAKER]
+        tail["metadata"] = _metadata(self._job, self._info, self._extras, self._languages)
+        return f"{self._written(self._results.finish())}\n], {_dump(tail)[1:]}\n"
 
     def _written(self, results: Iterator[Mapping[str, Any]]) -> str:
         lines: list[str] = []
@@ -58,68 +63,6 @@ class JsonV2Renderer:
             lines.append(f"{',' if self._has_some else ''}\n{_dump(result)}")
             self._has_some = True
         return "".join(lines)
-
-
-class _Results:
-    """Orders the results; what is held are those of the segments that overlap."""
-
-    def __init__(self, language: str) -> None:
-        self._language = _UNKNOWN_LANGUAGE if language in {"", "auto"} else language
-        self._order = count()
-        self._waiting: list[tuple[int, int, int, Mapping[str, Any]]] = []  # a heap: start, longest first, as fed
-        self._earliest_ms: dict[tuple[str, str], int] = {}  # by channel and speaker
-
-    def feed(self, segment: Segment) -> Iterator[Mapping[str, Any]]:
-        if not segment.words:
-            return
-        yield from self._release(before_ms=_ms(segment.start_s))
-        for word in segment.words:
-            self._add(word, segment)
-
-    def finish(self) -> Iterator[Mapping[str, Any]]:
-        yield from self._release(before_ms=None)
-
-    def _release(self, before_ms: int | None) -> Iterator[Mapping[str, Any]]:
-        while self._waiting and (before_ms is None or self._waiting[0][0] < before_ms):
-            yield heapq.heappop(self._waiting)[-1]
-
-    def _add(self, word: Word, segment: Segment) -> None:
-        content, marks = split_marks(" ".join(word.text.split()))
-        said_by = (word.channel or segment.channel, word.speaker or segment.speaker)
-        start_ms = max(_ms(word.start_s), self._earliest_ms.get(said_by, 0))
-        end_ms = max(_ms(word.end_s), start_ms)
-        if content:
-            self._push(start_ms, end_ms, {"type": "word", **self._result(start_ms, end_ms, content, word, segment)})
-        for place, mark in enumerate(marks, start=1):
-            self._push(
-                end_ms,
-                end_ms,
-                {
-                    "type": "punctuation",
-                    "is_eos": place == _last_end(marks),
-                    "attaches_to": "previous" if content else "none",
-                    **self._result(end_ms, end_ms, mark, word, segment),
-                },
-            )
-        self._earliest_ms[said_by] = (end_ms if marks else start_ms) + 1
-
-    def _push(self, start_ms: int, end_ms: int, result: Mapping[str, Any]) -> None:
-        heapq.heappush(self._waiting, (start_ms, -end_ms, next(self._order), result))
-
-    def _result(self, start_ms: int, end_ms: int, content: str, word: Word, segment: Segment) -> dict[str, Any]:
-        channel = word.channel or segment.channel
-        alternative = {
-            "content": content,
-            "confidence": round(word.confidence, 4),
-            "language": word.language or segment.language or self._language,
-            "speaker": word.speaker or segment.speaker or UNKNOWN_SPEAKER,
-        }
-        return {
-            "start_time": start_ms / 1000,
-            "end_time": end_ms / 1000,
-            **({"channel": channel} if channel else {}),
-            "alternatives": [alternative],
-        }
 
 
 def whole_seconds(seconds: float) -> int:
@@ -149,7 +92,7 @@ def tracking_of(job: Job) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value}
 
 
-def _head(job: Job, info: TranscriptInfo, extras: JsonV2Extras) -> str:
+def _about(job: Job, info: TranscriptInfo) -> dict[str, Any]:
     about: dict[str, Any] = {
         "id": job.job_id,
         "created_at": timestamp(job.create_time),
@@ -158,25 +101,18 @@ def _head(job: Job, info: TranscriptInfo, extras: JsonV2Extras) -> str:
     }
     if tracking := tracking_of(job):
         about["tracking"] = tracking
-    return _dump({"format": FORMAT, "job": about, "metadata": _metadata(job, info, extras)})
+    return about
 
 
-def _metadata(job: Job, info: TranscriptInfo, extras: JsonV2Extras) -> dict[str, Any]:
-    language = info.language or job.config.language
+def _metadata(job: Job, info: TranscriptInfo, extras: JsonV2Extras, spoken: LanguageStretches) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "created_at": timestamp(job.end_time or job.create_time),
         "type": "transcription",
         "transcription_config": dict(extras.transcription_config) or {"language": job.config.language},
-        "language_pack_info": {
-            "language_description": languages.name_of(language),
-            "word_delimiter": languages.word_delimiter(language),
-            "writing_direction": "right-to-left" if languages.is_right_to_left(language) else "left-to-right",
-            "itn": False,
-            "adapted": False,
-        },
+        "language_pack_info": _language_pack(job, info, spoken),
     }
     if job.config.language == "auto":
-        metadata["language_identification"] = _identification(info)
+        metadata["language_identification"] = spoken.identification()
     if extras.output_config:
         metadata["output_config"] = dict(extras.output_config)
     for feature, messages in extras.feature_errors.items():
@@ -184,22 +120,23 @@ def _metadata(job: Job, info: TranscriptInfo, extras: JsonV2Extras) -> dict[str,
     return metadata
 
 
-def _identification(info: TranscriptInfo) -> dict[str, Any]:
-    if not info.language:
-        return {"results": [], "error": "NO_SPEECH", "message": "nothing was said"}
-    heard = {"language": info.language, "confidence": round(info.language_confidence, 4)}
-    span = {"alternatives": [heard], "start_time": 0, "end_time": round(info.duration_s, 3)}
-    doubt = next((warning.message for warning in info.warnings if warning.reason == LANGUAGE_UNCERTAIN), "")
-    return {"results": [span], "error": "LOW_CONFIDENCE" if doubt else None, "message": doubt}
+def _language_pack(job: Job, info: TranscriptInfo, spoken: LanguageStretches) -> dict[str, Any]:
+    language = info.language or job.config.language
+    pack: dict[str, Any] = {
+        "language_description": languages.name_of(language),
+        "word_delimiter": languages.word_delimiter(language),
+        "writing_direction": languages.writing_direction(language),
+        "itn": job.config.formatting.numerals,
+        "adapted": False,
+    }
+    if len(codes := spoken.languages()) > 1:
+        pack["per_language_word_delimiters"] = {code: languages.word_delimiter(code) for code in codes}
+        pack["per_language_writing_direction"] = {code: languages.writing_direction(code) for code in codes}
+    return pack
 
 
-def _last_end(marks: str) -> int:
-    """The place of the last mark that ends a sentence, from 1; 0: none does."""
-    return max((place for place, mark in enumerate(marks, start=1) if is_sentence_end(mark)), default=0)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+def _speaker(speaker: Speaker) -> dict[str, Any]:
+    return {"label": speaker.label, "speaker_identifiers": list(speaker.identifiers)}
 
 
 def _dump(value: object) -> str:

@@ -26,8 +26,8 @@ def word_delimiter(code: str) -> str:
     return "" if _stem(code) in _WITHOUT_BLANKS else " "
 
 
-def is_right_to_left(code: str) -> bool:
-    return _stem(code) in _RIGHT_TO_LEFT
+def writing_direction(code: str) -> str:
+    return "right-to-left" if _stem(code) in _RIGHT_TO_LEFT else "left-to-right"
 
 
 def _stem(code: str) -> str:

@@ -10,14 +10,15 @@ _ABBREVIATIONS: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "vs", 
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether a sentence ends with this word; an initial ("J.") or a common abbreviation ("Dr.") ends none."""
+    """Whether a sentence ends with this word; initials ("J.", "p.m.") or a common abbreviation ("Dr.") end none."""
     bare = text.rstrip(_CLOSERS)
     if not bare or bare[-1] not in _SENTENCE_ENDS:
         return False
     stem = bare.rstrip(".").lower()
     if not bare.endswith("."):
         return True
-    return stem not in _ABBREVIATIONS and not (len(stem) == 1 and stem.isalpha() and stem != "i")
+    are_initials = stem != "i" and all(len(letter) == 1 and letter.isalpha() for letter in stem.split("."))
+    return stem not in _ABBREVIATIONS and not are_initials
 
 
 def without_marks(text: str) -> str:

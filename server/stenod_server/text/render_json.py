@@ -1,19 +1,57 @@
-"""The `json` rendering: one object; times in seconds from the start of the file, rounded to the millisecond.
+"""The `json` rendering, which is complete; times in seconds from the start of the file, rounded to the millisecond.
 
-    {"job_id", "language", "language_confidence", "duration", "warnings",
-     "segments": [{"start", "end", "text", "speaker", "channel", "language",
-                   "words": [{"text", "start", "end", "confidence", "speaker", "channel"}]}],
-     "speakers": [{"label"}], "text"}
+    {"job_id", "language", "language_confidence", "duration", "channels", "warnings",
+     "segments": [{"start", "end", "text", "speaker", "channel", "language", "confidence", "utterance", "paragraph",
+                   "words": [{"text", "start", "end", "confidence", "speaker", "channel", "volume", "tags"}],
+                   "entities": [{"kind", "first_word", "word_count", "text", "spoken": [word, …]}]}],
+     "utterances": [{"start", "end", "speaker", "channel", "confidence", "first_segment", "segment_count"}],
+     "paragraphs": [the same],
+     "speakers": [{"label", "identifiers"}], "text"}
 
-What is not known (no language without speech, no speaker without diarization) is null. `speakers` and `text` come after
-the segments because only then they are known: the text alone is held until the end, about 50 kB for an hour of speech.
-Each segment is one line, so that the file can also be read with line tools.
+What is not known (no language without speech, no speaker without diarization, no volume where nobody measured) is null.
+What stands behind the segments is known only then: the text and the turns are held until the end, about 60 kB for an
+hour of speech. Each segment is one line, so that the file can also be read with line tools.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.transcript import Entity, Segment, Speaker, TranscriptInfo, Word
+from stenod_server.text.turns import Turns, mean_confidence
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """An utterance or a paragraph, as far as it is known."""
+
+    speaker: str
+    channel: str
+    first_segment: int
+    start_samples: int
+    end_samples: int = 0
+    segment_count: int = 0
+    said_samples: int = 0
+    weighed_confidence: float = 0.0
+
+    def take(self, segment: Segment, confidence: float) -> None:
+        samples = max(1, sum(word.end_samples - word.start_samples for word in segment.words))
+        self.end_samples = max(self.end_samples, segment.end_samples)
+        self.segment_count += 1
+        self.said_samples += samples
+        self.weighed_confidence += confidence * samples
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "start": _seconds(to_seconds(self.start_samples)),
+            "end": _seconds(to_seconds(self.end_samples)),
+            "speaker": self.speaker or None,
+            "channel": self.channel or None,
+            "confidence": _ratio(self.weighed_confidence / self.said_samples),
+            "first_segment": self.first_segment,
+            "segment_count": self.segment_count,
+        }
 
 
 class JsonRenderer:
@@ -25,29 +63,48 @@ class JsonRenderer:
             language=info.language or None,
             language_confidence=_ratio(info.language_confidence),
             duration=_seconds(info.duration_s),
+            channels=list(info.channels),
             warnings=[{"reason": warning.reason, "message": warning.message} for warning in info.warnings],
         )
         self._head = f'{{{head}, "segments": ['
         self._texts: list[str] = []
-        self._speakers: dict[str, None] = {}  # an ordered set: by first appearance
+        self._speakers = {speaker.label: speaker for speaker in info.speakers}
+        self._turns = Turns()
+        self._utterances: list[_Stretch] = []
+        self._paragraphs: list[_Stretch] = []
 
     def start(self) -> str:
         return self._head
 
     def feed(self, segment: Segment) -> str:
         separator = "," if self._texts else ""
-        self._texts.append(segment.text)
         for word in segment.words:
             if label := word.speaker or segment.speaker:
-                self._speakers[label] = None
-        return f"{separator}\n{_dump(_segment(segment))}"
+                self._speakers.setdefault(label, Speaker(label))
+        turn, confidence = self._turns.place(segment), mean_confidence(segment.words)
+        for stretches, place in ((self._utterances, turn.utterance), (self._paragraphs, turn.paragraph)):
+            if place == len(stretches):
+                start = segment.speaker, segment.channel, len(self._texts), segment.start_samples
+                stretches.append(_Stretch(*start))
+            stretches[place].take(segment, confidence)
+        self._texts.append(segment.text)
+        placed = {"confidence": _ratio(confidence), "utterance": turn.utterance, "paragraph": turn.paragraph}
+        return f"{separator}\n{_dump(_segment(segment, placed))}"
 
     def finish(self) -> str:
-        tail = _members(speakers=[{"label": label} for label in self._speakers], text=" ".join(self._texts))
+        tail = _members(
+            utterances=[stretch.as_json() for stretch in self._utterances],
+            paragraphs=[stretch.as_json() for stretch in self._paragraphs],
+            speakers=[
+                {"label": speaker.label, "identifiers": list(speaker.identifiers)}
+                for speaker in self._speakers.values()
+            ],
+            text=" ".join(self._texts),
+        )
         return f"\n], {tail}}}\n"
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
+def _segment(segment: Segment, placed: dict[str, Any]) -> dict[str, Any]:
     return {
         "start": _seconds(segment.start_s),
         "end": _seconds(segment.end_s),
@@ -55,7 +112,9 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "speaker": segment.speaker or None,
         "channel": segment.channel or None,
         "language": segment.language or None,
+        **placed,
         "words": [_word(word, segment) for word in segment.words],
+        "entities": [_entity(entity, segment) for entity in segment.entities],
     }
 
 
@@ -67,6 +126,19 @@ def _word(word: Word, segment: Segment) -> dict[str, Any]:
         "confidence": _ratio(word.confidence),
         "speaker": word.speaker or segment.speaker or None,
         "channel": word.channel or segment.channel or None,
+        "volume": None if word.volume is None else round(word.volume, 2),
+        "tags": [str(tag) for tag in word.tags],
+    }
+
+
+def _entity(entity: Entity, segment: Segment) -> dict[str, Any]:
+    written = segment.words[entity.first_word : entity.first_word + entity.word_count]
+    return {
+        "kind": entity.kind,
+        "first_word": entity.first_word,
+        "word_count": entity.word_count,
+        "text": " ".join(word.text for word in written),
+        "spoken": [_word(word, segment) for word in entity.spoken],
     }
 
 

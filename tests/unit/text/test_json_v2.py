@@ -7,11 +7,13 @@ from typing import Any
 
 from hypothesis import given
 
+from stenod_server.domain.diarization import Diarization
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Job, JobConfig, Media, RemoteMedia
-from stenod_server.domain.transcript import Segment, Warning  # noqa: A004  the word the API uses
+from stenod_server.domain.transcript import Entity, Segment, Speaker, Warning  # noqa: A004  the word the API uses
 from stenod_server.text.json_v2 import JsonV2Extras
 from stenod_server.text.render import TranscriptFormat, open_renderer, render
-from tests.unit.text.transcripts import INFO, JOB, make_segment, make_word, segments
+from tests.unit.text.transcripts import INFO, JOB, MONEY, make_segment, make_word, segments
 
 
 def rendered(given_segments: Iterable[Segment], job: Job = JOB, extras: JsonV2Extras | None = None) -> dict[str, Any]:
@@ -153,6 +155,78 @@ def test_a_dialect_adds_its_configuration_and_what_is_not_there() -> None:
     assert metadata["transcription_config"] == {"language": "en", "domain": "x"}
     assert metadata["output_config"] == {"srt_overrides": {}}
     assert metadata["translation_errors"] == [{"type": "unsupported", "message": "not built"}]
+
+
+def test_an_entity_has_both_its_forms_and_its_mark_stands_behind_it() -> None:
+    *_, entity, mark = rendered([MONEY])["results"]
+    said = {"confidence": 0.9, "language": "en", "speaker": "UU"}
+    assert entity == {
+        "type": "entity",
+        "entity_class": "money",
+        "start_time": 0.8,
+        "end_time": 1.5,
+        "volume": 20.0,
+        "written_form": [
+            {"type": "word", "start_time": 0.8, "end_time": 1.5, "alternatives": [{"content": "$5", **said}]}
+        ],
+        "spoken_form": [
+            {"type": "word", "start_time": 0.8, "end_time": 1.0, "alternatives": [{"content": "five", **said}]},
+            {"type": "word", "start_time": 1.0, "end_time": 1.5, "alternatives": [{"content": "dollars", **said}]},
+        ],
+        "alternatives": [{"content": "$5", **said}],
+    }
+    assert (mark["type"], mark["start_time"], mark["attaches_to"]) == ("punctuation", 1.5, "previous")
+
+
+def test_an_entity_of_several_words_is_one_result() -> None:
+    words = (make_word("on", 0.0, 0.2), make_word("May", 0.3, 0.5), make_word("5,", 0.5, 0.8), make_word("at", 1, 1.2))
+    words += (make_word("3", 1.2, 1.4), make_word("p.m.", 1.4, 1.8), make_word("so", 2, 2.1))
+    entities = (Entity("date", 1, 2, words[1:3]), Entity("time", 4, 2, words[4:6]))
+    results = rendered([Segment(0, words, entities=entities)])["results"]
+    assert [(r["type"], r["alternatives"][0]["content"]) for r in results] == [
+        ("word", "on"),
+        ("entity", "May 5"),
+        ("punctuation", ","),
+        ("word", "at"),
+        ("entity", "3 p.m."),
+        ("word", "so"),
+    ]
+    assert [w["alternatives"][0]["content"] for w in results[1]["written_form"]] == ["May", "5"]
+
+
+def test_words_have_their_volume_and_tags() -> None:
+    first, second, *_ = rendered([MONEY])["results"]
+    assert (first["volume"], first["alternatives"][0]["tags"]) == (41.25, ["disfluency"])
+    assert "tags" not in second["alternatives"][0]
+    assert "volume" not in rendered([make_segment("yes")])["results"][0]
+
+
+def test_identifiers_of_speakers_are_told_where_they_were_asked_for() -> None:
+    info = replace(INFO, speakers=(Speaker("S1", ("id-1", "id-2")), Speaker("UU")))
+    job = replace(JOB, info=info)
+    assert "speakers" not in rendered([], job)
+    asked = replace(job, config=JobConfig(diarization=Diarization(return_identifiers=True)))
+    assert rendered([], asked)["speakers"] == [{"label": "S1", "speaker_identifiers": ["id-1", "id-2"]}]
+
+
+def test_languages_are_told_stretch_by_stretch() -> None:
+    spoken = [replace(make_segment("a", start_s=n), language=code) for n, code in enumerate(["en", "en", "ja", "en"])]
+    metadata = rendered(spoken)["metadata"]
+    assert metadata["language_identification"]["results"] == [
+        {"alternatives": [{"language": "en", "confidence": 0.98}], "start_time": 0.0, "end_time": 2.0},
+        {"alternatives": [{"language": "ja"}], "start_time": 2.0, "end_time": 3.0},
+        {"alternatives": [{"language": "en", "confidence": 0.98}], "start_time": 3.0, "end_time": 12.5},
+    ]
+    assert metadata["language_pack_info"]["per_language_word_delimiters"] == {"en": " ", "ja": ""}
+    assert metadata["language_pack_info"]["per_language_writing_direction"] == dict.fromkeys(
+        ("en", "ja"), "left-to-right"
+    )
+    assert "per_language_word_delimiters" not in rendered(spoken[:2])["metadata"]["language_pack_info"]
+
+
+def test_itn_is_told_where_numbers_are_in_digits() -> None:
+    job = replace(JOB, config=JobConfig(formatting=Formatting(numerals=True)))
+    assert rendered([], job)["metadata"]["language_pack_info"]["itn"] is True
 
 
 @given(segments())

@@ -1,5 +1,6 @@
 """Made-up transcripts: fixed ones, and hypothesis strategies for any."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from stenod_server.domain import transcript
 from stenod_server.domain.audio import to_samples
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
-from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
+from stenod_server.domain.transcript import Entity, Segment, TranscriptInfo, Word, WordTag
 
 INFO = TranscriptInfo(
     to_samples(12.5), "en", 0.98, "moonshine-tiny-en", warnings=(transcript.Warning("DAMAGED_MEDIA", "cut"),)
@@ -39,6 +40,17 @@ def make_segment(text: str, *, index: int = 0, start_s: float = 0.0, speaker: st
         for n, word in enumerate(text.split())
     )
     return Segment(index, words, language="en", speaker=speaker, channel=channel)
+
+
+MONEY = replace(
+    make_segment("Um it's $5."),
+    words=(
+        replace(make_word("Um", 0.0, 0.3), volume=41.25, tags=(WordTag.DISFLUENCY,)),
+        replace(make_word("it's", 0.4, 0.7), volume=30.0),
+        replace(make_word("$5.", 0.8, 1.5), volume=20.0),
+    ),
+    entities=(Entity("money", 2, 1, (make_word("five", 0.8, 1.0), make_word("dollars.", 1.0, 1.5))),),
+)
 
 
 @st.composite

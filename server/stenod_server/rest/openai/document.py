@@ -74,8 +74,21 @@ class Segment(BaseModel):
     no_speech_prob: float
 
 
+class SpeakerSegment(BaseModel):
+    """What one speaker says, of `diarized_json`. `speaker` is `UU` where that is not known."""
+
+    id: str
+    type: str
+    start: float
+    end: float
+    speaker: str
+    text: str
+
+
 class Transcription(BaseModel):
-    """`json` has text and usage; `verbose_json` all, words and segments as asked for."""
+    """`json` has text and usage; `verbose_json` all, words and segments as asked for; `diarized_json` has no words, and
+    segments of speakers.
+    """
 
     text: str
     usage: Usage
@@ -83,7 +96,7 @@ class Transcription(BaseModel):
     language: str | None = None
     duration: float | None = None
     words: list[Word] | None = None
-    segments: list[Segment] | None = None
+    segments: list[Segment] | list[SpeakerSegment] | None = None
 
 
 class Model(BaseModel):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from stenod_server.domain.decoding import Task
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment, TranscriptInfo, Word
 from stenod_server.rest.openai.languages import language_name
@@ -21,6 +22,7 @@ PLAIN: Final = "text/plain; charset=utf-8"
 CONTENT_TYPES: Final = {
     ResponseFormat.JSON: JSON,
     ResponseFormat.VERBOSE_JSON: JSON,
+    ResponseFormat.DIARIZED_JSON: JSON,
     ResponseFormat.TEXT: PLAIN,
     ResponseFormat.SRT: PLAIN,
     ResponseFormat.VTT: PLAIN,
@@ -51,6 +53,8 @@ def _body(request: TranscriptionRequest, job: Job, info: TranscriptInfo, segment
             return _dump({"text": text, "usage": usage(info)})
         case ResponseFormat.VERBOSE_JSON:
             return _dump(_verbose(request, info, segments, text))
+        case ResponseFormat.DIARIZED_JSON:
+            return _dump(_diarized(info, segments, text))
         case ResponseFormat.TEXT:
             return f"{text}\n"
         case ResponseFormat.SRT | ResponseFormat.VTT:
@@ -73,6 +77,27 @@ def _verbose(
     if Granularity.SEGMENT in request.granularities:
         whole["segments"] = [_segment(segment) for segment in segments]
     return whole | {"usage": usage(info)}
+
+
+def _diarized(info: TranscriptInfo, segments: Sequence[Segment], text: str) -> dict[str, Any]:
+    return {
+        "task": str(Task.TRANSCRIBE),
+        "duration": _seconds(info.duration_s),
+        "text": text,
+        "segments": list(map(diarized_segment, segments)),
+        "usage": usage(info),
+    }
+
+
+def diarized_segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "id": f"seg_{segment.index}",
+        "type": "transcript.text.segment",
+        "start": _seconds(segment.start_s),
+        "end": _seconds(segment.end_s),
+        "speaker": segment.speaker or UNKNOWN_SPEAKER,
+        "text": segment.text,
+    }
 
 
 def _segment(segment: Segment) -> dict[str, Any]:

@@ -77,7 +77,9 @@ async def _answered(services: Services, request: Request, task: Task) -> Respons
         attending, attended = await _attend(services, request, form, asked)
     if asked.stream:
         return EventStream(
-            attending, transcript_events(services.scheduler, attended), silence_s=services.options.keep_alive_s
+            attending,
+            transcript_events(services.scheduler, attended, asked.response_format),
+            silence_s=services.options.keep_alive_s,
         )
     return LongAnswer(
         attending,

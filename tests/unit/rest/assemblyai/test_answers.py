@@ -7,10 +7,11 @@ import pytest
 
 from stenod_server import errors
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
+from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.transcript import Segment, Word
 from stenod_server.errors import StenodError
 from stenod_server.rest.assemblyai.answers import AssemblyAiDialect, failure, transcript, uid_of
-from tests.support.builders import make_info, make_job
+from tests.support.builders import make_config, make_info, make_job
 
 JOB_ID = "d2834b75ccba496f80c79d7546731d15"
 
@@ -22,7 +23,7 @@ def said(*words: str) -> list[Segment]:
 
 def test_a_transcript_has_their_fields_and_units() -> None:
     job = make_job(job_id=JOB_ID, info=make_info(duration_samples=12 * SAMPLE_RATE_HZ + 4000))
-    assert transcript(job, said("You", "know,"), format_text=True) == {
+    assert transcript(job, said("You", "know,")) == {
         "blob": "You know,",
         "duration": 12.25,
         "stereo_decode": False,
@@ -35,14 +36,40 @@ def test_a_transcript_has_their_fields_and_units() -> None:
     }
 
 
-def test_unformatted_text_has_no_capitals_and_keeps_its_marks_and_numbers() -> None:
-    job = make_job(job_id=JOB_ID, info=make_info())
-    plain = transcript(job, said("You", "know,", "Émile", "seven", "7."), format_text=False)
-    assert plain["blob"] == "you know, émile seven 7."
+def test_channels_take_turns() -> None:
+    def on(channel: str, start_s: float, *texts: str) -> Segment:
+        start = int(start_s * SAMPLE_RATE_HZ)
+        words = [Word(w, start + i * 8000, start + i * 8000 + 4000, 0.5, channel=channel) for i, w in enumerate(texts)]
+        return Segment(0, tuple(words), channel=channel)
+
+    asked = make_config(diarization=Diarization(mode=DiarizationMode.CHANNEL))
+    job = make_job(job_id=JOB_ID, config=asked, info=make_info())
+    answer = transcript(job, [on("1", 0, "Hello", "there."), on("2", 0.25, "Yes?"), on("2", 1.5, "Who?")])
+    assert answer["stereo_decode"] is True
+    assert answer["blob"] == "Hello there. Yes? Who?"
+    assert [(word["channel"], word["text"]) for word in answer["words"]] == [
+        ("1", "Hello"),
+        ("2", "Yes?"),
+        ("1", "there."),
+        ("2", "Who?"),
+    ]
+    first, second = answer["utterances"]
+    assert first == {
+        "channel": "1",
+        "confidence": 0.5,
+        "start": 0,
+        "end": 750,
+        "text": "Hello there.",
+        "words": [
+            {"channel": "1", "confidence": 0.5, "start": 0, "end": 250, "text": "Hello"},
+            {"channel": "1", "confidence": 0.5, "start": 500, "end": 750, "text": "there."},
+        ],
+    }
+    assert (second["channel"], second["start"], second["end"], second["text"]) == ("2", 250, 1750, "Yes? Who?")
 
 
 def test_silence_is_an_empty_text() -> None:
-    empty = transcript(make_job(job_id=JOB_ID, info=make_info()), [], format_text=True)
+    empty = transcript(make_job(job_id=JOB_ID, info=make_info()), [])
     assert (empty["blob"], empty["words"]) == ("", [])
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from openai.types.audio import TranscriptionDiarized
 
 from stenod_server.domain.job import JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment, Word
@@ -84,6 +85,24 @@ async def test_verbose_json_has_every_key_of_the_original() -> None:
         "no_speech_prob": 0.0,
     }
     assert "".join(segment["text"] for segment in segments).strip() == TEXT
+
+
+async def test_diarized_json_says_who_speaks() -> None:
+    spoken = [replace(SEGMENTS[0], speaker="S1"), SEGMENTS[1]]
+    content_type, text = await body(ResponseFormat.DIARIZED_JSON, spoken)
+    assert content_type == "application/json"
+    kind = "transcript.text.segment"
+    assert json.loads(text) == {
+        "task": "transcribe",
+        "duration": 10.0,
+        "text": TEXT,
+        "segments": [
+            {"id": "seg_0", "type": kind, "start": 0.0, "end": 0.294, "speaker": "S1", "text": "so it goes"},
+            {"id": "seg_2", "type": kind, "start": 2.0, "end": 2.194, "speaker": "UU", "text": "and more"},
+        ],
+        "usage": {"type": "duration", "seconds": 10.0},
+    }
+    TranscriptionDiarized.model_validate_json(text, strict=True)
 
 
 async def test_words_have_their_times() -> None:

@@ -83,7 +83,8 @@ def grouped(prints: Prints, rules: Grouping, apart: Sequence[tuple[int, int]] = 
         if likeness <= _APART or (likeness < rules.likeness and not is_crowded):
             break
         merging.join(one, other)
-    return np.unique(merging.owner, return_inverse=True)[1].astype(np.int64)
+    groups: IntArray = np.unique(merging.owner, return_inverse=True)[1].astype(np.int64)
+    return groups
 
 
 class _Merging:

@@ -27,7 +27,8 @@ class People:
         groups = grouped(everybody, rules, [(known + one, known + other) for one, other in apart])
         numbers = self._numbered(groups, known)
         self.prints, self._numbers = everybody.joined(groups), numbers
-        return numbers[groups[known:]]
+        taken: IntArray = numbers[groups[known:]]
+        return taken
 
     def places(self, numbers: IntArray) -> IntArray:
         """Where in `prints` these are now."""

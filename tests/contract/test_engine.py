@@ -10,12 +10,12 @@ import pytest
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.decoding import Decoding
 from stenod_server.engine.embedded import EmbeddedTriton
-from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
+from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE, FakeEngine
 from stenod_server.engine.triton import TritonEngine
 from stenod_server.errors import EngineUnavailable, InvalidField, ModelNotFound, WindowTimeout
-from stenod_server.ports import Engine, Int16Audio, RecognitionRequest
+from stenod_server.ports import Engine, Int16Audio, RecognitionRequest, VoiceSpan
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
-from tests.support.triton import SLEEPER, WINDOW_MAX_SAMPLES, sleeper_triton
+from tests.support.triton import SLEEPER, SLEEPER_VOICES, WINDOW_MAX_SAMPLES, sleeper_triton
 
 __all__ = ["sleeper_triton"]
 
@@ -34,7 +34,9 @@ class Case:
 @pytest.fixture
 def fake_case() -> Case:
     profile = dataclasses.replace(FAKE_PROFILE, model=SLEEPER)
-    return Case(FakeEngine([profile]), FakeEngine([profile], fixed_delay_s=60.0), REQUEST)
+    voices = [dataclasses.replace(FAKE_VOICE_PROFILE, model=SLEEPER_VOICES)]
+    engine = FakeEngine([profile], voice_profiles=voices)
+    return Case(engine, FakeEngine([profile], fixed_delay_s=60.0, voice_profiles=voices), REQUEST)
 
 
 @pytest.fixture
@@ -141,6 +143,56 @@ async def test_loaded_recognisers_are_listed_with_their_profiles(case: Case) -> 
     assert {"en", "de"} <= set(profiles[SLEEPER].languages)
 
 
+@pytest.mark.parametrize("interactive", [False, True])
+async def test_voices_are_heard_where_they_speak(case: Case, interactive: bool) -> None:  # noqa: FBT001
+    audio = _audio(5 * SAMPLE_RATE_HZ + 7)
+    audio[::SAMPLE_RATE_HZ] = [3, 0, 11, 1, 3, 5]  # 11 is 3 modulo 8; the last second is not whole
+    heard = await case.engine.voices(audio, SLEEPER_VOICES, interactive=interactive, timeout_s=20)
+    assert heard.spans == tuple(
+        VoiceSpan(second * SAMPLE_RATE_HZ, (second + 1) * SAMPLE_RATE_HZ, voice)
+        for second, voice in ((0, 1), (2, 1), (3, 0), (4, 1))
+    )
+    assert [voice.clean_samples for voice in heard.voices] == [SAMPLE_RATE_HZ, 3 * SAMPLE_RATE_HZ]
+    assert [voice.embedding.tolist() for voice in heard.voices] == [[0, 1, *[0] * 6], [0, 0, 0, 1, *[0] * 4]]
+
+
+async def test_windows_sent_together_get_their_own_voices(case: Case) -> None:
+    windows = [np.full(SAMPLE_RATE_HZ * (1 + number % 3), number, np.int16) for number in range(1, 8)]
+    sent = (case.engine.voices(window, SLEEPER_VOICES, interactive=False, timeout_s=20) for window in windows)
+    for number, heard in enumerate(await asyncio.gather(*sent), start=1):
+        assert [int(voice.embedding.argmax()) for voice in heard.voices] == [number]
+        assert len(heard.spans) == 1 + number % 3
+
+
+async def test_silence_has_no_voices(case: Case) -> None:
+    heard = await case.engine.voices(_audio(100), SLEEPER_VOICES, interactive=False, timeout_s=20)
+    assert (heard.spans, heard.voices) == ((), ())
+
+
+@pytest.mark.parametrize("model", ["nobody", SLEEPER])
+async def test_voices_of_what_is_no_model_of_voices_are_not_found(case: Case, model: str) -> None:
+    with pytest.raises(ModelNotFound, match=model):
+        await case.engine.voices(_audio(9), model, interactive=False, timeout_s=20)
+
+
+async def test_a_model_of_voices_recognises_nothing(case: Case) -> None:
+    with pytest.raises(ModelNotFound, match=SLEEPER_VOICES):
+        await case.engine.recognise(_audio(9), RecognitionRequest(SLEEPER_VOICES), timeout_s=20)
+
+
+async def test_a_window_that_is_too_long_for_the_voices_is_refused(case: Case) -> None:
+    with pytest.raises(InvalidField, match="samples"):
+        await case.engine.voices(_audio(WINDOW_MAX_SAMPLES + 1), SLEEPER_VOICES, interactive=False, timeout_s=20)
+
+
+async def test_loaded_models_of_voices_are_listed_with_their_profiles(case: Case) -> None:
+    profiles = await case.engine.voice_profiles()
+    assert list(profiles) == [SLEEPER_VOICES]
+    profile = profiles[SLEEPER_VOICES]
+    assert (profile.model, profile.dimensions, profile.revision) == (SLEEPER_VOICES, 8, "1")
+    assert profile.window_max_samples == WINDOW_MAX_SAMPLES
+
+
 async def test_a_closed_engine_is_unavailable(case: Case) -> None:
     assert case.engine.is_ready()
     await case.engine.close()
@@ -150,3 +202,7 @@ async def test_a_closed_engine_is_unavailable(case: Case) -> None:
         await case.engine.recognise(_audio(9), REQUEST, timeout_s=20)
     with pytest.raises(EngineUnavailable):
         await case.engine.profiles()
+    with pytest.raises(EngineUnavailable):
+        await case.engine.voices(_audio(9), SLEEPER_VOICES, interactive=False, timeout_s=20)
+    with pytest.raises(EngineUnavailable):
+        await case.engine.voice_profiles()

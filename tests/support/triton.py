@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stenod_models.contract import SAMPLE_RATE_HZ, Profile
+from stenod_models.contract import SAMPLE_RATE_HZ, Profile, VoicesProfile
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
 from stenod_server.engine.tritonserver import Host, locate
 from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import TritonFailed
 
 SLEEPER = "sleeper"
+SLEEPER_VOICES = "sleeper-voices"
 MISBEHAVIOURS = ("x-unordered", "x-wait", "x-crash", "x-internal", "x-short")  # languages; see sleeper_model.py
 SLEEPER_CANARY_S = 2
 DEADLY_SAMPLE, ENDLESS_SAMPLE = -12_345, -12_346  # of sleeper_model.py
 WINDOW_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
 
-_MODEL = Path(__file__).with_name("sleeper_model.py")  # importable inside Triton alone
+_MODEL = Path(__file__).with_name("sleeper_model.py")  # importable inside Triton alone, as is the next one
+_VOICES_MODEL = Path(__file__).with_name("sleeper_voices_model.py")
 
 SLEEPER_PROFILE = Profile(
     model=SLEEPER,
@@ -93,6 +95,45 @@ def add_sleeper(models_dir: Path, *, name: str = SLEEPER, fixed_ms: int = 0) -> 
     return marks
 
 
+_VOICES_CONFIG = """
+name: "%(name)s"
+backend: "python"
+max_batch_size: 4
+input [ { name: "AUDIO" data_type: TYPE_INT16 dims: [ -1 ] allow_ragged_batch: true } ]
+output [
+  { name: "SPAN_START_SAMPLES" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "SPAN_END_SAMPLES" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "SPAN_VOICE" data_type: TYPE_INT32 dims: [ -1 ] },
+  { name: "EMBEDDINGS" data_type: TYPE_FP32 dims: [ -1 ] },
+  { name: "CLEAN_SAMPLES" data_type: TYPE_INT32 dims: [ -1 ] }
+]
+instance_group [ { kind: KIND_CPU count: 1 } ]
+dynamic_batching {
+  max_queue_delay_microseconds: 20000
+  priority_levels: 2
+  default_priority_level: 2
+}
+parameters { key: "voices_profile" value { string_value: %(profile)s } }
+"""
+
+
+def add_sleeper_voices(models_dir: Path, *, name: str = SLEEPER_VOICES) -> None:
+    """Write the entry of a model that hears the voices that FakeEngine hears."""
+    entry = models_dir / name
+    (entry / "1").mkdir(parents=True)
+    (entry / "1" / "model.py").write_text(_VOICES_MODEL.read_text())
+    profile = VoicesProfile(
+        model=name,
+        family="sleeper",
+        window_max_samples=WINDOW_MAX_SAMPLES,
+        dimensions=8,
+        max_batch_size=4,
+        revision="1",
+    )
+    config = _VOICES_CONFIG % {"name": name, "profile": json.dumps(profile.to_json())}
+    (entry / "config.pbtxt").write_text(config)
+
+
 def write_canary(entry: Path, samples: int, words: list[str]) -> None:
     with wave.open(str(entry / "canary.wav"), "wb") as opened:
         opened.setnchannels(1)
@@ -136,11 +177,12 @@ def require_triton() -> None:
 
 @pytest.fixture(scope="session")
 async def sleeper_triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
-    """A running Triton with the sleeper. Shared: a test that hurts its Triton starts one of its own."""
+    """A running Triton with the sleeper and one that hears voices. Shared: a test that hurts its Triton starts another."""
     require_triton()
     root = tmp_path_factory.mktemp("sleeper")
     add_sleeper(root / "models")
-    triton = EmbeddedTriton(sleeper_settings(root))
+    add_sleeper_voices(root / "models")
+    triton = EmbeddedTriton(sleeper_settings(root, models=[SLEEPER, SLEEPER_VOICES]))
     await triton.start()
     try:
         yield triton

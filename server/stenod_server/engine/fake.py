@@ -109,8 +109,11 @@ class FakeEngine:
         del interactive, timeout_s
         if self._closed:
             raise EngineUnavailable("the engine is closed")
-        if model not in self._voice_profiles:
+        profile = self._voice_profiles.get(model)
+        if profile is None:
             raise ModelNotFound(model)
+        if len(audio) > profile.window_max_samples:
+            raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
         return _voices(audio)
 
     async def voice_profiles(self) -> Mapping[str, VoiceProfile]:

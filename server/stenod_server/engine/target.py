@@ -1,7 +1,7 @@
 """One Triton: its one long-lived channel, the calls we make of it, and what is known of its health."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -14,9 +14,17 @@ from stenod_models import contract
 from stenod_server.domain.audio import to_seconds
 from stenod_server.engine.failures import died, is_useless, stub_is_gone, translated
 from stenod_server.engine.pace import Pace
+from stenod_server.engine.voices_wire import decode_voices, encode_voices
 from stenod_server.engine.wire import decode_window, encode_window
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError
-from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, WindowResult
+from stenod_server.ports import (
+    Int16Audio,
+    ModelProfile,
+    RecognitionRequest,
+    VoiceProfile,
+    WindowResult,
+    WindowVoices,
+)
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
 CONTROL_TIMEOUT_S: Final = 10.0  # of every call but recognition
@@ -49,6 +57,18 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """The models of a Triton that say what they are, by name; others (an encoder of an ensemble, say) serve nobody."""
+
+    recognisers: Mapping[str, ModelProfile]
+    voices: Mapping[str, VoiceProfile]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({*self.recognisers, *self.voices})
+
+
+@dataclass(frozen=True, slots=True)
 class TritonIdentity:
     name: str
     version: str
@@ -62,7 +82,7 @@ class Target:
         self.health = Health.UNCHECKED
         self.problem: StenodError | None = None
         self.in_flight = 0
-        self.profiles: Mapping[str, ModelProfile] = {}
+        self.loaded = Loaded({}, {})
         self.pace = Pace()
         self.doubted = asyncio.Event()  # wakes the watch
         self._calls: dict[Any, StenodError | None] = {}  # in flight, and why they were given up
@@ -111,6 +131,15 @@ class Target:
             response = await self._answer(message, request.model, timeout_s)
         return decode_window(response, length_samples=len(audio))
 
+    async def voices(
+        self, audio: Int16Audio, profile: VoiceProfile, *, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
+        """As `ports.Engine.voices`, otherwise as `recognise`."""
+        message = encode_voices(audio, profile.model, interactive=interactive, timeout_s=timeout_s)
+        with self.pace.window(to_seconds(len(audio)), profile.model):
+            response = await self._answer(message, profile.model, timeout_s)
+        return decode_voices(response, length_samples=len(audio), dimensions=profile.dimensions)
+
     async def _answer(self, message: bytes, model: str, timeout_s: float) -> Any:
         try:
             with translated(self.url, model):
@@ -118,7 +147,7 @@ class Target:
                 self._calls[call] = None
                 return await call
         except ModelNotFound as error:
-            if model not in self.profiles:
+            if model not in self.loaded.names:
                 raise
             # It was there at the last check: this Triton is stopping, or lost it. Another one, or a later try, has it.
             raise EngineUnavailable(f"Triton at {self.url} does not have {model} any more", absent=True) from error
@@ -139,13 +168,15 @@ class Target:
         """Strict readiness: every model that was to be loaded is. Raises EngineUnavailable, WindowTimeout."""
         return bool((await self._call(self._stub.ServerReady, service_pb2.ServerReadyRequest())).ready)
 
-    async def read_profiles(self) -> Mapping[str, ModelProfile]:
-        """The loaded models that have a profile; others (an encoder of an ensemble, say) are not recognisers."""
+    async def read_loaded(self) -> Loaded:
         # The statistics list what is loaded, as the repository index does, but are open where that one is restricted.
         answer = await self._call(self._stub.ModelStatistics, service_pb2.ModelStatisticsRequest())
         names = sorted({model.name for model in answer.model_stats})
         found = await asyncio.gather(*(self._profile(name) for name in names))
-        return {profile.model: profile for profile in found if profile is not None}
+        return Loaded(
+            recognisers={one.model: one for one in found if isinstance(one, ModelProfile)},
+            voices={one.model: one for one in found if isinstance(one, VoiceProfile)},
+        )
 
     async def executions_by_batch_size(self) -> Mapping[int, int]:
         """How often Triton ran a batch of each size since it started, over all models."""
@@ -162,46 +193,63 @@ class Target:
             await asyncio.gather(self._restarted, return_exceptions=True)
         await self._channel.close()
 
-    async def _profile(self, name: str) -> ModelProfile | None:
+    async def _profile(self, name: str) -> ModelProfile | VoiceProfile | None:
         answer = await self._call(self._stub.ModelConfig, service_pb2.ModelConfigRequest(name=name))
-        if contract.PROFILE_PARAMETER not in answer.config.parameters:
-            return None
-        text = answer.config.parameters[contract.PROFILE_PARAMETER].string_value
+        parameters = answer.config.parameters
         try:
-            return _model_profile(name, contract.Profile.from_json(text))
+            if contract.PROFILE_PARAMETER in parameters:
+                text = parameters[contract.PROFILE_PARAMETER].string_value
+                return _model_profile(name, contract.Profile.from_json(text))
+            if contract.VOICES_PROFILE_PARAMETER in parameters:
+                text = parameters[contract.VOICES_PROFILE_PARAMETER].string_value
+                return _voice_profile(name, contract.VoicesProfile.from_json(text))
         except (TypeError, ValueError) as error:
             raise ContractViolation(f"the profile of {name} at {self.url} cannot be read: {error}") from error
+        return None
 
     async def _call(self, method: Any, request: Any) -> Any:
         with translated(self.url):
             return await method(request, timeout=self._control_timeout_s, metadata=self._metadata)
 
 
-def pick(targets: Sequence[Target], turn: int, model: str = "") -> Target:
+ModelsOf = Callable[[Target], Collection[str]]
+
+
+def recognisers_of(target: Target) -> Collection[str]:
+    return target.loaded.recognisers.keys()
+
+
+def voices_of(target: Target) -> Collection[str]:
+    return target.loaded.voices.keys()
+
+
+def pick(
+    targets: Sequence[Target],
+    turn: int,
+    model: str = "",
+    *,
+    models_of: ModelsOf = recognisers_of,
+) -> Target:
     """The healthy Triton that has `model` ("" = any) and the fewest windows in flight; `turn` decides between equals.
 
     Raises EngineUnavailable, ModelNotFound.
     """
     for wanted in (Health.GOOD, Health.SUSPECT):
         candidates = [
-            target for target in targets if target.health is wanted and (not model or model in target.profiles)
+            target for target in targets if target.health is wanted and (not model or model in models_of(target))
         ]
         if candidates:
             fewest = min(target.in_flight for target in candidates)
             idlest = [target for target in candidates if target.in_flight == fewest]
             return idlest[turn % len(idlest)]
-    raise _why_none(targets, model)
-
-
-def _why_none(targets: Sequence[Target], model: str) -> StenodError:
     if not targets:
-        return EngineUnavailable("Triton is not running yet", absent=True)
+        raise EngineUnavailable("Triton is not running yet", absent=True)
     healthy = [target for target in targets if target.health in {Health.GOOD, Health.SUSPECT}]
-    if healthy and not any(model in target.profiles for target in targets):
-        return ModelNotFound(model)
+    if healthy and not any(model in models_of(target) for target in targets):
+        raise ModelNotFound(model)
     away = [target for target in targets if target not in healthy]
     reasons = (str(target.problem or f"Triton at {target.url} was not checked yet") for target in away)
-    return EngineUnavailable("no Triton is ready: " + "; ".join(reasons), absent=True)
+    raise EngineUnavailable("no Triton is ready: " + "; ".join(reasons), absent=True)
 
 
 def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
@@ -222,4 +270,16 @@ def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
         max_beam_size=profile.max_beam_size,
         takes_hotwords=profile.takes_hotwords,
         takes_prompt=profile.takes_prompt,
+    )
+
+
+def _voice_profile(name: str, profile: contract.VoicesProfile) -> VoiceProfile:
+    return VoiceProfile(
+        model=name,
+        family=profile.family,
+        window_max_samples=profile.window_max_samples,
+        dimensions=profile.dimensions,
+        max_batch_size=profile.max_batch_size,
+        instances=profile.instances,
+        revision=profile.revision,
     )

@@ -1,14 +1,15 @@
 """Recognition by one Triton or several: the adapter behind `ports.Engine`."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from typing import Final
 
 from stenod_server.engine.canary import Canary
 from stenod_server.engine.failures import died
-from stenod_server.engine.target import Health, Target, pick
+from stenod_server.engine.target import Health, ModelsOf, Target, pick, recognisers_of, voices_of
 from stenod_server.engine.watch import OnCheck, WatchOptions, watch
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError, Unavailable
 from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, VoiceProfile, WindowResult, WindowVoices
@@ -48,7 +49,7 @@ class TritonEngine:
         self._watches: dict[Target, asyncio.Task[None]] = {}
         self._turns = count()
         self._checked = asyncio.Event()
-        self._seen: set[str] = set()  # every model that any Triton had
+        self._seen: set[tuple[ModelsOf, str]] = set()  # every model that any Triton had, and as what
 
     @property
     def in_flight(self) -> int:
@@ -91,34 +92,32 @@ class TritonEngine:
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`."""
-        target = self._pick(request.model)
-        target.in_flight += 1
-        try:
+        with self._sent_to(self._pick(request.model)) as target:
             return await target.recognise(audio, request, timeout_s=timeout_s)
-        except (Unavailable, ContractViolation) as problem:
-            target.doubt(problem)
-            if died(problem) and target in self._watches:
-                self._notify(target.url, problem)
-            raise
-        finally:
-            target.in_flight -= 1
 
     async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
         """As `ports.Engine.voices`."""
-        del audio, interactive, timeout_s
-        raise ModelNotFound(model)
+        with self._sent_to(self._pick(model, models_of=voices_of)) as target:
+            profile = target.loaded.voices[model]
+            return await target.voices(audio, profile, interactive=interactive, timeout_s=timeout_s)
 
     async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
         """As `ports.Engine.voice_profiles`; as read by the last check, so it costs no call."""
         self._require_one()
-        return {}
+        merged: dict[str, VoiceProfile] = {}
+        for target in self._healthy():
+            for name, profile in target.loaded.voices.items():
+                known = merged.setdefault(name, profile)
+                if known.revision != profile.revision:  # what one hears cannot be compared with what the other hears
+                    merged[name] = replace(known, revision="")
+        return merged
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """As `ports.Engine.profiles`; as read by the last check, so it costs no call."""
         self._require_one()
         merged: dict[str, ModelProfile] = {}
         for target in self._healthy():
-            for name, profile in target.profiles.items():
+            for name, profile in target.loaded.recognisers.items():
                 known = merged.setdefault(name, profile)
                 if known.revision != profile.revision:  # a window may go to either of them
                     merged[name] = replace(known, revision="")
@@ -137,8 +136,8 @@ class TritonEngine:
         return totals
 
     def is_ready(self) -> bool:
-        """Whether at least one Triton passed its last check."""
-        return bool(self._healthy())
+        """Whether at least one Triton with a recogniser passed its last check."""
+        return any(target.loaded.recognisers for target in self._healthy())
 
     async def close(self) -> None:
         """Close every channel; windows in flight fail with EngineUnavailable. Idempotent."""
@@ -150,16 +149,33 @@ class TritonEngine:
     def _require_one(self) -> None:
         pick(list(self._watches), 0)
 
-    def _pick(self, model: str) -> Target:
+    @contextmanager
+    def _sent_to(self, target: Target) -> Iterator[Target]:
+        """While a window is there; what its failure says of that Triton is heeded."""
+        target.in_flight += 1
         try:
-            return pick(list(self._watches), next(self._turns), model)
+            yield target
+        except (Unavailable, ContractViolation) as problem:
+            target.doubt(problem)
+            if died(problem) and target in self._watches:
+                self._notify(target.url, problem)
+            raise
+        finally:
+            target.in_flight -= 1
+
+    def _pick(self, model: str, *, models_of: ModelsOf = recognisers_of) -> Target:
+        try:
+            return pick(list(self._watches), next(self._turns), model, models_of=models_of)
         except ModelNotFound:
-            if model not in self._seen:
+            if (models_of, model) not in self._seen:
                 raise
             # Every Triton that had it was restarted without it: somebody may be putting it right just now.
             raise EngineUnavailable(f"no Triton has {model} any more") from None
 
     def _on_check(self, url: str, problem: StenodError | None) -> None:
-        self._seen.update(*(target.profiles for target in self._watches))
+        kinds: tuple[ModelsOf, ...] = (recognisers_of, voices_of)
+        self._seen.update(
+            (models_of, name) for models_of in kinds for target in self._watches for name in models_of(target)
+        )
         self._checked.set()
         self._notify(url, problem)

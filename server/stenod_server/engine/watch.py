@@ -1,21 +1,22 @@
-"""Checks one Triton again and again: ready, its profiles readable, every canary heard. The only writer of its health
-beside `Target.doubt`.
+"""Checks one Triton again and again: ready, its profiles readable, every canary heard, every model of voices answering.
+The only writer of its health beside `Target.doubt`.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from stenod_server.engine.backoff import Backoff
-from stenod_server.engine.canary import Canary, check_model
+from stenod_server.engine.canary import SILENCE, Canary, check_model
 from stenod_server.engine.failures import died
 from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Target
 from stenod_server.errors import Broken, EngineUnavailable, StenodError, WindowTimeout
-from stenod_server.ports import Int16Audio, RecognitionRequest, WindowResult
+from stenod_server.ports import Int16Audio, RecognitionRequest, VoiceProfile, WindowResult, WindowVoices
 
 # However many windows fail: a canary costs a recognition, and shall not crowd out the work it guards.
 _MIN_GAP_S: Final = 1.0
@@ -28,6 +29,7 @@ _STARVED_RATIO: Final = 0.5  # of a canary's time without a processor: it is ask
 _log = structlog.get_logger()
 
 OnCheck = Callable[[str, StenodError | None], None]
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,26 +65,39 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
         raise EngineUnavailable(
             f"a model's process at {target.url} died: that Triton must be restarted", url=target.url
         )
-    profiles = await target.read_profiles()
-    if not profiles:
+    loaded = await target.read_loaded()
+    if not loaded.names:
         raise EngineUnavailable(f"Triton at {target.url} has no recogniser loaded", url=target.url)
 
     async def recognise(audio: Int16Audio, request: RecognitionRequest) -> WindowResult:
-        waits = _Waits(options.waits_s)
-        await waits.lap_s()
-        asked = 0
-        while True:
-            asked += 1
-            try:
-                return await target.recognise(audio, request, timeout_s=options.canary_timeout_s)
-            except WindowTimeout:
-                is_starved = await waits.lap_s() >= _STARVED_RATIO * options.canary_timeout_s
-                if not is_starved or asked >= options.excuse_ratio:
-                    raise
+        return await _unless_starved(
+            lambda: target.recognise(audio, request, timeout_s=options.canary_timeout_s), options
+        )
 
-    for model in profiles:
+    for model in loaded.recognisers:
         await check_model(model, canaries.get(model), recognise)
-    target.profiles = profiles
+    for profile in loaded.voices.values():
+        await _unless_starved(partial(_ask_voices, target, profile, options.canary_timeout_s), options)
+    target.loaded = loaded
+
+
+async def _ask_voices(target: Target, profile: VoiceProfile, timeout_s: float) -> WindowVoices:
+    return await target.voices(SILENCE.audio, profile, interactive=True, timeout_s=timeout_s)
+
+
+async def _unless_starved(ask: Callable[[], Awaitable[_Answer]], options: WatchOptions) -> _Answer:
+    """Ask again for as long as nothing was answered in time because Triton had no processor."""
+    waits = _Waits(options.waits_s)
+    await waits.lap_s()
+    asked = 0
+    while True:
+        asked += 1
+        try:
+            return await ask()
+        except WindowTimeout:
+            is_starved = await waits.lap_s() >= _STARVED_RATIO * options.canary_timeout_s
+            if not is_starved or asked >= options.excuse_ratio:
+                raise
 
 
 async def watch(
@@ -216,6 +231,6 @@ def _note(target: Target, problem: StenodError | None) -> None:
     if target.health is before:
         return
     if problem is None:
-        _log.info("triton_ready", url=target.url, models=sorted(target.profiles))
+        _log.info("triton_ready", url=target.url, models=target.loaded.names)
     else:
         _log.warning("triton_put_aside", url=target.url, reason=problem.reason, problem=problem.message)

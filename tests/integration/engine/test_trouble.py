@@ -227,12 +227,12 @@ async def test_windows_go_where_their_model_is_and_wait_for_it_where_it_was(make
     async with _engine([own.embedded.url for own in tritons], interval_s=0.05) as engine:
         await eventually(lambda: len(_good(engine)) == 2)
         await _each(tritons[:1], "RepositoryModelUnload", unload)
-        await eventually(lambda: {SLEEPER in target.profiles for target in engine._watches} == {True, False})
+        await eventually(lambda: {SLEEPER in target.loaded.recognisers for target in engine._watches} == {True, False})
         await asyncio.gather(*(_window(engine, index) for index in range(8)))
         assert len(_good(engine)) == 2
 
         await _each(tritons[1:], "RepositoryModelUnload", unload)
-        await eventually(lambda: not any(SLEEPER in target.profiles for target in engine._watches))
+        await eventually(lambda: not any(SLEEPER in target.loaded.recognisers for target in engine._watches))
         with pytest.raises(EngineUnavailable, match="no Triton has sleeper any more"):
             await _window(engine, 0)
         with pytest.raises(ModelNotFound):

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stenod_server.engine.fake import FAKE_PROFILE
-from stenod_server.engine.target import Health, Target, pick
+from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE
+from stenod_server.engine.target import Health, Loaded, Target, pick, voices_of
 from stenod_server.errors import EngineUnavailable, ModelNotFound, WindowTimeout
 
 
@@ -54,10 +54,14 @@ async def test_no_window_goes_where_no_canary_was_heard(targets: list[Target]) -
 
 
 async def test_only_a_triton_that_has_the_model_is_asked_for_it(targets: list[Target]) -> None:
-    targets[2].profiles = {"fake": FAKE_PROFILE}
+    targets[2].loaded = Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE})
     assert {pick(targets, turn, "fake") for turn in range(4)} == {targets[2]}
+    assert {pick(targets, turn, "voices", models_of=voices_of) for turn in range(4)} == {targets[2]}
+    for wrong in ("other", "voices"):  # a model of voices recognises nothing
+        with pytest.raises(ModelNotFound):
+            pick(targets, 0, wrong)
     with pytest.raises(ModelNotFound):
-        pick(targets, 0, "other")
+        pick(targets, 0, "fake", models_of=voices_of)
     targets[2].health = Health.ASIDE  # whoever had it may come back with it
     with pytest.raises(EngineUnavailable) as raised:
         pick(targets, 0, "fake")

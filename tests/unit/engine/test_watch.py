@@ -11,12 +11,12 @@ import pytest
 
 from stenod_server.domain.transcript import Word
 from stenod_server.engine.canary import Canary
-from stenod_server.engine.fake import FAKE_PROFILE
+from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE
 from stenod_server.engine.pace import Pace
-from stenod_server.engine.target import Health, Target
+from stenod_server.engine.target import Health, Loaded, Target
 from stenod_server.engine.watch import WatchOptions, check, unless_hung, until_in_doubt, watch
 from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError, WindowTimeout
-from stenod_server.ports import ModelProfile, WindowResult
+from stenod_server.ports import Int16Audio, VoiceProfile, WindowResult
 from tests.support.eventually import eventually, settle
 from tests.unit.scheduler.virtual_time import VirtualTimeLoop, run_in_virtual_time
 
@@ -193,6 +193,16 @@ def test_a_canary_that_never_finds_a_processor_is_not_asked_for_ever() -> None:
     run_in_virtual_time(main())
 
 
+def test_a_triton_whose_model_of_voices_does_not_answer_gets_no_windows() -> None:
+    async def main() -> None:
+        target = _CheckedTarget(has_voices=True)
+        with pytest.raises(ContractViolation, match="fake-voices gives no embeddings"):
+            await check(cast("Target", target), {}, OPTIONS)
+        assert not target.loaded.names
+
+    run_in_virtual_time(main())
+
+
 def test_what_a_triton_that_hears_other_words_still_works_on_is_given_up() -> None:
     async def main() -> None:
         target = _CheckedTarget()
@@ -238,20 +248,25 @@ class _CheckedTarget(_Target):
 
     health: Health = Health.UNCHECKED
     problem: StenodError | None = None
-    profiles: Mapping[str, ModelProfile] = field(default_factory=dict)
+    loaded: Loaded = field(default=Loaded({}, {}))
     is_maimed: bool = False
     hears: str = "so it goes"
     problem_of_questions: StenodError | None = None
     given_up: list[StenodError] = field(default_factory=list)
     timeouts: int = 0  # of canaries, before one is answered
+    has_voices: bool = False  # a model of them that answers beside the contract
 
     async def is_ready(self) -> bool:
         if self.problem_of_questions is not None:
             raise self.problem_of_questions
         return True
 
-    async def read_profiles(self) -> Mapping[str, ModelProfile]:
-        return {"fake": FAKE_PROFILE}
+    async def read_loaded(self) -> Loaded:
+        return Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE} if self.has_voices else {})
+
+    async def voices(self, audio: Int16Audio, profile: VoiceProfile, *, interactive: bool, timeout_s: float) -> object:
+        assert (len(audio), interactive, timeout_s) == (16_000, True, OPTIONS.canary_timeout_s)
+        raise ContractViolation(f"{profile.model} gives no embeddings")
 
     async def recognise(self, _audio: object, _request: object, *, timeout_s: float) -> WindowResult:
         assert timeout_s == OPTIONS.canary_timeout_s

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stenod_server.domain.job import Job, JobState
+from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
+from stenod_server.domain.job import Job, JobConfig, JobState
 from stenod_server.errors import JobNotFound
 from stenod_server.ports import SpentMedia
 from stenod_server.store.open import Stores
@@ -53,6 +54,15 @@ async def test_an_expired_job_has_no_transcript_and_is_purged_a_retention_later(
     with pytest.raises(JobNotFound):
         await stores.jobs.get("default", done.job_id)
     assert (await stores.jobs.submit(again, max_queued_jobs=10)).job_id == again.job_id
+
+
+async def test_an_expired_job_forgets_whose_voices_it_knew(stores: Stores) -> None:
+    known = Diarization(mode=DiarizationMode.SPEAKER, known_speakers=(KnownSpeaker("Alice", ("identifier",)),))
+    done = await _succeeded(stores, config=JobConfig(diarization=known))
+    assert (await stores.jobs.get("default", done.job_id)).config.diarization == known
+    await stores.retention.expire(now=START + TTL, limit=10)
+    kept = (await stores.jobs.get("default", done.job_id)).config.diarization
+    assert kept.known_speakers == (KnownSpeaker("Alice", ()),)
 
 
 async def test_a_deleted_jobs_request_id_is_known_until_its_retention_ends(stores: Stores) -> None:

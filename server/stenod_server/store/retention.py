@@ -9,10 +9,10 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from stenod_server.domain.job import Job, JobEvent, JobState, Media
+from stenod_server.domain.job import Job, JobConfig, JobEvent, JobState, Media
 from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.ports import SpentMedia
-from stenod_server.store.codec import media_json, notices_json, read_job
+from stenod_server.store.codec import config_json, media_json, notices_json, read_job
 from stenod_server.store.database import Database
 from stenod_server.store.tables import deliveries, drafts, idempotency_keys, jobs, result_cache, segments, uploads
 from stenod_server.store.transition import move
@@ -98,6 +98,7 @@ def _expire_one(connection: sa.Connection, job: Job, now: datetime) -> str:
         now=now,
         expire_time=now + job.ttl,
         media=media_json(_without_secrets(job.media)),
+        config=config_json(_without_identifiers(job.config)),
         info=None,
         failure=None,
         checkpoint=None,
@@ -111,6 +112,11 @@ def _given_up(notice: Notice) -> Notice:
     if notice.state is not NoticeState.PENDING:
         return notice
     return replace(notice, state=NoticeState.GIVEN_UP, error=notice.error or "the job's retention ended")
+
+
+def _without_identifiers(config: JobConfig) -> JobConfig:
+    """A voice is forgotten with the transcript it is heard in."""
+    return replace(config, diarization=config.diarization.without_identifiers())
 
 
 def _without_secrets(media: Media) -> Media:

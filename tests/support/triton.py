@@ -177,7 +177,7 @@ def require_triton() -> None:
 
 @pytest.fixture(scope="session")
 async def sleeper_triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTriton]:
-    """A running Triton with the sleeper and one that hears voices. Shared: a test that hurts its Triton starts another."""
+    """A running Triton with the sleeper and a model of voices. Shared: a test that hurts its Triton starts another."""
     require_triton()
     root = tmp_path_factory.mktemp("sleeper")
     add_sleeper(root / "models")

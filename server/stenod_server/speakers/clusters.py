@@ -83,8 +83,8 @@ def grouped(prints: Prints, rules: Grouping, apart: Sequence[tuple[int, int]] = 
         if likeness <= _APART or (likeness < rules.likeness and not is_crowded):
             break
         merging.join(one, other)
-    groups: IntArray = np.unique(merging.owner, return_inverse=True)[1].astype(np.int64)
-    return groups
+    labels: IntArray = np.unique(merging.owner, return_inverse=True)[1].astype(np.int64)
+    return labels
 
 
 class _Merging:

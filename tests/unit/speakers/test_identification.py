@@ -77,9 +77,12 @@ def test_no_speaker_is_two_persons_and_the_second_best_match_is_made_where_the_b
     assert labels(identify(turns_of(alice), known(Twin=twin, Alice=alice))) == ["Alice"]
 
 
-def test_one_of_several_identifiers_is_enough() -> None:
-    voice = KnownVoice("Alice", (towards(3), towards(0)))
-    assert labels(identify(turns_of(towards(0)), [voice])) == ["Alice"]
+def test_several_identifiers_are_heard_as_one() -> None:
+    between = (towards(3) + towards(0)) / np.float32(np.sqrt(2))
+    turns = turns_of(towards(0), between)
+    assert labels(identify(turns, [KnownVoice("Alice", (towards(3), towards(0)))])) == ["S1", "Alice"]
+    assert labels(identify(turns_of(towards(0)), [KnownVoice("Alice", (towards(3), towards(0)))])) == ["Alice"]
+    assert labels(identify(turns, [KnownVoice("Opposites", (towards(0), -towards(0)))])) == ["S1", "S2"]
 
 
 def test_a_recording_without_speakers_or_a_job_without_known_ones_is_left_alone() -> None:

@@ -22,6 +22,12 @@ class Replacement:
     pattern: str
     replacement: str
 
+    @property
+    def expression(self) -> str:
+        """The regular expression; empty where the pattern is words."""
+        bare = self.pattern.strip()
+        return bare[1:-1] if bare.startswith("/") and bare.endswith("/") else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formatting:

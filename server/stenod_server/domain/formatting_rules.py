@@ -10,6 +10,7 @@ from stenod_server.errors import InvalidField, LimitExceeded
 
 MAX_VOLUME: Final = 100
 MAX_REPLACEMENTS: Final = 1000
+MAX_EXPRESSIONS: Final = 100  # each takes milliseconds to compile, and up to 256 KiB while the job runs
 MAX_REPLACEMENT_CHARACTERS: Final = 256
 # What the gRPC API calls the fields; what knows no dialect says these, and a dialect puts its own in their place.
 FIELDS: Final[Mapping[str, str]] = {field.name: f"config.formatting.{field.name}" for field in fields(Formatting)}
@@ -39,6 +40,10 @@ def check(asked: Formatting, names: Mapping[str, str]) -> Formatting:
 def _check_replacements(field: str, given: Sequence[Replacement]) -> None:
     if len(given) > MAX_REPLACEMENTS:
         raise LimitExceeded(field, limit="replacements of a job", allowed=MAX_REPLACEMENTS, actual=len(given))
+    expressions = sum(bool(one.expression) for one in given)
+    if expressions > MAX_EXPRESSIONS:
+        limit = "regular expressions of a job"
+        raise LimitExceeded(field, limit=limit, allowed=MAX_EXPRESSIONS, actual=expressions)
     for place, one in enumerate(given):
         if not one.pattern.strip():
             raise InvalidField(f"{field}.{place}", "has no text to be replaced")

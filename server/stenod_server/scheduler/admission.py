@@ -2,13 +2,17 @@
 two submits that race for the last engine cannot both have it.
 """
 
+import asyncio
+
 from stenod_server.domain.capacity import Admission
+from stenod_server.domain.formatting_rules import FIELDS
 from stenod_server.domain.job import Job, JobConfig
 from stenod_server.errors import Draining, EnginesExhausted, EnginesUnsatisfiable, EngineUnavailable, QuotaExceeded
 from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.routing import Router
 from stenod_server.scheduler.slots import Slots
+from stenod_server.text.formatting import rules as formatting_rules
 
 
 class Gate:
@@ -33,8 +37,12 @@ class Gate:
             raise Draining("the node is shutting down; another one may take the job")
 
     async def check(self, config: JobConfig, *, immediate: bool) -> None:
-        """Raises EnginesUnsatisfiable, ModelNotFound, OptionNotServed; EngineUnavailable if it must start now."""
+        """Raises EnginesUnsatisfiable, ModelNotFound, OptionNotServed, InvalidField; EngineUnavailable if it must start
+        now.
+        """
         self._check_satisfiable(config)
+        # In a thread: it compiles the regular expressions of the job.
+        await asyncio.to_thread(formatting_rules.check, config.formatting, config.language, FIELDS)
         try:
             await self._router.route(config)
             await self._router.voices(config)

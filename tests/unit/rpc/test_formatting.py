@@ -87,6 +87,10 @@ def test_ratios_include_both_their_ends(edge: float) -> None:
             {"replacements": [{"pattern": "a"}] * 1001},
             f"{REPLACEMENTS}: more than 1000 allowed by replacements of a job, got 1001",
         ),
+        (
+            {"replacements": [{"pattern": "/a/"}] * 101},
+            f"{REPLACEMENTS}: more than 100 allowed by regular expressions of a job, got 101",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(asked: dict[str, Any], refusal: str) -> None:

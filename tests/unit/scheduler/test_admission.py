@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from stenod_server.domain.capacity import Admission
-from stenod_server.domain.job import Job, JobState
+from stenod_server.domain.formatting import Formatting, Replacement
+from stenod_server.domain.job import Job, JobConfig, JobState
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import (
     Draining,
@@ -12,9 +13,11 @@ from stenod_server.errors import (
     EnginesUnsatisfiable,
     EngineUnavailable,
     IdempotencyMismatch,
+    InvalidField,
     ModelNotFound,
     QueueFull,
 )
+from stenod_server.ports import JobFilter
 from tests.support.eventually import settle
 from tests.unit.scheduler.rig import TENANT, Rig, open_rig
 
@@ -201,3 +204,26 @@ async def test_a_draining_node_refuses_jobs(tmp_path: Path) -> None:
         with pytest.raises(Draining):
             await rig.submit()
         assert not (await rig.scheduler.capacity()).accepting
+
+
+@pytest.mark.parametrize(
+    ("language", "formatting", "says"),
+    [
+        ("en", Formatting(output_locale="de-CH"), "config.formatting.output_locale: 'de-CH' is no spelling"),
+        ("auto", Formatting(output_locale="en-XX"), "config.formatting.output_locale: 'en-XX' is no spelling"),
+        (
+            "auto",
+            Formatting(replacements=(Replacement("a", "b"), Replacement("/(a/", "b"))),
+            r"config.formatting.replacements.1: '/\(a/'",
+        ),
+    ],
+)
+async def test_a_text_that_cannot_be_written_so_is_refused_at_once(
+    tmp_path: Path, language: str, formatting: Formatting, says: str
+) -> None:
+    async with open_rig(tmp_path) as rig:
+        with pytest.raises(InvalidField, match=says):
+            await rig.scheduler.check(JobConfig(language=language, formatting=formatting))
+        with pytest.raises(InvalidField, match=says):
+            await rig.submit(language=language, formatting=formatting)
+        assert await rig.scheduler.list(TENANT, JobFilter(), limit=1) == []

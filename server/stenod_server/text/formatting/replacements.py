@@ -27,7 +27,7 @@ class _Match(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Words from `first` up to `end` that are to be written as `text`; they go where that is nothing but their marks."""
+    """Words from `first` up to `end` that are to be written as `text`; they go where no word is."""
 
     first: int
     end: int
@@ -40,11 +40,10 @@ Finder: TypeAlias = Callable[[Sequence[Word]], list[Found]]
 
 def finder(asked: Replacement) -> Finder:
     """Raises ValueError for a regular expression, or a replacement of one, that is none."""
-    pattern = asked.pattern.strip()
-    if not (len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/")):
-        return _finder_of_words([part.casefold() for part in pattern.split()], asked.replacement)
+    if not asked.expression:
+        return _finder_of_words([part.casefold() for part in asked.pattern.split()], asked.replacement)
     try:
-        expression = re2.compile(pattern[1:-1], _options())
+        expression = re2.compile(asked.expression, _options())
         expression.search("")  # what is too large fails now
         groups = expression.groups
     except re2.error as error:

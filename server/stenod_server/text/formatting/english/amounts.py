@@ -12,6 +12,7 @@ from stenod_server.text.formatting.english.vocabulary import (
     NUMBER_WORDS,
     ORDINAL_UNITS,
     PERCENT,
+    SCALES,
     SMALL_CURRENCIES,
 )
 
@@ -58,9 +59,9 @@ def span(line: Line, at: int, locale: str) -> Match | None:
     low = quantity(line, at, joined=False)
     behind = _connected(line, at, low.end) if low else 0
     high = quantity(line, behind, joined=False) if behind else None
-    if not low or not high or not low.value < high.value:
+    if not low or not high or not low.value < high.value or line.text(behind) == "a":
         return None
-    if _is_time(line, at, low, high):
+    if _is_time(line, at, low, high) or _shares_scale(line, low, high):
         return Match(high.end)
     last = money(line, behind, locale) or percentage(line, behind, locale) or _plain(line, high)
     if not last:
@@ -109,12 +110,15 @@ def _number(line: Line, at: int) -> Quantity | None:
 
 
 def _small(line: Line, at: int, sign: str) -> tuple[int, int] | None:
-    """The cents behind dollars, and where they end."""
+    """The cents behind dollars, and where they end; their name may be left out at the end of a clause."""
     start = at + 1 if line.text(at) == "and" else at
     found = cardinal(line, start)
-    if not found or found.value > 99 or SMALL_CURRENCIES.get(line.text(found.end)) not in {sign, "$"}:
+    if not found or found.value > 99:
         return None
-    return found.value, found.end + 1
+    if SMALL_CURRENCIES.get(line.text(found.end)) in {sign, "$"}:
+        return found.value, found.end + 1
+    is_bare = start == at and found.value >= LEAST_IN_DIGITS and not line.text(found.end).isalnum()
+    return (found.value, found.end) if is_bare else None
 
 
 def _percent_end(line: Line, at: int) -> int:
@@ -154,6 +158,11 @@ def _is_small_half(line: Line, found: Quantity) -> bool:
     """`two and a half hours`."""
     is_counting = not found.scale and line.text(found.end) not in MEASURES
     return line.text(found.end - 1) == "half" and found.value < LEAST_IN_DIGITS and is_counting
+
+
+def _shares_scale(line: Line, low: Quantity, high: Quantity) -> bool:
+    """`three to four hundred`: it may be said of both."""
+    return low.value < 100 <= high.value and line.text(high.end - 1) in {"hundred", *SCALES}
 
 
 def _plain(line: Line, found: Quantity) -> Match | None:

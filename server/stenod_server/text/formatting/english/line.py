@@ -13,6 +13,7 @@ from stenod_server.text.formatting.english.vocabulary import IN_COMPOUNDS, NUMBE
 from stenod_server.text.punctuation import without_marks
 
 _HALVES_OF_DAY: Final = frozenset({"a.m", "p.m"})
+_MULTIPLIERS: Final = SCALES.keys() | {"hundred"}
 _DIGITS: Final = re.compile(r"[$£€]?[\d.,:]*\d")
 
 
@@ -54,10 +55,16 @@ class Line:
         """Whether these atoms stand there."""
         return all(self.text(at + place) == text for place, text in enumerate(texts))
 
-    def follows_digits(self, at: int) -> bool:
-        """Whether the number before is written in digits already: what follows may belong to it."""
-        before = self.text(at - 1)
-        return bool(_DIGITS.fullmatch(before)) or (before in SCALES and bool(_DIGITS.fullmatch(self.text(at - 2))))
+    def goes_on(self, at: int, floor: int) -> bool:
+        """Whether this may belong to a number before it that stays as it is, `floor` or later: one in digits, or a
+        `couple of hundred and`.
+        """
+        before, further = self.text(at - 1), self.text(at - 2)
+        if _DIGITS.fullmatch(before) or (before in SCALES and _DIGITS.fullmatch(further)):
+            return True
+        if before == "and":
+            return at - 2 >= floor and further in _MULTIPLIERS
+        return at - 1 >= floor and before in _MULTIPLIERS
 
 
 def affixes(text: str) -> tuple[str, str, str]:

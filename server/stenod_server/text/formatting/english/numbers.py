@@ -94,10 +94,11 @@ def digit(line: Line, at: int) -> str:
 
 
 def _next_group(line: Line, end: int, *, joined: bool) -> int:
-    """Behind a scale: `two thousand, five hundred`; `and` only where less than a hundred ends the number, so that
-    `between two thousand and five thousand` are two.
+    """Behind a scale: `two thousand, five hundred`, but not `two thousand, five of them`; `and` only where less than a
+    hundred ends the number, so that `between two thousand and five thousand` are two.
     """
-    if line.text(end) == "," and _group(line, end + 1, joined=joined):
+    hundreds = _group(line, end + 1, joined=joined) if line.text(end) == "," else None
+    if hundreds and hundreds.value >= 100:
         return end + 1
     if not joined or line.text(end) != "and":
         return end

@@ -37,21 +37,21 @@ def numerals(pieces: Sequence[Piece], *, locale: str) -> list[Piece]:
 
 
 def _pieces(words: Sequence[Word], line: Line, locale: str) -> Iterator[Piece]:
-    at, done = 0, 0  # done: words that are given
+    at, floor, done = 0, 0, 0  # floor: behind the last entity; done: words that are given
     while at < len(line.atoms):
-        match = _match(line, at, locale)
+        match = None if line.goes_on(at, floor) else _match(line, at, locale)
         if match and match.written:
             first, last = line.atoms[at].word, line.atoms[match.end - 1]
             yield from (Piece((word,)) for word in words[done:first])
             yield _entity(words[first : last.word + 1], line, at, match)
-            done = last.word + 1
+            floor, done = match.end, last.word + 1
         at = _next_word(line, match.end if match else at + 1)
     yield from (Piece((word,)) for word in words[done:])
 
 
 def _match(line: Line, at: int, locale: str) -> Match | None:
     atom = line.atoms[at]
-    if not atom.starts or line.follows_digits(at):
+    if not atom.starts:
         return None
     match = next(filter(None, (rule(line, at, locale) for rule in _RULES)), None)
     return match if match is None or not match.written or _may_end(line.atoms[match.end - 1], match) else None

@@ -9,7 +9,7 @@ from stenod_server.text.formatting.english.numbers import digit
 _LEAST_DIGITS: Final = 3
 _LEAST_BEHIND_OH: Final = 7  # `oh` alone is said for other reasons
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
-_SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "id", "ai", "uv", "hr", "vr"})
+_SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "ok", "ai", "uv", "hr", "vr"})
 _LEAST_LETTERS: Final = 3
 
 
@@ -54,7 +54,7 @@ def _next_digits(line: Line, at: int) -> tuple[str, int] | None:
 
 def _is_counting(said: str) -> bool:
     steps = {int(b) - int(a) for a, b in pairwise(said)}
-    return steps == {-1} or (steps == {1} and said[0] in "01")
+    return steps in ({1}, {-1})
 
 
 def _grouped(said: str) -> str:

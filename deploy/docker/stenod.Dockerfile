@@ -15,7 +15,8 @@ COPY clients/python clients/python
 COPY model_repository model_repository
 RUN /opt/stenod/bin/uv pip install --no-deps . \
  && PATH="/opt/stenod/bin:$PATH" stenod models add --models-dir /opt/models silero-vad \
- && PATH="/opt/stenod/bin:$PATH" stenod models add --models-dir /opt/models moonshine-tiny-en
+ && PATH="/opt/stenod/bin:$PATH" stenod models add --models-dir /opt/models moonshine-tiny-en \
+ && PATH="/opt/stenod/bin:$PATH" stenod models add --models-dir /opt/models voices
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/stenod /opt/stenod

@@ -41,7 +41,9 @@ async def serving(data_dir: Path, *options: str, models_dir: Path) -> AsyncItera
 
 
 async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Path | None = None) -> RunningServer:
-    """`log` is where it writes: beside its data unless told otherwise."""
+    """`log` is where it writes: beside its data unless told otherwise. Nobody is told apart unless an option names
+    a `--voices-model`: loading one takes the time of each test that needs none.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = log or data_dir / "server.log"
     with log.open("ab") as errors:
@@ -56,6 +58,7 @@ async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Pat
             "--http-listen=127.0.0.1:0",
             "--metrics-listen=127.0.0.1:0",
             "--health-listen=127.0.0.1:0",
+            *([] if any(option.startswith("--voices-model") for option in options) else ["--voices-model="]),
             *options,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,

@@ -61,13 +61,22 @@ async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[T
             await engine.close()
         return
     embedded = EmbeddedTriton(
-        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=settings.models)
+        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=_own_models(settings))
     )
     await embedded.start(progress)
     try:
         yield embedded.engine
     finally:
         await embedded.stop()
+
+
+def _own_models(settings: Settings) -> tuple[str, ...]:
+    """The recognisers, which must be there, and the model of voices where it is: without one nobody is told apart, and
+    jobs that ask for it are refused.
+    """
+    voices = settings.voices_model
+    is_there = bool(voices) and (settings.models_path / voices / "config.pbtxt").is_file()
+    return tuple(dict.fromkeys((*settings.models, *([voices] if is_there else []))))
 
 
 async def count_engines(settings: Settings, engine: Engine) -> int:

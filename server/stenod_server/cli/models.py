@@ -158,6 +158,20 @@ def add_missing(models_path: Path, names: Iterable[str]) -> None:
                 fail(str(error))
 
 
+def add_if_possible(models_path: Path, name: str) -> None:
+    """Build it where it is not here. A server that cannot fetch it starts all the same, and says what it lacks."""
+    from stenod_server.cli.progress import phases
+
+    if (models_path / name).is_dir():
+        return
+    catalogue, build_error = _catalogue()
+    try:
+        with phases(name) as show:
+            catalogue.add(name, models_path, progress=show)
+    except build_error as error:
+        typer.echo(f"speakers are not told apart until `stenod models add {name}` succeeds: {error}", err=True)
+
+
 def _catalogue() -> tuple[Any, type[Exception]]:
     """The catalogue and its error. What builds models is part of the extra `embedded`."""
     try:

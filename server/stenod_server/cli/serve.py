@@ -11,7 +11,7 @@ import typer
 
 from stenod_server.cli.connection import fail
 from stenod_server.cli.language_models import set_those_of
-from stenod_server.cli.models import add_missing
+from stenod_server.cli.models import add_if_possible, add_missing
 
 if TYPE_CHECKING:
     from stenod_server.app.node import Node
@@ -144,6 +144,9 @@ def serve(
     routes: Annotated[
         list[str] | None, _option("Recogniser for a language, like de=NAME or */enhanced=NAME; the first counts.")
     ] = None,
+    voices_model: Annotated[
+        _Text, _option("Model that tells speakers apart, loaded as well; '' for none.", "voices", "NAME")
+    ] = None,
     triton_url: Annotated[
         list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
     ] = None,
@@ -210,6 +213,8 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
         fail(str(error))
 
     add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
+    if chosen.voices_model and not chosen.triton_url:
+        add_if_possible(chosen.models_path, chosen.voices_model)
     set_those_of(chosen)
 
     from stenod_server.app.node import run  # the whole server: not before the settings are known to be good

@@ -164,6 +164,7 @@ class Settings(BaseSettings):
     language_models: dict[str, LanguageModel] = Field(
         {}, description="an ARPA model by recogniser; *: for the default one"
     )
+    voices_model: str = Field("voices", description="the model that tells speakers apart, to load as well; empty: none")
     triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")
     parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
     elastic: bool = Field(default=True, description="lend idle engines to running jobs")
@@ -344,7 +345,7 @@ class Settings(BaseSettings):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Those that a Triton is to have loaded."""
+        """The recognisers that a Triton is to have loaded."""
         return self.routing.models
 
     @property

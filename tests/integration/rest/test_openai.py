@@ -94,7 +94,6 @@ async def test_hints_are_accepted_and_leave_a_warning_on_the_job(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"response_format": "diarized_json"}, "response_format"),
         ({"include": ["logprobs"]}, "include[]"),
         ({"known_speaker_names": ["agent"]}, "known_speaker_names[]"),
         ({"extra_body": {"diarize": "true"}}, "diarize"),

@@ -40,6 +40,8 @@ class Field:
 _FALSE: Final = frozenset({"", "false", "False", "0"})
 _TRUE: Final = frozenset({"", "true", "True", "1"})
 
+_KNOWN: Final = "Nobody listens to recordings of voices here; the other APIs know speakers by their identifiers."
+
 LANGUAGES: Final = Field(
     "languages",
     Outcome.WISH,
@@ -55,7 +57,8 @@ FIELDS: Final[Sequence[Field]] = (
     Field(
         "response_format",
         Outcome.DONE,
-        "`json`, `text`, `srt`, `vtt`, `verbose_json`. `diarized_json` is refused: voices are not told apart yet.",
+        "`json`, `text`, `srt`, `vtt`, `verbose_json`; `diarized_json`, of transcriptions alone, tells speakers apart, "
+        "whatever the model is called.",
     ),
     Field(
         "timestamp_granularities",
@@ -63,7 +66,12 @@ FIELDS: Final[Sequence[Field]] = (
         "`segment`, `word` or both; what `verbose_json` has in it. 400 with another format, which has no place for it.",
         is_list=True,
     ),
-    Field("stream", Outcome.DONE, "Server-sent events while the job runs; with `json` or `text`, 400 with others."),
+    Field(
+        "stream",
+        Outcome.DONE,
+        "Server-sent events: with `json` or `text` while the job runs, with `diarized_json` when it has ended; 400 "
+        "with others.",
+    ),
     Field(
         "prompt",
         Outcome.WISH,
@@ -112,8 +120,8 @@ FIELDS: Final[Sequence[Field]] = (
         "`logprobs`: probabilities are kept of words, not of tokens.",
         is_list=True,
     ),
-    Field("known_speaker_names", Outcome.REFUSED, "Voices are not told apart yet.", is_list=True),
-    Field("known_speaker_references", Outcome.REFUSED, "Voices are not told apart yet.", is_list=True),
+    Field("known_speaker_names", Outcome.REFUSED, _KNOWN, is_list=True),
+    Field("known_speaker_references", Outcome.REFUSED, _KNOWN, is_list=True),
 )
 _BY_NAME: Final = {name: field for field in FIELDS for name in field.names}
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from stenod_server.domain import job_rules
 from stenod_server.domain.decoding import Task
+from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.job import JobConfig, Media, Origin
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
-from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.errors import InvalidField
 from stenod_server.rest.model_names import recogniser
 from stenod_server.rest.openai.decoding import read_decoding
 from stenod_server.rest.openai.fields import LANGUAGES, MEDIA, check_known, hints
@@ -40,6 +41,10 @@ class Granularity(StrEnum):
     WORD = "word"
 
 
+STREAMED: Final = (ResponseFormat.JSON, ResponseFormat.TEXT, ResponseFormat.DIARIZED_JSON)
+_SPEAKERS: Final = Diarization(mode=DiarizationMode.SPEAKER)
+
+
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
     """A job, and how its caller wants to hear of it."""
@@ -65,8 +70,10 @@ def read_request(
         raise InvalidField(MEDIA, "is missing: no recording was sent")
     response_format = _response_format(form)
     stream = _truth(form, "stream")
-    if stream and response_format not in {ResponseFormat.JSON, ResponseFormat.TEXT}:
-        raise InvalidField("stream", f"goes with response_format json or text, not with {response_format}")
+    if stream and response_format not in STREAMED:
+        raise InvalidField("stream", f"goes with response_format {' or '.join(STREAMED)}, not with {response_format}")
+    if task is Task.TRANSLATE and response_format is ResponseFormat.DIARIZED_JSON:
+        raise InvalidField("response_format", f"{response_format} goes with transcriptions alone")
     _check_hints(form)
     decoding, warnings = read_decoding(form, task)
     language = job_rules.language("language", form.one("language") or "")
@@ -79,6 +86,7 @@ def read_request(
         expected_hint=LANGUAGES.name if languages else "",
         model=recogniser(aliases, _model(form), loaded),
         decoding=decoding,
+        diarization=_SPEAKERS if response_format is ResponseFormat.DIARIZED_JSON else Diarization(),
         warnings=(*(Warning(WITHOUT_EFFECT, f"{field.name}: {field.says}") for field in without_effect), *warnings),
         origin=Origin(dialect=DIALECT, request_id=request_id),
     )
@@ -99,8 +107,6 @@ def _model(form: ReceivedForm) -> str:
 
 def _response_format(form: ReceivedForm) -> ResponseFormat:
     given = form.one("response_format") or ResponseFormat.JSON
-    if given == "diarized_json":
-        raise UnsupportedFeature("response_format", "diarized_json: voices are not told apart")
     try:
         return ResponseFormat(given)
     except ValueError as error:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from stenod_server.domain.decoding import Decoding, Hint, Option, VocabularyEntry
+from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.job import Media
 from stenod_server.errors import InvalidField, LimitExceeded, StenodError, UnsupportedFeature
 from stenod_server.rest.openai.fields import FIELDS, MEDIA, Outcome
@@ -18,11 +19,15 @@ RECORDING: Final = Media(key="media/1", size_bytes=4, sha256="a")
 ALIASES: Final = {"whisper-1": "base", "*": ""}
 
 
-def ask(*fields: tuple[str, str], media: Media | None = RECORDING, aliases: Any = ALIASES) -> TranscriptionRequest:
+def ask(
+    *fields: tuple[str, str],
+    media: Media | None = RECORDING,
+    aliases: Any = ALIASES,
+    task: Task = Task.TRANSCRIBE,
+) -> TranscriptionRequest:
     given = list(fields) if "model" in dict(fields) else [("model", "any"), *fields]
-    return read_request(
-        ReceivedForm(fields=given, media=media), request_id="r", aliases=aliases, loaded={"base": 1, "large": 1}
-    )
+    form = ReceivedForm(fields=given, media=media)
+    return read_request(form, request_id="r", aliases=aliases, loaded={"base": 1, "large": 1}, task=task)
 
 
 def warned(*fields: tuple[str, str]) -> list[str]:
@@ -31,9 +36,9 @@ def warned(*fields: tuple[str, str]) -> list[str]:
     return [warning.message.partition(":")[0] for warning in warnings]
 
 
-def refusal(*fields: tuple[str, str]) -> StenodError:
+def refusal(*fields: tuple[str, str], task: Task = Task.TRANSCRIBE) -> StenodError:
     with pytest.raises((InvalidField, LimitExceeded, UnsupportedFeature)) as caught:
-        ask(*fields)
+        ask(*fields, task=task)
     return caught.value
 
 
@@ -42,7 +47,7 @@ def refusal(*fields: tuple[str, str]) -> StenodError:
 CASES: Final[Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str]]]] = (
     ("model", ["whisper-1", "large"], [], [""]),
     ("language", ["en", "pt-BR", "auto", ""], [], ["en_GB", "x" * 40]),
-    ("response_format", ["json", "text", "srt", "vtt", "verbose_json", ""], [], ["diarized_json", "xml"]),
+    ("response_format", ["json", "text", "srt", "vtt", "verbose_json", "diarized_json", ""], [], ["xml"]),
     ("stream", ["true", "false", "True", ""], [], ["maybe"]),
     ("prompt", ["", "Stenod, Triton", "x" * 5000], [], []),
     ("temperature", ["0", "0.0", ""], ["0.2", "1"], ["2", "-1", "hot", "nan"]),
@@ -209,3 +214,17 @@ def test_the_table_of_the_docs_is_the_one_in_the_code() -> None:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+@pytest.mark.parametrize("model", ["any", "gpt-4o-transcribe-diarize"])
+def test_speakers_are_told_apart_where_the_answer_has_a_place_for_them(model: str) -> None:
+    assert ask(("model", model), ("response_format", "diarized_json")).config.diarization == Diarization(
+        mode=DiarizationMode.SPEAKER
+    )
+    assert ask(("model", model), ("response_format", "json")).config.diarization == Diarization()
+    assert ask(("stream", "true"), ("response_format", "diarized_json")).stream
+
+
+def test_speakers_are_of_transcriptions_alone() -> None:
+    refused = refusal(("response_format", "diarized_json"), task=Task.TRANSLATE)
+    assert refused.message == "response_format: diarized_json goes with transcriptions alone"

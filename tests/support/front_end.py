@@ -35,6 +35,7 @@ class ScriptedFrontEnd:
         error_when: asyncio.Event | None = None,
         progress: Sequence[AudioProgress] = (),
         summary: bool = True,
+        channels: int = 1,
     ) -> None:
         self._windows = windows
         self._duration_samples = duration_samples
@@ -43,6 +44,7 @@ class ScriptedFrontEnd:
         self._error_when = error_when
         self._progress = progress
         self._summary = summary
+        self._channels = channels
         self.taken = 0
         self.opened = 0
         self.open = 0
@@ -78,6 +80,8 @@ class ScriptedFrontEnd:
         if not self._summary:
             return
         duration = end_samples if self._duration_samples is None else self._duration_samples
-        yield AudioSummary(duration, speech_samples, count, 1, SAMPLE_RATE_HZ, "pcm_s16le", "wav", self._damage)
+        yield AudioSummary(
+            duration, speech_samples, count, self._channels, SAMPLE_RATE_HZ, "pcm_s16le", "wav", self._damage
+        )
 
     async def close(self) -> None: ...

@@ -1,7 +1,7 @@
 """What is known of a transcript as a whole: its language by a vote of the windows, and the warnings."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,7 @@ class Facts:
             seen = self._sightings.setdefault(oddity, _Sightings(0, frame.start_samples))
             seen.count += 1
 
-    def info(self, summary: AudioSummary, *, model: str, language: str, channels: Sequence[str] = ()) -> TranscriptInfo:
+    def info(self, summary: AudioSummary, *, model: str, language: str) -> TranscriptInfo:
         """`language` is what was asked for; it stands where no window has spoken, unless it is `auto`."""
         asked = "" if language == "auto" else language
         weights = self._by_language()
@@ -80,7 +80,6 @@ class Facts:
             speech_samples=summary.speech_samples,
             windows=summary.windows,
             warnings=self._warnings(summary),
-            channels=tuple(channels),
         )
 
     def _warnings(self, summary: AudioSummary) -> tuple[Warning, ...]:

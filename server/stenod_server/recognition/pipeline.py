@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from stenod_server.domain.diarization import Diarization
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Checkpoint
-from stenod_server.domain.transcript import Segment, TranscriptInfo
+from stenod_server.domain.transcript import Segment, TranscriptInfo, Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import ContractViolation
 from stenod_server.ports import (
     AudioFrontEnd,
@@ -38,6 +39,7 @@ from stenod_server.recognition.heard_voices import own_voices
 from stenod_server.recognition.loudness import as_heard
 from stenod_server.recognition.memory import Memory, Voices, signature
 from stenod_server.recognition.stitch import Frame, SegmentRules
+from stenod_server.text.formatting.formatter import Formatter
 
 Item: TypeAlias = Window | AudioProgress | AudioSummary
 Heard: TypeAlias = tuple[WindowResult, WindowVoices | None]
@@ -84,12 +86,9 @@ class SegmentFormatter(Protocol):
         """The same segment, written; None where nothing of it is left."""
         ...
 
-
-class AsSaid:
-    """A `SegmentFormatter` that changes nothing."""
-
-    def format(self, segment: Segment) -> Segment | None:
-        return segment
+    def warnings(self) -> tuple[Warning, ...]:
+        """What was asked for and could not be done, in what was formatted so far."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +108,15 @@ class Recording:
     watch: LanguageWatch | None = None
     diarization: Diarization = field(default=Diarization())
     voices: Voices | None = None
-    formatter: SegmentFormatter = field(default_factory=AsSaid)
+    formatter: SegmentFormatter = field(default_factory=lambda: Formatter(Formatting()))
 
     @property
     def signature(self) -> str:
         return signature(self.request, self.plan, self.voices)
+
+    def channel_labels(self, count: int) -> tuple[str, ...]:
+        """Of the channels of a file; none where they are mixed. Labels behind its last channel are nobody's."""
+        return tuple(map(self.diarization.channel_label, range(count))) if self.plan.per_channel else ()
 
     def channel_label(self, channel: int) -> str:
         """Empty where the channels are mixed."""
@@ -145,13 +148,11 @@ class Pipeline:
                 # One cause is enough; the others follow from it, for the group cancels what is left.
                 raise _first_leaf(group) from None
         summary = reader.result()
-        return run.memory.facts.info(
-            summary,
-            model=recording.request.model,
-            language=recording.request.language,
-            channels=[recording.channel_label(n) for n in range(summary.channels)]
-            if recording.plan.per_channel
-            else (),
+        info = run.memory.facts.info(summary, model=recording.request.model, language=recording.request.language)
+        return replace(
+            info,
+            channels=recording.channel_labels(summary.channels),
+            warnings=(*info.warnings, *recording.formatter.warnings()),
         )
 
 

@@ -13,7 +13,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Segment, Word, WordTag
 from stenod_server.ports import Window
 from stenod_server.recognition.context_chunks import Tail, first_new, is_before, tail_of
-from stenod_server.text.punctuation import ends_sentence, without_marks
+from stenod_server.text.punctuation import ends_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,6 @@ class SegmentRules:
     sentence_min_samples: int = 2 * SAMPLE_RATE_HZ
     max_samples: int = 20 * SAMPLE_RATE_HZ
     max_words: int = 80
-    punctuation: bool = True  # False: words are written without marks
 
 
 class Stitcher:
@@ -150,8 +149,6 @@ class Stitcher:
 
     def _close(self) -> Iterator[Segment]:
         words, self._open = self._open, []
-        if not self._rules.punctuation:
-            words = [replace(word, text=text) for word in words if (text := without_marks(word.text))]
         if words:
             yield segment_of(words)
 

@@ -94,18 +94,6 @@ def test_a_word_said_twice_is_kept_twice() -> None:
     assert _texts(_stitch(first, second)) == ["very very"]
 
 
-def test_without_punctuation_words_carry_no_marks_and_segments_stay() -> None:
-    words = [
-        _word('"Well,', 0, 1),
-        _word("3.5", 1, 1.5),
-        _word("don't!", 1.6, 2.4),
-        _word("—", 2.5, 2.6),
-        _word("Go.", 2.7, 3),
-    ]
-    segments = _stitch((_frame(0, 0, 3), words), rules=SegmentRules(punctuation=False))
-    assert _texts(segments) == ["Well 3.5 don't", "Go"]
-
-
 def test_silence_gives_nothing() -> None:
     assert _stitch((_frame(0, 0, 3), []), (_frame(1, 3, 6), [])) == []
 
@@ -117,9 +105,9 @@ _raw_words = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(windows=st.lists(st.tuples(st.integers(1, 10), st.integers(0, 3), _raw_words), max_size=6), marks=st.booleans())
+@given(windows=st.lists(st.tuples(st.integers(1, 10), st.integers(0, 3), _raw_words), max_size=6))
 def test_any_words_come_out_once_in_order_and_inside_their_windows(
-    windows: list[tuple[int, int, list[tuple[str, int, int]]]], *, marks: bool
+    windows: list[tuple[int, int, list[tuple[str, int, int]]]],
 ) -> None:
     """Whatever a recogniser says, however badly timed, over windows with gaps."""
     at, frames, said = 0, [], 0
@@ -128,13 +116,12 @@ def test_any_words_come_out_once_in_order_and_inside_their_windows(
         frames.append((_frame(index, at, at + length_s), [Word(t, start, end, 0.5, "en") for t, start, end in raw]))
         at += length_s
         said += len(raw)
-    segments = _stitch(*frames, rules=SegmentRules(punctuation=marks))
+    segments = _stitch(*frames)
     words = [word for segment in segments for word in segment.words]
     assert all(0 <= word.start_samples <= word.end_samples <= at * HZ for word in words)
     assert all(a.start_samples <= b.start_samples for a, b in pairwise(words))
-    if marks:
-        assert [word.text for word in words] == [text for _, _, raw in windows for text, _, _ in raw]
-        assert len(words) == said
+    assert [word.text for word in words] == [text for _, _, raw in windows for text, _, _ in raw]
+    assert len(words) == said
 
 
 @settings(max_examples=200, deadline=None)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from stenod_server.text.formatting.english.line import Line, Match
-from stenod_server.text.formatting.english.numbers import Quantity, cardinal, ordinal, quantity, suffixed
+from stenod_server.text.formatting.english.numbers import Quantity, below_hundred, cardinal, ordinal, quantity, suffixed
 from stenod_server.text.formatting.english.vocabulary import (
     CURRENCIES,
     DENOMINATORS,
@@ -149,9 +149,12 @@ def _is_time(line: Line, at: int, low: Quantity, high: Quantity) -> bool:
 
 
 def _is_clock(line: Line, at: int, found: Quantity) -> bool:
-    """`half past ten`, `ten past five`."""
-    is_hour = line.text(at - 1) in {"past", "to"} and line.text(at - 2) in {"half", "quarter", *NUMBER_WORDS}
-    return found.value <= 25 and (is_hour or line.text(found.end) == "past")
+    """`half past ten`, `twenty to five`: both numbers stay words."""
+    if line.text(at - 1) in {"past", "to"} and line.text(at - 2) in {"half", "quarter", "five", "ten", "twenty"}:
+        return found.value <= 12
+    behind = below_hundred(line, found.end + 1)
+    is_minutes = found.value in {5, 10, 20, 25} and line.text(found.end) in {"past", "to"}
+    return is_minutes and behind is not None and behind.value <= 12
 
 
 def _is_small_half(line: Line, found: Quantity) -> bool:

@@ -45,8 +45,8 @@ def identify(
 
 
 def _scores(centroids: Sequence[Embedding], known: Sequence[KnownVoice]) -> npt.NDArray[np.float32]:
-    """(speakers, known): the cosine with the mean of a voice's embeddings, which tells voices apart better than the most
-    alike of them does: with every one there is another chance for a stranger.
+    """(speakers, known): the cosine with the mean of a voice's embeddings, which tells voices apart better than the
+    most alike of them does: with every one there is another chance for a stranger.
     """
     means = np.stack([np.mean(voice.embeddings, axis=0) for voice in known])
     lengths = np.linalg.norm(means, axis=1, keepdims=True)

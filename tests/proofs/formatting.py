@@ -1,0 +1,144 @@
+"""Proof: numbers are written as people write them, and nothing that was right is damaged.
+
+    python -m tests.proofs.formatting [--without-service]
+
+1. The table of what is said and how it is to be written (tests/support/formatting_cases.tsv): the pass rate by kind.
+2. The reference texts of the English speech set, formatted: after Whisper's English normalisation, which writes numbers
+   in digits itself, they are to be what they were. Prints every word that is touched.
+3. The whole service with `numerals` on and off over the English read and spontaneous speech: the word error rate is to
+   be the same within 0.1 points. Prints what becomes of the recogniser's text.
+
+Exit status 1 below 98 % of the table, or where a text or the rate is another.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from whisper_normalizer.english import EnglishTextNormalizer
+
+import stenod
+from tests.proofs.wer import word_error_rate
+from tests.support.formatting_cases import Case, cases, with_numerals
+from tests.support.models import build_models
+from tests.support.server import serving
+from tests.support.speech import Recording, english_with_text, recordings
+
+LEAST_PASSED_RATIO = 0.98
+ALLOWED_POINTS = 0.1
+SIDE_BY_SIDE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """The texts of the service without numerals and with."""
+
+    plain: Sequence[str]
+    written: Sequence[str]
+
+
+def table_holds() -> bool:
+    """Prints the pass rate of each kind, and the cases that fail."""
+    failed = [case for case in cases() if not _passes(case)]
+    total, lost = Counter(case.kind for case in cases()), Counter(case.kind for case in failed)
+    print(f"{'kind':<12}{'cases':>7}{'passed':>8}{'rate':>8}")
+    for kind in total:
+        print(f"{kind:<12}{total[kind]:>7}{total[kind] - lost[kind]:>8}{1 - lost[kind] / total[kind]:>8.0%}")
+    rate = 1 - len(failed) / len(cases())
+    print(
+        f"{'all':<12}{len(cases()):>7}{len(cases()) - len(failed):>8}{rate:>8.1%}  (at least {LEAST_PASSED_RATIO:.0%})"
+    )
+    for case in failed:
+        print(f"  {case.kind}: {case.spoken!r} → {with_numerals(case.spoken, case.language)!r}, not {case.written!r}")
+    return rate >= LEAST_PASSED_RATIO
+
+
+def texts_hold(texts: Sequence[str]) -> bool:
+    """Prints what is touched, and the texts that are others after normalisation."""
+    normalise = EnglishTextNormalizer()
+    touched, damaged = 0, []
+    for text in texts:
+        written = with_numerals(text)
+        changes = list(_changes(text, written))
+        touched += len(changes)
+        for change in changes:
+            print(f"  {change}")
+        if _joined(normalise(written)) != _joined(normalise(text)):
+            damaged.append((text, written))
+    words = sum(len(text.split()) for text in texts)
+    print(f"{len(texts)} reference texts, {words} words: {touched} places written anew, {len(damaged)} texts damaged")
+    for text, written in damaged:
+        print("\n".join(f"  damaged: {change}" for change in _changes(normalise(text), normalise(written))))
+    return not damaged
+
+
+def _joined(text: str) -> str:
+    """Numbers side by side without the blank: the normaliser makes one of `fourteen sixty-nine, fourteen seventy`."""
+    return re.sub(r"(?<=\d) (?=\d)", "", text)
+
+
+def _passes(case: Case) -> bool:
+    written = with_numerals(case.spoken, case.language)
+    return written == case.written and with_numerals(written, case.language) == written
+
+
+def _changes(before: str, after: str) -> Iterator[str]:
+    """What stands in place of what, with a word on either side."""
+    old, new = before.split(), after.split()
+    for tag, start, end, first, last in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            around = (" ".join(old[max(0, start - 1) : start]), " ".join(old[end : end + 1]))
+            yield f"{around[0]} [{' '.join(old[start:end])} → {' '.join(new[first:last])}] {around[1]}"
+
+
+async def service_holds(heard: Sequence[Recording]) -> bool:
+    """Prints what becomes of the recogniser's text, and the word error rates."""
+    both = await _transcribed(heard)
+    for recording, plain, written in zip(heard, both.plain, both.written, strict=True):
+        for change in _changes(plain, written):
+            print(f"  {recording.id}: {change}")
+    references = [recording.text for recording in heard]
+    plain, written = (word_error_rate(references, texts) for texts in (both.plain, both.written))
+    print(f"{len(heard)} recordings: WER {plain:.2f} % as recognised, {written:.2f} % with numerals")
+    return abs(written - plain) <= ALLOWED_POINTS
+
+
+async def _transcribed(heard: Sequence[Recording]) -> Both:
+    with tempfile.TemporaryDirectory() as name:
+        async with (
+            serving(Path(name), models_dir=build_models()) as server,
+            stenod.Client(server.address) as client,
+        ):
+            room = asyncio.Semaphore(SIDE_BY_SIDE)
+
+            async def text(recording: Recording, *, numerals: bool) -> str:
+                async with room:
+                    return (await client.transcribe(recording.path, language="en", numerals=numerals)).text
+
+            plain = await asyncio.gather(*(text(recording, numerals=False) for recording in heard))
+            written = await asyncio.gather(*(text(recording, numerals=True) for recording in heard))
+    return Both(plain, written)
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--without-service", action="store_true", help="only the table and the reference texts")
+    asked = parser.parse_args()
+    held = [table_holds()]
+    texts = {r.text: None for r in recordings() if r.text and r.fields["language"] == "en"}
+    held.append(texts_hold(list(texts)))
+    if not asked.without_service:
+        held.append(await service_holds([*english_with_text(), *recordings("long")]))
+    print("formatting holds" if all(held) else "formatting does NOT hold")
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -105,9 +105,9 @@ async def service_holds(heard: Sequence[Recording]) -> bool:
         for change in _changes(plain, written):
             print(f"  {recording.id}: {change}")
     references = [recording.text for recording in heard]
-    plain, written = (word_error_rate(references, texts) for texts in (both.plain, both.written))
-    print(f"{len(heard)} recordings: WER {plain:.2f} % as recognised, {written:.2f} % with numerals")
-    return abs(written - plain) <= ALLOWED_POINTS
+    before, after = word_error_rate(references, both.plain), word_error_rate(references, both.written)
+    print(f"{len(heard)} recordings: WER {before:.2f} % as recognised, {after:.2f} % with numerals")
+    return abs(after - before) <= ALLOWED_POINTS
 
 
 async def _transcribed(heard: Sequence[Recording]) -> Both:

@@ -17,7 +17,7 @@ _MASK = ProfanityFilter.MASK
 
 def _text(said: str, asked: Formatting, language: str = "en") -> str | None:
     segment = _formatted(said, asked, language)
-    return segment and segment.text
+    return segment.text if segment else None
 
 
 def _formatted(said: str, asked: Formatting, language: str = "en") -> Segment | None:

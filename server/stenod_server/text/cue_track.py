@@ -81,7 +81,7 @@ class CueTrack:
         self._shown_by = ""  # who spoke last in the cue before that
 
     def feed(self, segment: Segment) -> Iterator[Cue]:
-        pieces = tuple(piece for word in segment.words if (piece := _piece(word)).text)
+        pieces = tuple(piece for word in segment.words for piece in _pieces(word))
         if not pieces:
             return
         self._cut(until_ms=pieces[0].start_ms)
@@ -212,5 +212,7 @@ def _joined(first: Sequence[Part], second: Sequence[Part]) -> tuple[Part, ...]:
     return (*first[:-1], seam, *second[1:])
 
 
-def _piece(word: Word) -> Piece:
-    return Piece(" ".join(word.text.split()), round(word.start_s * 1000), round(word.end_s * 1000))
+def _pieces(word: Word) -> Iterator[Piece]:
+    """One, but of a word that formatting has put together with blanks."""
+    for text in word.text.split():
+        yield Piece(text, round(word.start_s * 1000), round(word.end_s * 1000))

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ class Row:
 
     def add(self, cues: Sequence[ShownCue]) -> None:
         self.cues += cues
-        self.gaps_ms += [after.start_ms - before.end_ms for before, after in zip(cues, cues[1:], strict=False)]
+        self.gaps_ms += [after.start_ms - before.end_ms for before, after in pairwise(cues)]
 
     def __str__(self) -> str:
         speeds = [cue.characters_per_s for cue in self.cues]

@@ -14,22 +14,9 @@ from stenod_server.rpc.job_config import UNBUILT
 from tests.support.node import fake_node
 
 ASKED: dict[str, job_pb2.JobConfig] = {
-    "formatting.numerals": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(numerals=True)),
-    "formatting.permitted_marks": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(permitted_marks=["."])),
     "formatting.punctuation_sensitivity": job_pb2.JobConfig(
-        formatting=job_pb2.FormattingConfig(punctuation_sensitivity=0.5)
+        formatting=job_pb2.FormattingConfig(punctuation_sensitivity=0.25)
     ),
-    "formatting.remove_disfluencies": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(remove_disfluencies=True)),
-    "formatting.output_locale": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(output_locale="en-GB")),
-    "formatting.replacements": job_pb2.JobConfig(
-        formatting=job_pb2.FormattingConfig(replacements=[job_pb2.Replacement(pattern="a", replacement="b")])
-    ),
-    "formatting.entities": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(entities=True)),
-    "formatting.casing": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(casing=False)),
-    "formatting.profanity_filter": job_pb2.JobConfig(
-        formatting=job_pb2.FormattingConfig(profanity_filter=job_pb2.PROFANITY_FILTER_MASK)
-    ),
-    "formatting.volume_threshold": job_pb2.JobConfig(formatting=job_pb2.FormattingConfig(volume_threshold=3.4)),
     "diarization.mode": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(mode=job_pb2.DIARIZATION_MODE_SPEAKER)),
     "diarization.channel_labels": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(channel_labels=["a"])),
     "diarization.speaker_sensitivity": job_pb2.JobConfig(

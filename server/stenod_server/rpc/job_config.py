@@ -44,16 +44,7 @@ class Unbuilt:
 
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
-    Unbuilt("formatting.numerals", lambda c: c.formatting.numerals),
-    Unbuilt("formatting.permitted_marks", lambda c: bool(c.formatting.permitted_marks)),
     Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
-    Unbuilt("formatting.remove_disfluencies", lambda c: c.formatting.remove_disfluencies),
-    Unbuilt("formatting.output_locale", lambda c: bool(c.formatting.output_locale)),
-    Unbuilt("formatting.replacements", lambda c: bool(c.formatting.replacements)),
-    Unbuilt("formatting.entities", lambda c: c.formatting.entities),
-    Unbuilt("formatting.casing", lambda c: c.formatting.HasField("casing") and not c.formatting.casing),
-    Unbuilt("formatting.profanity_filter", lambda c: c.formatting.profanity_filter == job_pb2.PROFANITY_FILTER_MASK),
-    Unbuilt("formatting.volume_threshold", lambda c: bool(c.formatting.volume_threshold)),
     Unbuilt("diarization.mode", lambda c: c.diarization.mode not in {0, job_pb2.DIARIZATION_MODE_NONE}),
     Unbuilt("diarization.channel_labels", lambda c: bool(c.diarization.channel_labels)),
     Unbuilt("diarization.speaker_sensitivity", lambda c: c.diarization.HasField("speaker_sensitivity")),

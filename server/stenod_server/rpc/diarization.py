@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from stenod.v1 import job_pb2
-from stenod_server.domain import diarization_rules
-from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode
+from stenod_server.domain import diarization_rules, job_rules
+from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.errors import InvalidField
 from stenod_server.rpc.fields import as_decimal
 
@@ -42,6 +42,7 @@ def from_proto(message: job_pb2.DiarizationConfig) -> Diarization:
         max_speakers=_count(message, "max_speakers"),
         prefer_current_speaker=message.prefer_current_speaker,
         return_identifiers=message.return_speaker_identifiers,
+        known_speakers=_known_speakers(message),
     )
     return diarization_rules.check(asked, NAMES)
 
@@ -57,6 +58,11 @@ def to_proto(asked: Diarization) -> job_pb2.DiarizationConfig:
         return_speaker_identifiers=asked.return_identifiers,
         prefer_current_speaker=asked.prefer_current_speaker,
     )
+
+
+def _known_speakers(message: job_pb2.DiarizationConfig) -> tuple[KnownSpeaker, ...]:
+    given = [KnownSpeaker(one.label, tuple(one.identifiers)) for one in message.known_speakers]
+    return job_rules.known_speakers(NAMES["known_speakers"], given)
 
 
 def _count(message: job_pb2.DiarizationConfig, field: str) -> int:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stenod.v1 import job_pb2
-from stenod_server.domain.diarization import Diarization, DiarizationMode
+from stenod.v1 import job_pb2, speaker_pb2
+from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.errors import InvalidRequest
 from stenod_server.rpc.diarization import from_proto, to_proto
 
@@ -33,6 +33,19 @@ def test_everything_of_speakers_is_read_and_given_back() -> None:
     )
     assert from_proto(written) == config
     assert from_proto(to_proto(config)) == config
+
+
+def test_known_speakers_are_read_and_not_given_back() -> None:
+    known = [speaker_pb2.KnownSpeaker(label="Alice", identifiers=["secret", "other"])]
+    asked = from_proto(job_pb2.DiarizationConfig(mode=SPEAKER, known_speakers=known))
+    assert asked.known_speakers == (KnownSpeaker("Alice", ("secret", "other")),)
+    assert b"secret" not in to_proto(asked).SerializeToString()
+
+
+def test_known_speakers_are_checked() -> None:
+    known = [speaker_pb2.KnownSpeaker(label="S1", identifiers=["secret"])]
+    with pytest.raises(InvalidRequest, match=rf"{PREFIX}\.known_speakers\.0\.label"):
+        from_proto(job_pb2.DiarizationConfig(mode=SPEAKER, known_speakers=known))
 
 
 def test_everything_of_channels_is_read_and_given_back() -> None:

@@ -7,7 +7,7 @@ from stenod.v1 import job_pb2
 from stenod_server.domain import diarization_rules, job_rules
 from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.errors import InvalidField
-from stenod_server.rpc.fields import as_decimal
+from stenod_server.rpc.decimals import as_decimal
 
 NAMES: Final[Mapping[str, str]] = {
     "mode": "config.diarization.mode",

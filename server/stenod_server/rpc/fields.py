@@ -23,11 +23,6 @@ def required(field: str, value: str) -> str:
     return value
 
 
-def as_decimal(value: float) -> float:
-    """A `float` of a message as it was written: those have 24 bits, and 0.7 of them is none of ours."""
-    return float(f"{value:.7g}")
-
-
 def at_least_zero(field: str, value: int) -> int:
     if value < 0:
         raise InvalidField(field, f"must be at least 0, got {value}")

@@ -7,7 +7,7 @@ from stenod_server.domain import formatting_rules
 from stenod_server.domain.formatting import DEFAULT_SENSITIVITY, Formatting, ProfanityFilter, Replacement
 from stenod_server.domain.formatting_rules import FIELDS
 from stenod_server.errors import InvalidField
-from stenod_server.rpc.fields import as_decimal
+from stenod_server.rpc.decimals import as_decimal
 
 PROFANITY_FILTERS: Final = {
     job_pb2.PROFANITY_FILTER_UNSPECIFIED: ProfanityFilter.KEEP,

@@ -17,20 +17,6 @@ ASKED: dict[str, job_pb2.JobConfig] = {
     "formatting.punctuation_sensitivity": job_pb2.JobConfig(
         formatting=job_pb2.FormattingConfig(punctuation_sensitivity=0.25)
     ),
-    "diarization.mode": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(mode=job_pb2.DIARIZATION_MODE_SPEAKER)),
-    "diarization.channel_labels": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(channel_labels=["a"])),
-    "diarization.speaker_sensitivity": job_pb2.JobConfig(
-        diarization=job_pb2.DiarizationConfig(speaker_sensitivity=0.5)
-    ),
-    "diarization.min_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(min_speakers=1)),
-    "diarization.max_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(max_speakers=2)),
-    "diarization.return_speaker_identifiers": job_pb2.JobConfig(
-        diarization=job_pb2.DiarizationConfig(return_speaker_identifiers=True)
-    ),
-    "diarization.known_speakers": job_pb2.JobConfig(diarization=job_pb2.DiarizationConfig(known_speakers=[{}])),
-    "diarization.prefer_current_speaker": job_pb2.JobConfig(
-        diarization=job_pb2.DiarizationConfig(prefer_current_speaker=True)
-    ),
 }
 
 

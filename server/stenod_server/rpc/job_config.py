@@ -45,14 +45,6 @@ class Unbuilt:
 # Every feature of the API that this version refuses. Building one means deleting its row.
 UNBUILT: Final[Sequence[Unbuilt]] = (
     Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
-    Unbuilt("diarization.mode", lambda c: c.diarization.mode not in {0, job_pb2.DIARIZATION_MODE_NONE}),
-    Unbuilt("diarization.channel_labels", lambda c: bool(c.diarization.channel_labels)),
-    Unbuilt("diarization.speaker_sensitivity", lambda c: c.diarization.HasField("speaker_sensitivity")),
-    Unbuilt("diarization.min_speakers", lambda c: c.diarization.HasField("min_speakers")),
-    Unbuilt("diarization.max_speakers", lambda c: c.diarization.HasField("max_speakers")),
-    Unbuilt("diarization.return_speaker_identifiers", lambda c: c.diarization.return_speaker_identifiers),
-    Unbuilt("diarization.known_speakers", lambda c: bool(c.diarization.known_speakers)),
-    Unbuilt("diarization.prefer_current_speaker", lambda c: c.diarization.prefer_current_speaker),
 )
 
 

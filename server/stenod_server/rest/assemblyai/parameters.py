@@ -10,7 +10,7 @@ from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.diarization_rules import MAX_CHANNEL_LABELS
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, Origin
-from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.errors import InvalidField
 from stenod_server.rest.services import DialectOptions
 
 DIALECT: Final = "assemblyai"
@@ -51,13 +51,11 @@ class Parameters:
 def read_parameters(body: Mapping[str, Any]) -> Parameters:
     """Null is as good as nothing: clients of typed languages write it for what they leave out.
 
-    Raises InvalidField, UnsupportedFeature.
+    Raises InvalidField.
     """
     if unknown := sorted(set(body) - set(_NAMES)):
         raise InvalidField("body", f"{', '.join(map(repr, unknown))}: no such parameter; there are {', '.join(_NAMES)}")
     given = {name: value for name, value in body.items() if value is not None}
-    if _flag(given, "dual_channel", default=False):
-        raise UnsupportedFeature("dual_channel", "channels are mixed into one; leave it out, or set it to false")
     start_ms, end_ms = _ms(given, "audio_start_from") or 0, _ms(given, "audio_end_at")
     start_s, end_s = job_rules.trim(
         "audio_start_from", "audio_end_at", start_ms / 1000, None if end_ms is None else end_ms / 1000

@@ -29,14 +29,14 @@ _PARAMETERS: Final = {
     "properties": {
         "audio_url": {"type": "string", "minLength": 1, "description": "where the server fetches the recording"},
         "dual_channel": {
-            "enum": [False, None],
+            "type": ["boolean", "null"],
             "default": False,
-            "description": "each channel on its own; not built yet: true is refused",
+            "description": "each channel on its own; words and utterances say which: 1, 2",
         },
         "format_text": {
             "type": ["boolean", "null"],
             "default": True,
-            "description": "capitals, as the recogniser writes them; numbers stay as they are",
+            "description": "capitals, and numbers in digits",
         },
         "punctuate": {"type": ["boolean", "null"], "default": True, "description": "marks of punctuation"},
         "audio_start_from": {

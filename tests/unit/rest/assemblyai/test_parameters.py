@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.transcript import Warning  # noqa: A004
-from stenod_server.errors import InvalidField, StenodError, UnsupportedFeature
+from stenod_server.errors import InvalidField, StenodError
 from stenod_server.rest.assemblyai.parameters import read_parameters
 from stenod_server.rest.services import DialectOptions
 from tests.support.speech import PROJECT_ROOT
@@ -60,10 +61,11 @@ def test_the_node_can_take_punctuation_from_every_call_and_warn_with_every_job()
     assert (made.formatting.punctuation, made.warnings) == (False, (warning,))
 
 
-def test_dual_channel_is_refused_by_name_and_not_ignored() -> None:
-    with pytest.raises(UnsupportedFeature, match=r"^dual_channel:"):
-        read(dual_channel=True)
-    assert read(dual_channel=False)
+def test_dual_channel_tells_channels_apart_by_their_numbers() -> None:
+    asked = config(dual_channel=True).diarization
+    assert asked.mode is DiarizationMode.CHANNEL
+    assert [asked.channel_label(channel) for channel in range(3)] == ["1", "2", "3"]
+    assert config(dual_channel=False).diarization == config().diarization == Diarization()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ DONE: Final[dict[str, Any]] = {
     f"{_T}.audio_filtering_config.volume_threshold": 3.5,
     f"{_T}.transcript_filtering_config.remove_disfluencies": True,
     f"{_T}.transcript_filtering_config.replacements": [{"from": "a", "to": "b"}],
+    f"{_T}.diarization": "speaker",
+    f"{_T}.speaker_diarization_config.speaker_sensitivity": 0.7,
+    f"{_T}.speaker_diarization_config.prefer_current_speaker": True,
+    f"{_T}.speaker_diarization_config.get_speakers": True,
+    f"{_T}.speaker_diarization_config.speakers": [{"label": "Ann", "speaker_identifiers": ["x"]}],
+    f"{_T}.speaker_diarization_config.max_speakers": 2,
+    f"{_T}.channel_diarization_labels": ["agent"],
     "fetch_data": {"url": "https://example.com/a.wav"},
     "fetch_data.url": "https://example.com/a.wav",
     "fetch_data.auth_headers": ["X-Key: 1"],
@@ -84,13 +91,6 @@ IGNORED: Final[dict[str, Any]] = {
     "translation_config.enable_partials": True,
 }
 UNBUILT: Final[dict[str, Any]] = {
-    f"{_T}.diarization": "speaker",
-    f"{_T}.speaker_diarization_config.speaker_sensitivity": 0.7,
-    f"{_T}.speaker_diarization_config.prefer_current_speaker": True,
-    f"{_T}.speaker_diarization_config.get_speakers": True,
-    f"{_T}.speaker_diarization_config.speakers": [{"label": "Ann", "speaker_identifiers": ["x"]}],
-    f"{_T}.speaker_diarization_config.max_speakers": 2,
-    f"{_T}.channel_diarization_labels": ["agent"],
     f"{_T}.punctuation_overrides.sensitivity": 0.9,
     f"{_T}.language_hints": ["de"],
     f"{_T}.language_hints_strict": True,
@@ -124,6 +124,10 @@ def config_of(path: str, value: object) -> dict[str, Any]:
         config[_T]["language"] = "auto"
     if path == "language_identification_config.default_language" and value:
         config["language_identification_config"]["low_confidence_action"] = "use_default_language"
+    if path.startswith(f"{_T}.speaker_diarization_config."):
+        config[_T]["diarization"] = "speaker"
+    if path == f"{_T}.channel_diarization_labels":
+        config[_T]["diarization"] = "channel"
     if path == _T:
         config[_T]["language"] = "de"
     return config

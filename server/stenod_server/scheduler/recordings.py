@@ -33,7 +33,7 @@ class Recordings:
             window_timeout_s=self._options.window_timeout_s,
             limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
             diarization=job.config.diarization,
-            formatter=Formatter(job.config.formatting, route.language),
+            formatter=Formatter(job.config.formatting, _written_in(job, route)),
         )
 
     async def watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
@@ -57,3 +57,8 @@ class Recordings:
             max_sample_rate_hz=self._options.max_sample_rate_hz,
             per_channel=job.config.diarization.mode is DiarizationMode.CHANNEL,
         )
+
+
+def _written_in(job: Job, route: Route) -> str:
+    """The language as the job names it, for it may name a country, too; else as the recogniser has it."""
+    return route.language if job.config.language == AUTO else job.config.language

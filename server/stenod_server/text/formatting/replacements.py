@@ -4,8 +4,11 @@ Regular expressions are RE2's: their time is linear in the text, whatever is ask
 blanks, so that a match is of one segment; `\1` in the replacement is what the first group matched.
 """
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
 from typing import Final, Protocol, TypeAlias
 
 import re2
@@ -35,13 +38,23 @@ class Found:
     goes: bool = False
 
 
-Finder: TypeAlias = Callable[[Sequence[Word]], list[Found]]
+class _Line:
+    """A segment's words as they are now. `forms` are what a word may be found by."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.texts = [word.text for piece in pieces for word in piece.words]
+        self.text = " ".join(self.texts)
+        self.starts = [0, *accumulate(len(text) + 1 for text in self.texts)]
+        self.forms = {form.casefold() for text in self.texts for form in _forms(text)}
+
+
+Finder: TypeAlias = Callable[[_Line], list[Found]]
 
 
 def finder(asked: Replacement) -> Finder:
     """Raises ValueError for a regular expression, or a replacement of one, that is none."""
     if not asked.expression:
-        return _finder_of_words([part.casefold() for part in asked.pattern.split()], asked.replacement)
+        return partial(_find_words, [part.casefold() for part in asked.pattern.split()], asked.replacement)
     try:
         expression = re2.compile(asked.expression, _options())
         expression.search("")  # what is too large fails now
@@ -49,16 +62,18 @@ def finder(asked: Replacement) -> Finder:
     except re2.error as error:
         raise ValueError(_said(error)) from error
     _check_groups(asked.replacement, groups)
-    return lambda words: _find(words, expression.finditer, asked.replacement)
+    return partial(_find_expression, expression.finditer, asked.replacement)
 
 
 def replaced(pieces: Sequence[Piece], *, finders: Sequence[Finder]) -> list[Piece]:
     """Each replacement sees what the ones before it have written."""
     given = list(pieces)
+    line = _Line(given)
     for find in finders:
-        found = find([word for piece in given for word in piece.words])
+        found = find(line)
         if found:
             given = _written(given, found)
+            line = _Line(given)
     return given
 
 
@@ -82,22 +97,24 @@ def _check_groups(replacement: str, groups: int) -> None:
         last = "" if last == "\\" else character
 
 
-def _finder_of_words(parts: Sequence[str], replacement: str) -> Finder:
-    def find(words: Sequence[Word]) -> list[Found]:
-        found, at = [], 0
-        while at + len(parts) <= len(words):
-            text = _match(words[at : at + len(parts)], parts, replacement)
-            if text is not None:
-                found.append(Found(at, at + len(parts), text, goes=not replacement.strip()))
-            at += len(parts) if text is not None else 1
-        return found
-
-    return find
+def _forms(text: str) -> tuple[str, str, str]:
+    lead, core, _ = affixes(text)
+    return text, text[len(lead) :], core
 
 
-def _match(words: Sequence[Word], parts: Sequence[str], replacement: str) -> str | None:
+def _find_words(parts: Sequence[str], replacement: str, line: _Line) -> list[Found]:
+    found: list[Found] = []
+    at = 0 if parts[0] in line.forms else len(line.texts)  # a thousand replacements are few that are found
+    while at + len(parts) <= len(line.texts):
+        text = _match(line.texts[at : at + len(parts)], parts, replacement)
+        if text is not None:
+            found.append(Found(at, at + len(parts), text, goes=not replacement.strip()))
+        at += len(parts) if text is not None else 1
+    return found
+
+
+def _match(texts: list[str], parts: Sequence[str], replacement: str) -> str | None:
     """The replacement with the marks around these words; None where they are others."""
-    texts = [word.text for word in words]
     if [text.casefold() for text in texts] == list(parts):
         return replacement
     lead, trail = affixes(texts[0])[0], affixes(texts[-1])[2]
@@ -106,31 +123,29 @@ def _match(words: Sequence[Word], parts: Sequence[str], replacement: str) -> str
     return lead + replacement + trail if [text.casefold() for text in texts] == list(parts) else None
 
 
-def _find(words: Sequence[Word], finditer: Callable[[str], Sequence[_Match]], replacement: str) -> list[Found]:
-    text = " ".join(word.text for word in words)
-    starts = [0]
-    for word in words:
-        starts.append(starts[-1] + len(word.text) + 1)
+def _find_expression(finditer: Callable[[str], Iterable[_Match]], replacement: str, line: _Line) -> list[Found]:
     found: list[Found] = []
-    for match in finditer(text):
+    for match in finditer(line.text):
         start, end = match.span()
         if start < end:
-            _add(found, text, starts, (start, end, match.expand(replacement)))
+            _add(found, line, (start, end, match.expand(replacement)))
     return [replace(one, goes=not replacement.strip() and not any(map(str.isalnum, one.text))) for one in found]
 
 
-def _add(found: list[Found], text: str, starts: Sequence[int], match: tuple[int, int, str]) -> None:
-    """Widen a match to whole words, and join it to the one before where that is in the same word."""
-    start, end, written = match
-    first = max(index for index, at in enumerate(starts[:-1]) if at <= start)
-    last = max(index for index, at in enumerate(starts[:-1]) if at < end)
-    behind = text[end : starts[last + 1] - 1]
+def _add(found: list[Found], line: _Line, match: tuple[int, int, str]) -> None:
+    """Widen a match to whole words, and join it to the one before where that is in the same word. The blank behind a
+    word is the word's; where it is matched, the next word is joined to this one.
+    """
+    (start, end, written), starts = match, line.starts
+    first = bisect_right(starts, start) - 1
+    last = min(bisect_right(starts, end) - 1, len(line.texts) - 1)
+    behind = line.text[end : starts[last + 1] - 1]
     if found and found[-1].end > first:
         before = found.pop()
-        shared = starts[before.end] - 1 - start
-        found.append(Found(before.first, last + 1, before.text[: len(before.text) - shared] + written + behind))
+        kept = before.text[: len(before.text) - (starts[before.end] - 1 - start)]
+        found.append(Found(before.first, last + 1, kept + written + behind))
     else:
-        found.append(Found(first, last + 1, text[starts[first] : start] + written + behind))
+        found.append(Found(first, last + 1, line.text[starts[first] : start] + written + behind))
 
 
 def _written(pieces: Sequence[Piece], found: Sequence[Found]) -> list[Piece]:

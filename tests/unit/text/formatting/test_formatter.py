@@ -161,6 +161,10 @@ def _replaced(said: str, *given: tuple[str, str]) -> str | None:
         ("my number is 42", "/ is \\d+/", "", "my number"),
         ("one two three", "/two/", "", "one three"),
         ("aaa", "/^/", "x", "aaa"),
+        ("a b c", "/ /", "-", "a-b-c"),
+        ("foo bar", "/foo /", "x", "xbar"),
+        ("foo bar baz", "/o b|r b/", "", "foaaz"),
+        ("foo bar", "/$|bar$/", "", "foo"),
     ],
 )
 def test_texts_are_replaced(said: str, pattern: str, replacement: str, written: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from stenod_server.text.formatting.english.line import Line, Match
 from stenod_server.text.formatting.english.numbers import below_hundred, cardinal, digit, ordinal
 from stenod_server.text.formatting.english.vocabulary import DECADES, MONTHS, NUMBER_WORDS
+from stenod_server.text.punctuation import is_sentence_end
 
 _BEFORE_YEARS: Final = (
     frozenset(
@@ -78,13 +79,17 @@ def _month_first(line: Line, at: int, locale: str) -> Match | None:
         return None
     year_text, end = _year_behind(line, found.end)
     is_sure = year_text or (day and (month not in _WORDS_TOO or line.atoms[at].is_capital))
-    if not is_sure or (month in _WORDS_TOO and not year_text and at == 0):
+    if not is_sure or (month in _WORDS_TOO and not year_text and _begins_sentence(line, at)):
         return None
     if locale in {"", "en-US", "en-CA"}:
         written = _american(month.capitalize(), found.value, year_text)
     else:
         written = [str(found.value), month.capitalize(), *([year_text] if year_text else [])]
     return Match(end, "date", _spread(written, at, end))
+
+
+def _begins_sentence(line: Line, at: int) -> bool:
+    return at == 0 or is_sentence_end(line.text(at - 1)[-1:])
 
 
 def _american(month: str, day: int, year_text: str) -> list[str]:

@@ -63,11 +63,11 @@ def test_a_number_is_one_across_a_disfluency_that_goes() -> None:
 
 
 def test_swear_words_are_masked_whole_with_inflections_and_nothing_else_is() -> None:
-    said = "Scunthorpe is a fucking shithole, you bull-shitter. Fuck's sake, I assess the cockpit. Shitake?"
-    masked = "Scunthorpe is a f****** s*******, you b***-*******. F***'s sake, I assess the cockpit. Shitake?"
+    said = "Scunthorpe is a fucking shithole, you bull-shitter. Fuck's sake, I assess the kick-ass cockpit. Shitake?"
+    masked = "Scunthorpe is a f****** s*******, you b***-*******. F***'s sake, I assess the k***-*** cockpit. Shitake?"
     assert _text(said, Formatting(profanity_filter=_MASK)) == masked
     assert _text(said, Formatting()) == said
-    assert _tagged(said) == ["fucking", "shithole,", "bull-shitter.", "Fuck's"]
+    assert _tagged(said) == ["fucking", "shithole,", "bull-shitter.", "Fuck's", "kick-ass"]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ _asked = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(texts=_texts, asked=_asked)
 def test_whatever_is_asked_words_stay_in_order_and_inside_the_segment(texts: list[str], asked: Formatting) -> None:
     segment = spoken(texts)

@@ -74,7 +74,7 @@ _word = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(texts=st.lists(_word, min_size=1, max_size=14), language=st.sampled_from(["en", "en-GB", "en-US", "de", "fr"]))
 def test_whatever_is_said_every_word_is_written_or_spoken_and_no_time_leaves_the_segment(
     texts: list[str], language: str
@@ -92,7 +92,7 @@ def test_whatever_is_said_every_word_is_written_or_spoken_and_no_time_leaves_the
     assert all(word.start_samples <= word.end_samples <= segment.end_samples for word in formatted.words)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts=st.lists(st.from_regex(r"[b-hj-z][a-z]{2,}[,.?]?", fullmatch=True), min_size=1, max_size=12))
 def test_text_without_numbers_stays(texts: list[str]) -> None:
     segment = spoken([text for text in texts if text.strip(",.?") not in _numberish] or ["cat"])

@@ -14,15 +14,17 @@ from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import CacheKey
 from stenod_server.recognition.language_choice import ChoiceRules, LanguageChoice
 from stenod_server.recognition.listening import Listener
-from stenod_server.recognition.memory import fits
+from stenod_server.recognition.memory import Voices, fits
 from stenod_server.recognition.pipeline import EngineSource, Pipeline, Recording
 from stenod_server.scheduler import abilities, language_doubt
 from stenod_server.scheduler.attempt import Done, Reused, Running
+from stenod_server.scheduler.final_pass import FinalPass, Listening
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.recorder import Recorder
 from stenod_server.scheduler.recordings import Recordings
 from stenod_server.scheduler.result_cache import ResultCache
 from stenod_server.scheduler.routing import Route, Router
+from stenod_server.speakers.diarizer import Diarizer
 
 _log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ class Recogniser:
         # A window that hangs must not keep the other engines idle: room for several rounds behind it.
         self._pipeline = Pipeline(adapters.engine, adapters.front_end, max_ahead=max(256, 4 * options.max_engines))
         self._listener = Listener(adapters.engine, adapters.front_end)
+        self._final_pass = FinalPass(adapters.store, options.identification)
 
     async def run(self, running: Running, job: Job) -> Done | Reused:
         """Recognise the job, whose media is in the blob store, unless the tenant has its transcript already.
@@ -58,6 +61,7 @@ class Recogniser:
         route = await self._router.route(job.config)
         listener = await self._router.listener(job.config)
         voices = await self._router.voices(job.config)
+        listening = Listening(voices, Diarizer(job.config.diarization)) if voices else None
         # What is heard first decides who recognises the rest: no key stands for that.
         key = None if listener else self._cache.key(job, route, voices)
         if key is not None and (reused := await self._reuse(job, key)):
@@ -68,13 +72,16 @@ class Recogniser:
             if listener:
                 heard = await self._listen(running, job, listener, path, engines)
                 route = self._router.settled(job.config, heard)
-            recording = await self._recording(running, job, route, path)
+            recording = await self._recording(running, job, route, path, listening)
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder_of(job, route)
             info = await self._pipeline.transcribe(replace(recording, resume=job.checkpoint), engines, recorder)
+        info, rest = self._told(info, job, route, heard), recorder.rest()
+        if listening:
+            info, rest = await self._final_pass.run(job, listening, recorder, info)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
         key = await self._cache.still(job, key) if job.checkpoint is None else None
-        return Done(self._told(info, job, route, heard), tuple(recorder.rest()), key)
+        return Done(info, tuple(rest), key)
 
     async def _reuse(self, job: Job, key: CacheKey) -> Job | None:
         """The job, SUCCEEDED with an earlier one's transcript, where there is one."""
@@ -91,10 +98,15 @@ class Recogniser:
         _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
         return heard
 
-    async def _recording(self, running: Running, job: Job, route: Route, path: Path) -> Recording:
+    async def _recording(
+        self, running: Running, job: Job, route: Route, path: Path, listening: Listening | None
+    ) -> Recording:
         decoding = abilities.honoured(route.profile, job.config.decoding)
-        recording = self._recordings.of(job, route, path, decoding, interactive=running.interactive)
-        return replace(recording, watch=await self._recordings.watch(self._router.heeded(job.config), route))
+        return replace(
+            self._recordings.of(job, route, path, decoding, interactive=running.interactive),
+            watch=await self._recordings.watch(self._router.heeded(job.config), route),
+            voices=Voices(listening.profile.model, listening.diarizer) if listening else None,
+        )
 
     async def _resumable(self, job: Job, recording: Recording) -> Job:
         """The job without its checkpoint where another recogniser, or another release, has written that."""

@@ -14,6 +14,8 @@ from stenod_server.ports import Clock, JobStore
 from stenod_server.recognition.stitch import Frame
 
 MAX_PENDING_SEGMENTS: Final = 256  # what a fast recogniser may hold in memory between two writes
+# A checkpoint of hours of voices is large: it is written as often as this allows, however often progress is.
+CHECKPOINT_BYTES_PER_S: Final = 64 * 1024
 
 
 class StopReason(StrEnum):
@@ -53,8 +55,15 @@ class Recorder:
         # A job that goes on where it was has got somewhere already.
         self._progress = job.progress if job.checkpoint else Progress()
         self._checkpoint: Callable[[], Checkpoint] | None = None
+        self._has_written = bool(job.checkpoint and job.checkpoint.segments)
         self._written_s = clock.monotonic_s()
+        self._next_checkpoint_s = 0.0
         self._writing = asyncio.Lock()  # reader and emitter of the pipeline both come here
+
+    @property
+    def has_written(self) -> bool:
+        """Whether the store has segments of the job, by this attempt or one before."""
+        return self._has_written
 
     def rest(self) -> Sequence[Segment]:
         """What has not been written: goes with the completion, so that a short job costs one write."""
@@ -62,6 +71,14 @@ class Recorder:
 
     def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
         self._checkpoint = checkpoint
+
+    def seal(self) -> int:
+        """No more segments come; where the run is, is not asked again. Gives how many there are of the whole job."""
+        if self._checkpoint is None:
+            return 0
+        checkpoint = self._checkpoint()
+        self._checkpoint = lambda: checkpoint
+        return checkpoint.segments
 
     def recognised(self, frame: Frame) -> None:
         self._telling.window(to_seconds(frame.kept_samples))
@@ -90,17 +107,25 @@ class Recorder:
     async def hand_over(self) -> None:
         """Report where the run is, for the one that goes on with it; to be called before the job is given back."""
         if self._checkpoint is not None:
-            await self._report()
+            await self._report(self._checkpoint())
 
     async def _write(self) -> None:
-        await self._report()
+        await self._report(self._checkpoint_if_due())
         self._telling.updated(replace(await self._still_ours(), progress=self._progress))
 
-    async def _report(self) -> None:
+    def _checkpoint_if_due(self) -> Checkpoint | None:
+        now_s = self._clock.monotonic_s()
+        if self._checkpoint is None or now_s < self._next_checkpoint_s:
+            return None
+        checkpoint = self._checkpoint()
+        self._next_checkpoint_s = now_s + len(checkpoint.memory) / CHECKPOINT_BYTES_PER_S
+        return checkpoint
+
+    async def _report(self, checkpoint: Checkpoint | None) -> None:
         """Segments and checkpoint are of one moment: nothing is awaited between taking the one and the other."""
         self._written_s = self._clock.monotonic_s()
         segments, self._pending = self._pending, []
-        checkpoint = self._checkpoint() if self._checkpoint else None
+        self._has_written = self._has_written or bool(segments)
         await self._store.record(
             self._job.lease, self._progress, segments, now=self._clock.now(), checkpoint=checkpoint
         )

@@ -20,6 +20,7 @@ from stenod_server.domain.diarization import Diarization, DiarizationMode, Known
 from stenod_server.domain.formatting import Formatting, ProfanityFilter, Replacement
 from stenod_server.domain.job import JobConfig
 from stenod_server.domain.rendering import SubtitleShape
+from stenod_server.engine.fake import FakeEngine
 from stenod_server.ports import JobFilter
 from tests.support.fetcher import ScriptedFetcher
 from tests.support.front_end import ScriptedFrontEnd, make_windows
@@ -353,6 +354,17 @@ async def test_srt_overrides_of_speechmatics(http: HttpNode) -> None:
     shape = {"srt_overrides": {"max_line_length": 42, "max_lines": 1}}
     await submitted(http, config_with("output_config", **shape))
     assert (await _stored(http)).subtitles == SubtitleShape(max_line_length=42, max_lines=1)
+
+
+async def test_speakers_that_nobody_can_hear_are_refused_in_each_dialect_s_words(tmp_path: Path) -> None:
+    says = "telling speakers apart takes a model of voices"
+    async with http_node(tmp_path, FakeEngine(voice_profiles=[])) as deaf:
+        spoken = refusal(await submit(deaf, config_with("transcription_config", diarization="speaker")))
+        assert spoken[2].startswith(f"transcription_config.diarization: {says}")
+        form = {"model": "whisper-1", "response_format": "diarized_json"}
+        answer = await deaf.client.post("/v1/audio/transcriptions", files=RECORDING, data=form)
+        assert answer.json()["error"]["param"] == "response_format"
+        assert answer.json()["error"]["message"].startswith(f"response_format: {says}")
 
 
 REFUSED: Final = [

@@ -12,6 +12,18 @@ MAX_SPEAKERS: Final = 100
 MAX_CHANNEL_LABELS: Final = 32
 MAX_CHANNEL_LABEL_CHARACTERS: Final = 64
 CHANNEL_LABEL_PATTERN: Final = "^[A-Za-z0-9._-]+$"
+# What the gRPC API calls the fields of a Diarization; what knows no dialect says these, and a dialect puts its own in
+# their place.
+FIELDS: Final[Mapping[str, str]] = {
+    "mode": "config.diarization.mode",
+    "channel_labels": "config.diarization.channel_labels",
+    "sensitivity": "config.diarization.speaker_sensitivity",
+    "min_speakers": "config.diarization.min_speakers",
+    "max_speakers": "config.diarization.max_speakers",
+    "prefer_current_speaker": "config.diarization.prefer_current_speaker",
+    "return_identifiers": "config.diarization.return_speaker_identifiers",
+    "known_speakers": "config.diarization.known_speakers",
+}
 _NOTHING: Final = Diarization()
 _MODES: Final[Mapping[str, DiarizationMode]] = {
     "channel_labels": DiarizationMode.CHANNEL,

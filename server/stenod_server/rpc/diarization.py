@@ -1,24 +1,14 @@
 """What a job asks of who said what: the API's words ↔ the domain's."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from stenod.v1 import job_pb2
 from stenod_server.domain import diarization_rules, job_rules
 from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode, KnownSpeaker
+from stenod_server.domain.diarization_rules import FIELDS
 from stenod_server.errors import InvalidField
 from stenod_server.rpc.decimals import as_decimal
 
-NAMES: Final[Mapping[str, str]] = {
-    "mode": "config.diarization.mode",
-    "channel_labels": "config.diarization.channel_labels",
-    "sensitivity": "config.diarization.speaker_sensitivity",
-    "min_speakers": "config.diarization.min_speakers",
-    "max_speakers": "config.diarization.max_speakers",
-    "prefer_current_speaker": "config.diarization.prefer_current_speaker",
-    "return_identifiers": "config.diarization.return_speaker_identifiers",
-    "known_speakers": "config.diarization.known_speakers",
-}
 MODES: Final = {
     job_pb2.DIARIZATION_MODE_UNSPECIFIED: DiarizationMode.NONE,
     job_pb2.DIARIZATION_MODE_NONE: DiarizationMode.NONE,
@@ -31,7 +21,7 @@ NUMBERS: Final = {mode: number for number, mode in MODES.items()}
 def from_proto(message: job_pb2.DiarizationConfig) -> Diarization:
     """Raises InvalidField, LimitExceeded."""
     if message.mode not in MODES:
-        raise InvalidField(NAMES["mode"], f"{message.mode} is none that this server knows")
+        raise InvalidField(FIELDS["mode"], f"{message.mode} is none that this server knows")
     asked = Diarization(
         mode=MODES[message.mode],
         channel_labels=tuple(message.channel_labels),
@@ -44,7 +34,7 @@ def from_proto(message: job_pb2.DiarizationConfig) -> Diarization:
         return_identifiers=message.return_speaker_identifiers,
         known_speakers=_known_speakers(message),
     )
-    return diarization_rules.check(asked, NAMES)
+    return diarization_rules.check(asked, FIELDS)
 
 
 def to_proto(asked: Diarization) -> job_pb2.DiarizationConfig:
@@ -62,9 +52,9 @@ def to_proto(asked: Diarization) -> job_pb2.DiarizationConfig:
 
 def _known_speakers(message: job_pb2.DiarizationConfig) -> tuple[KnownSpeaker, ...]:
     given = [KnownSpeaker(one.label, tuple(one.identifiers)) for one in message.known_speakers]
-    return job_rules.known_speakers(NAMES["known_speakers"], given)
+    return job_rules.known_speakers(FIELDS["known_speakers"], given)
 
 
 def _count(message: job_pb2.DiarizationConfig, field: str) -> int:
     given = getattr(message, field) if message.HasField(field) else None
-    return diarization_rules.speaker_count(NAMES[field], given)
+    return diarization_rules.speaker_count(FIELDS[field], given)

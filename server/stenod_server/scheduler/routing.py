@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from stenod_server.domain import diarization_rules
 from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import JobConfig
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
@@ -72,9 +73,8 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
 def choose_voices(profiles: Mapping[str, VoiceProfile], table: RoutingTable) -> VoiceProfile:
     """The model of voices that hears who speaks: a preferred one, else the first by name. Raises OptionNotServed."""
     if not profiles:
-        raise OptionNotServed(
-            "config.diarization.mode", "telling speakers apart takes a model of voices: `stenod models add voices`", ()
-        )
+        says = "telling speakers apart takes a model of voices: `stenod models add voices`"
+        raise OptionNotServed(diarization_rules.FIELDS["mode"], says, ())
     return profiles[_by_preference(profiles, table.preferred)[0]]
 
 

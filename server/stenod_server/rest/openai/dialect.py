@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import JSONResponse, Response
 
 from stenod_server import errors
+from stenod_server.domain import diarization_rules
 from stenod_server.domain.decoding import Option
 from stenod_server.errors import StenodError
 from stenod_server.rest.status import http_status, retry_after
@@ -38,7 +39,10 @@ _REPEATED: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT}) 
 
 
 # What parts of the node that know no dialect call it, and the field that decides it here.
-_NAMES: Final[Mapping[str, str]] = {FIELDS[Option.TASK]: "model"}
+_NAMES: Final[Mapping[str, str]] = {
+    FIELDS[Option.TASK]: "model",
+    diarization_rules.FIELDS["mode"]: "response_format",
+}
 
 
 class OpenAiDialect:

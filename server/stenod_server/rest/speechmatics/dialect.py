@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from stenod_server import errors
-from stenod_server.domain import formatting_rules
+from stenod_server.domain import diarization_rules, formatting_rules
 from stenod_server.domain.decoding import Option
-from stenod_server.rest.speechmatics.formatting import NAMES
+from stenod_server.rest.speechmatics import diarization, formatting
 from stenod_server.rest.status import http_status, retry_after
 from stenod_server.scheduler.abilities import FIELDS
 
@@ -88,7 +88,8 @@ _NAMES: Final = (
     ("media.headers", "fetch_data.auth_headers"),
     ("subtitles.", "output_config.srt_overrides."),
     (FIELDS[Option.VOCABULARY], "transcription_config.additional_vocab"),
-    *((ours, NAMES[field]) for field, ours in formatting_rules.FIELDS.items() if field in NAMES),
+    *((ours, formatting.NAMES[field]) for field, ours in formatting_rules.FIELDS.items() if field in formatting.NAMES),
+    *((ours, diarization.NAMES[field]) for field, ours in diarization_rules.FIELDS.items() if diarization.NAMES[field]),
 )
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from stenod_server.domain.job import Failure
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.store.open import open_store
 from tests.integration.notify.rig import Rig
 from tests.support.eventually import eventually
@@ -18,7 +19,7 @@ def _files(directory: Path) -> list[str]:
 async def test_every_job_that_succeeds_is_written_whoever_restarts_in_between(tmp_path: Path) -> None:
     stores = await open_store(tmp_path / "data", with_files=True)
     before = Rig(stores)
-    mine = await before.ended()
+    mine = await before.ended(subtitles=SubtitleShape(max_line_length=10))
     theirs = await before.ended(tenant="a/b")
     await before.ended(failure=Failure("NO_AUDIO", "nothing"))
     await stores.close()
@@ -30,7 +31,8 @@ async def test_every_job_that_succeeds_is_written_whoever_restarts_in_between(tm
     assert _files(directory) == sorted(
         [f"{mine.job_id}.{ending}" for ending in ENDINGS] + [f"a%2Fb/{theirs.job_id}.{ending}" for ending in ENDINGS]
     )
-    assert (directory / f"{mine.job_id}.txt").read_bytes() == b"so it goes\nand goes\nand ends\n"
+    assert (directory / f"{mine.job_id}.txt").read_bytes() == b"so it goes and goes and ends\n"
+    assert b"\nso it goes\nand goes\n" in (directory / f"{mine.job_id}.srt").read_bytes()
     assert json.loads((directory / f"{mine.job_id}.json").read_bytes())["format"].startswith("2.")
     assert (directory / f"{mine.job_id}.txt").stat().st_mode & 0o777 == 0o644
     assert mine.notices == ()  # it is nothing that the job's owner asked for

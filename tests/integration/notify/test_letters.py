@@ -6,12 +6,16 @@ import hmac
 import json
 from typing import Any
 
+import pytest
+
 from stenod_server.domain.job import Failure
 from stenod_server.domain.notification import Content, Method
+from stenod_server.domain.rendering import SubtitleShape
 from tests.integration.notify.rig import RECORDING, Rig, telling
 from tests.support.receiver import Call, Receiver
+from tests.support.renderings import read_srt
 
-TXT = b"so it goes\nand goes\nand ends\n"
+TXT = b"so it goes and goes and ends\n"
 REFUSED = Failure("MEDIA_NOT_FOUND", "it is not there")
 EMPTY = Failure("NO_AUDIO", "nothing was left")
 
@@ -70,16 +74,18 @@ async def test_transcripts_are_as_the_configuration_of_their_dialect_says(rig: R
     said = {
         "transcription_config": {"language": "en", "operating_point": "enhanced"},
         "translation_config": {"target_languages": ["fr"]},
-        "output_config": {"srt_overrides": {"max_line_length": 10}},
     }
     asked: Any = {"dialect": "speechmatics", "said": json.dumps(said)}
     metadata = json.loads((await _told(rig, receiver, Content.JSON_V2, **asked)).body)["metadata"]
     assert metadata["transcription_config"] == said["transcription_config"]
     assert "translation_errors" in metadata
-    subtitles = (await _told(rig, receiver, Content.SRT, **asked)).body.decode()
-    assert (
-        max(len(line) for line in subtitles.splitlines() if line.isalpha() or (" " in line and ">" not in line)) <= 10
-    )
+
+
+@pytest.mark.parametrize("dialect", ["", "speechmatics"])
+async def test_subtitles_have_the_shape_of_their_job(rig: Rig, receiver: Receiver, dialect: str) -> None:
+    shape = SubtitleShape(max_line_length=10)
+    call = await _told(rig, receiver, Content.SRT, dialect=dialect, subtitles=shape)
+    assert read_srt(call.body.decode())[0].lines == ("so it goes", "and goes")
 
 
 async def test_a_failed_job_is_told_with_its_error_and_without_a_transcript(rig: Rig, receiver: Receiver) -> None:

@@ -1,7 +1,6 @@
-"""The peers' own environment, made from requirements/peers.lock at the first run."""
+"""The peers' own environments, each made from a lock of requirements/ at the first run."""
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,31 +8,23 @@ from typing import Final
 
 from bench.recordings import CACHE_DIR, PROJECT_DIR
 
-LOCK: Final = PROJECT_DIR / "requirements" / "peers.lock"
-VENV: Final = CACHE_DIR / "peers-venv"
+PEERS: Final = "peers"
+SPEAKER_PEERS: Final = "speaker-peers"
 
 
-def peers_python() -> Path:
-    """The interpreter of the environment; made anew when the lock has changed. Raises CalledProcessError."""
-    python, stamp = VENV / "bin" / "python", VENV / "lock.sha256"
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+def peers_python(name: str = PEERS) -> Path:
+    """The interpreter of an environment; made anew when its lock has changed. Raises CalledProcessError."""
+    lock, venv = PROJECT_DIR / "requirements" / f"{name}.lock", CACHE_DIR / f"{name}-venv"
+    python, stamp = venv / "bin" / "python", venv / "lock.sha256"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if python.is_file() and stamp.is_file() and stamp.read_text() == wanted:
         return python
-    uv = Path(sys.executable).with_name("uv")
-    links = [argument for link in os.environ.get("PIP_FIND_LINKS", "").split() for argument in ("--find-links", link)]
-    install: list[str | Path] = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        python,
-        "--require-hashes",
-        *links,
-        "-r",
-        LOCK,
-    ]
-    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV], check=True)
+    uv = PROJECT_DIR / "scripts" / "uv"  # knows where torch is
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock]
+    subprocess.run(
+        [Path(sys.executable).with_name("uv"), "venv", "--quiet", "--clear", "--python", sys.executable, venv],
+        check=True,
+    )
     subprocess.run(install, check=True)
     stamp.write_text(wanted)
     return python

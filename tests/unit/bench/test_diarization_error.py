@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.diarization_error import ErrorTimes, SpeakerTime, diarization_error, read_rttm
+from bench.diarization_error import ErrorTimes, SpeakerTime, diarization_error, read_rttm
 
 TRUTH = [SpeakerTime("A", 0, 10), SpeakerTime("B", 10, 20)]
 

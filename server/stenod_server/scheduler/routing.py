@@ -41,11 +41,12 @@ class RoutingRule:
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
     """`rules` are asked in order and the first that holds decides. Of what none holds for, the models decide by their
-    profiles: those of `preferred` first, then the others by name.
+    profiles: those of `preferred` first, then the others by name. `voices`: the preferred model of voices.
     """
 
     rules: Sequence[RoutingRule] = ()
     preferred: Sequence[str] = ()
+    voices: str = ""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -71,11 +72,11 @@ def choose(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Routi
 
 
 def choose_voices(profiles: Mapping[str, VoiceProfile], table: RoutingTable) -> VoiceProfile:
-    """The model of voices that hears who speaks: a preferred one, else the first by name. Raises OptionNotServed."""
+    """The model of voices that hears who speaks: the preferred one, else the first by name. Raises OptionNotServed."""
     if not profiles:
         says = "telling speakers apart takes a model of voices: `stenod models add voices`"
         raise OptionNotServed(diarization_rules.FIELDS["mode"], says, ())
-    return profiles[_by_preference(profiles, table.preferred)[0]]
+    return profiles[table.voices if table.voices in profiles else min(profiles)]
 
 
 def heeded(profiles: Mapping[str, ModelProfile], config: JobConfig, table: RoutingTable) -> JobConfig:
@@ -179,7 +180,7 @@ def _speaking(profiles: Mapping[str, ModelProfile], name: str, config: JobConfig
     return Route(profile, language)
 
 
-def _by_preference(profiles: Mapping[str, object], preferred: Sequence[str]) -> list[str]:
+def _by_preference(profiles: Mapping[str, ModelProfile], preferred: Sequence[str]) -> list[str]:
     first = [name for name in preferred if name in profiles]
     return [*first, *sorted(profiles.keys() - set(first))]
 

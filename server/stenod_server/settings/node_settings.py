@@ -341,7 +341,7 @@ class Settings(BaseSettings):
 
     @property
     def routing(self) -> RoutingTable:
-        return RoutingTable(self.routes, self.model)
+        return RoutingTable(self.routes, self.model, self.voices_model)
 
     @property
     def models(self) -> tuple[str, ...]:

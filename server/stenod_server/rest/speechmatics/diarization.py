@@ -7,7 +7,6 @@ from stenod_server.domain import diarization_rules, job_rules
 from stenod_server.domain.diarization import DEFAULT_SENSITIVITY, Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.rest.speechmatics import wire
 
-CHANNEL_LABEL_PATTERN: Final = "^[A-Za-z0-9._]+$"
 _SECTION: Final = "transcription_config.speaker_diarization_config"
 NAMES: Final[Mapping[str, str]] = {
     "mode": "transcription_config.diarization",
@@ -36,7 +35,7 @@ def read_diarization(transcription: wire.TranscriptionConfig) -> Diarization:
             known_speakers=_known_speakers(asked.speakers or ()),
         ),
         NAMES,
-        label_pattern=CHANNEL_LABEL_PATTERN,
+        label_pattern=wire.CHANNEL_LABEL_PATTERN,
     )
 
 

@@ -16,7 +16,6 @@ NAMES: Final[Mapping[str, str]] = {
     "volume_threshold": "transcription_config.audio_filtering_config.volume_threshold",
     "replacements": "transcription_config.transcript_filtering_config.replacements",
 }
-_ALL_MARKS: Final = ["all"]
 
 
 def read_formatting(transcription: wire.TranscriptionConfig) -> Formatting:
@@ -27,7 +26,7 @@ def read_formatting(transcription: wire.TranscriptionConfig) -> Formatting:
     marks, sensitivity = punctuation.permitted_marks, punctuation.sensitivity
     asked = Formatting(
         punctuation=marks != [],
-        permitted_marks=() if marks in (None, _ALL_MARKS) else tuple(marks),
+        permitted_marks=() if marks in (None, [wire.ALL_MARKS]) else tuple(marks),
         punctuation_sensitivity=DEFAULT_SENSITIVITY if sensitivity is None else sensitivity,
         numerals=True,
         entities=transcription.enable_entities or False,

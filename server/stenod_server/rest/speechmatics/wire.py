@@ -7,8 +7,21 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stenod_server.domain import diarization_rules, formatting_rules
+from stenod_server.domain.formatting import MARKS
+
 MAX_ENGINES: Final = 2**31 - 1  # beyond any machine, and within what every store can keep
+CHANNEL_LABEL_PATTERN: Final = "^[A-Za-z0-9._]+$"
+ALL_MARKS: Final = "all"
+_LABEL: Final = {"pattern": CHANNEL_LABEL_PATTERN, "maxLength": diarization_rules.MAX_CHANNEL_LABEL_CHARACTERS}
+_LABELS: Final = diarization_rules.MAX_CHANNEL_LABELS
+_TEXT: Final = formatting_rules.MAX_REPLACEMENT_CHARACTERS
 _Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+def _says(**limits: Any) -> Any:
+    """For the document alone: what is beyond them is refused where the job is checked, in the same words everywhere."""
+    return Field(json_schema_extra=limits)
 
 
 class _Section(BaseModel):
@@ -32,7 +45,7 @@ class SpeakerDiarizationConfig(_Section):
     prefer_current_speaker: bool | None = None
     get_speakers: bool | None = None
     speakers: list[KnownSpeaker] | None = None
-    max_speakers: int | None = None
+    max_speakers: Annotated[int | None, _says(minimum=1, maximum=diarization_rules.MAX_SPEAKERS)] = None
 
 
 class VocabularyItem(_Section):
@@ -42,7 +55,7 @@ class VocabularyItem(_Section):
 
 class PunctuationOverrides(_Section):
     sensitivity: _Ratio | None = None
-    permitted_marks: list[str] | None = None
+    permitted_marks: Annotated[list[str] | None, _says(items={"enum": [*MARKS, ALL_MARKS]})] = None
 
 
 class AudioFilteringConfig(_Section):
@@ -50,15 +63,15 @@ class AudioFilteringConfig(_Section):
 
 
 class Replacement(_Section):
-    """`from` is no name in Python."""
+    """What is written, and what shall be written for it."""
 
-    before: Annotated[str, Field(alias="from")]
-    after: Annotated[str, Field(alias="to")]
+    before: Annotated[str, Field(alias="from", json_schema_extra={"maxLength": _TEXT})]
+    after: Annotated[str, Field(alias="to", json_schema_extra={"maxLength": _TEXT})]
 
 
 class TranscriptFilteringConfig(_Section):
     remove_disfluencies: bool | None = None
-    replacements: list[Replacement] | None = None
+    replacements: Annotated[list[Replacement] | None, _says(maxItems=formatting_rules.MAX_REPLACEMENTS)] = None
 
 
 class TranscriptionConfig(_Section):
@@ -71,7 +84,9 @@ class TranscriptionConfig(_Section):
     domain: str | None = None
     diarization: Literal["none", "speaker", "channel"] | None = None
     speaker_diarization_config: SpeakerDiarizationConfig | None = None
-    channel_diarization_labels: list[str] | None = None
+    channel_diarization_labels: Annotated[list[str] | None, _says(items=_LABEL, uniqueItems=True, maxItems=_LABELS)] = (
+        None
+    )
     additional_vocab: list[VocabularyItem | str] | None = None
     punctuation_overrides: PunctuationOverrides | None = None
     enable_entities: bool | None = None

@@ -22,12 +22,13 @@ _SENTENCE_ENDS: Final = ".?!…。？！"  # noqa: RUF001  full-width marks are 
 _CLAUSE_ENDS: Final = ",;:—–、，；："  # noqa: RUF001  as above
 _CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  as above
 
-# Costs, in cues: what a break there is worth against having one cue more.
+# Costs, in cues: what a break there is worth against having one cue more. One less that is gone too early always wins.
 _CUE_COST: Final = 1.0
 _BREAK_IN_PHRASE: Final = 1.0
 _BREAK_AT_CLAUSE: Final = 0.3
 _PAUSE_FACTOR: Final = 0.5
-_HURRY_WEIGHT: Final = 6.0  # what it costs when there is half of the time that it takes to read a cue
+_HURRY_COST: Final = 1_000.0
+_HURRY_WEIGHT: Final = 6.0  # what it costs more when there is half of the time that it takes to read a cue
 # Costs of a line: one line less always wins; a break in a phrase weighs as much as lines half as long again as ideal.
 _LINE_COST: Final = 1_000.0
 _LINE_BREAK_WEIGHT: Final = 0.25
@@ -114,7 +115,8 @@ def _cue_cost(pieces: Sequence[Piece], shape: SubtitleShape, until_ms: int, lead
     next_ms = pieces[end].start_ms - shape.min_gap_ms if end < len(pieces) else until_ms
     needed_ms = reading_ms(width(pieces[start:end]), shape)
     hurry = needed_ms / max(1, next_ms - pieces[start].start_ms) - 1
-    return _CUE_COST + _break_cost(pieces, end) + _HURRY_WEIGHT * max(0.0, hurry)
+    cost = _CUE_COST + _break_cost(pieces, end)
+    return cost + _HURRY_COST + _HURRY_WEIGHT * hurry if hurry > 0 else cost
 
 
 def _line_reach(pieces: Sequence[Piece], max_length: int, start: int) -> int:

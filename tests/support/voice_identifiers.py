@@ -33,6 +33,8 @@ FOREIGN: Final = "1 of 1: not this user's, or damaged"
 OUTDATED: Final = "1 of 1: made with another model of voices"
 GONE: Final = "1 of 1: made with a secret that is no longer there"
 AT_ONCE: Final = 50  # identifiers of a job
+JOB_S: Final = 300.0
+UNLIMITED: Final = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 OLD_SECRET, NEW_SECRET = b"the secret of last year", b"the secret of this year"
 
 
@@ -77,23 +79,32 @@ class Desk:
     async def ask(
         self, recording: bytes, identifiers: Sequence[str] = (), *, tenant: str = OWNER, user_id: str = USER
     ) -> Heard:
-        """Through gRPC; the speaker with these identifiers is called NAME. Always asks for identifiers."""
-        known = [speaker_pb2.KnownSpeaker(label=NAME, identifiers=identifiers)] if identifiers else []
-        diarization = job_pb2.DiarizationConfig(
-            mode=job_pb2.DIARIZATION_MODE_SPEAKER, return_speaker_identifiers=True, known_speakers=known
-        )
-        config = job_pb2.JobConfig(language="en", user_id=user_id, diarization=diarization)
-        request = pb.TranscribeRequest(media=media_pb2.MediaSource(inline=recording), config=config)
-        metadata = (("authorization", f"Bearer {self.keys[tenant]}"),)
-        async with grpc.aio.insecure_channel(self.address) as channel:
-            stub = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
-            answer = await stub.Transcribe(request, metadata=metadata, timeout=120.0)
+        """The speaker with these identifiers is called NAME."""
+        known = {NAME: identifiers} if identifiers else {}
+        answer = await self.transcribe(recording, known, tenant=tenant, user_id=user_id)
         info = answer.job.transcript_info
         return Heard(
             list(dict.fromkeys(word.speaker for segment in answer.segments for word in segment.words)),
             {speaker.label: list(speaker.identifiers) for speaker in info.speakers},
             [warning.message for warning in info.warnings if warning.reason == IGNORED],
         )
+
+    async def transcribe(
+        self, recording: bytes, known: Mapping[str, Sequence[str]], *, tenant: str = OWNER, user_id: str = USER
+    ) -> pb.TranscribeResponse:
+        """Through gRPC; always asks for identifiers."""
+        diarization = job_pb2.DiarizationConfig(
+            mode=job_pb2.DIARIZATION_MODE_SPEAKER,
+            return_speaker_identifiers=True,
+            known_speakers=[speaker_pb2.KnownSpeaker(label=label, identifiers=ids) for label, ids in known.items()],
+        )
+        config = job_pb2.JobConfig(language="en", user_id=user_id, diarization=diarization)
+        request = pb.TranscribeRequest(media=media_pb2.MediaSource(inline=recording), config=config)
+        metadata = (("authorization", f"Bearer {self.keys[tenant]}"),)
+        async with grpc.aio.insecure_channel(self.address, options=UNLIMITED) as channel:
+            stub = TranscriptionServiceStub(channel)  # type: ignore[no-untyped-call]
+            answer: pb.TranscribeResponse = await stub.Transcribe(request, metadata=metadata, timeout=JOB_S)
+            return answer
 
     async def ask_in_speechmatics(self, recording: bytes, identifiers: Sequence[str] = (), *, user_id: str) -> Heard:
         """As `ask`, of the owner; warnings come in the job's log."""
@@ -110,8 +121,9 @@ class Desk:
             "Authorization": f"Bearer {self.keys[OWNER]}",
             "X-SM-Processing-Data": json.dumps({"user_id": user_id}),
         }
-        files = {"config": (None, json.dumps(config)), "data_file": ("a.wav", recording)}
-        async with httpx.AsyncClient(base_url=f"http://{self.http_address}/v2", headers=headers, timeout=120) as client:
+        files: list[tuple[str, Any]] = [("config", (None, json.dumps(config))), ("data_file", ("a.wav", recording))]
+        url = f"http://{self.http_address}/v2"
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=JOB_S) as client:
             job_id = (await client.post("/jobs", files=files)).raise_for_status().json()["id"]
             await _until_done(client, job_id)
             transcript = (await client.get(f"/jobs/{job_id}/transcript")).raise_for_status().json()
@@ -120,7 +132,7 @@ class Desk:
         return Heard(
             list(dict.fromkeys(words)),
             {one["label"]: one.get("speaker_identifiers", []) for one in transcript["speakers"]},
-            [line.partition(IGNORED)[2] for line in log.splitlines() if IGNORED in line],
+            [line.partition(f"{IGNORED}: ")[2] for line in log.splitlines() if IGNORED in line],
         )
 
     def sealed_by(self, identifier: str, profile: VoiceProfile, other: VoiceProfile) -> str:
@@ -220,4 +232,4 @@ async def _until_done(client: httpx.AsyncClient, job_id: str) -> None:
         assert status != "rejected"
         return bool(status == "done")
 
-    await eventually_so(is_done, timeout_s=120.0)
+    await eventually_so(is_done, timeout_s=JOB_S)

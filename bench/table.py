@@ -19,7 +19,7 @@ _HEADINGS: Final = (
 
 
 def speed_table(rows: Sequence[Row]) -> str:
-    return _aligned(
+    return aligned(
         [
             _HEADINGS,
             *(
@@ -43,7 +43,7 @@ def efficiency_table(measured: Sequence[tuple[str, float, float]]) -> str:
     if not measured:
         return ""
     heading = ("service vs bare loop", "speed ratio", "CPU ratio")
-    return _aligned([heading, *((label, f"{speed:.2f}", f"{cpu:.2f}") for label, speed, cpu in measured)])
+    return aligned([heading, *((label, f"{speed:.2f}", f"{cpu:.2f}") for label, speed, cpu in measured)])
 
 
 _SHOWN_AS_S: Final = {"cold_start_s": "cold start of the service, process start to READY"}
@@ -67,11 +67,11 @@ def figure_table(values: Mapping[str, Sequence[float]]) -> str:
             median, low, high = (f"{value * scale:.1f}" for value in measured)
             p99 = f"p99 {percentile(found, 99) * scale:.1f}" if len(found) >= 100 else ""
             lines.append((label, f"{median} {unit}", f"({low}-{high})", p99))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def budget_table(budgets: Sequence[Budget]) -> str:
-    return _aligned(
+    return aligned(
         [
             (
                 budget.name,
@@ -84,7 +84,7 @@ def budget_table(budgets: Sequence[Budget]) -> str:
     )
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     """The first column to the left, the others to the right."""
     if not lines:
         return ""

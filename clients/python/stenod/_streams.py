@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from stenod import _convert
@@ -21,24 +22,35 @@ _PAGE_SIZE: Final = 200
 
 
 async def watch_job(connection: Connection, job_id: str, *, include_segments: bool) -> AsyncGenerator[JobUpdate, None]:
-    """Ends with the update that carries the state the job ended in."""
+    """Ends when the server has nothing more to tell of a job that has ended: the last segments can take several
+    updates.
+    """
     patience = Patience(connection.retry)
-    next_index = 0
+    next_index = next_final = 0
     while True:
+        has_ended = False
         request = WatchJobRequest(job_id=job_id, include_segments=include_segments, from_segment_index=next_index)
         try:
             async with aclosing(connection.stream(connection.stub.WatchJob, request)) as messages:
                 async for message in messages:
                     patience.renew()
-                    update = _convert.update(message)
+                    # Where a watch goes on, final segments that take the place of drafts come from the first one.
+                    update = _without_seen(_convert.update(message), next_final)
                     if update.segments:
                         next_index = update.segments[-1].index + 1
+                        next_final = next_index if update.segments[-1].final else next_final
+                    has_ended = update.job.state.has_ended
                     yield update
-                    if update.job.state.has_ended:
-                        return
+            if has_ended:
+                return
             await patience.wait(Unavailable(f"the server ended the watch of job {job_id} before the job ended"))
         except Unavailable as error:
             await patience.wait(error)
+
+
+def _without_seen(update: JobUpdate, next_final: int) -> JobUpdate:
+    segments = tuple(one for one in update.segments if not one.final or one.index >= next_final)
+    return replace(update, segments=segments)
 
 
 async def transcript(connection: Connection, job_id: str) -> Transcript:

@@ -83,6 +83,7 @@ class Script:
     break_uploads_after: list[int] = field(default_factory=list)
     break_watches_after: list[int] = field(default_factory=list)
     hold_watches: bool = False
+    final_count: int = 0  # of the segments that take the place of drafts when a watched job has ended
     watching: asyncio.Event = field(default_factory=asyncio.Event)  # a watch has sent its first message
     segment_count: int = 3
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -144,8 +145,13 @@ class ScriptedServicer(TranscriptionServiceServicer):
 
     def _watch_messages(self, job: job_pb2.Job, request: pb.WatchJobRequest) -> Iterator[pb.WatchJobResponse]:
         yield pb.WatchJobResponse(job=job)
-        if job.state not in {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING}:
-            return
+        if job.state in {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING}:
+            yield from self._running(job, request)
+        for index in range(self.script.final_count):
+            yield pb.WatchJobResponse(job=job, segments=[make_segment(index)])
+        yield pb.WatchJobResponse(job=job)
+
+    def _running(self, job: job_pb2.Job, request: pb.WatchJobRequest) -> Iterator[pb.WatchJobResponse]:
         count = self.script.segment_count
         for index in range(request.from_segment_index, count):
             segments = [make_segment(index, final=False)] if request.include_segments else []
@@ -153,7 +159,6 @@ class ScriptedServicer(TranscriptionServiceServicer):
             job.progress.ratio = (index + 1) / count
             yield pb.WatchJobResponse(job=job, segments=segments)
         finish(job, count)
-        yield pb.WatchJobResponse(job=job)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         await self._enter("ListJobs", request, context)

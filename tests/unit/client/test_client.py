@@ -44,6 +44,21 @@ async def test_a_watch_shows_every_segment_once_although_the_connection_breaks(
     assert len(script.requests("WatchJob")) == 3
 
 
+async def test_a_watch_shows_every_final_segment_once_although_the_connection_breaks(
+    client: stenod.Client, script: Script
+) -> None:
+    script.segment_count, script.final_count = 3, 5
+    script.break_watches_after = [2, 6, 3]
+    job = await client.submit(b"RIFF")
+
+    updates = [update async for update in client.watch(job.job_id, include_segments=True)]
+
+    segments = [segment for update in updates for segment in update.segments]
+    assert [segment.index for segment in segments if not segment.final] == [0, 1, 2]
+    assert [segment.index for segment in segments if segment.final] == [0, 1, 2, 3, 4]
+    assert len(script.requests("WatchJob")) == 4
+
+
 async def test_a_transcript_is_complete_although_the_connection_breaks(client: stenod.Client, script: Script) -> None:
     job = await client.submit(b"RIFF")
     await client.wait(job.job_id)

@@ -140,7 +140,8 @@ class TranscriptionServiceServicer:
     def WatchJob(self, request, context):
         """WatchJob streams a job whenever its state or progress changes, and its segments as they are finished, until it has
         ended. The first message is sent at once; the last one carries the state it ended in. Changes may be merged for a
-        slow reader; segments are never left out. NOT_FOUND: no such job.
+        slow reader; segments are never left out. Those of a job that tells speakers apart are drafts while it runs, without
+        speakers; once it has SUCCEEDED all of its final segments follow, numbered anew. NOT_FOUND: no such job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -105,12 +105,14 @@ async def test_a_cancelled_transcribe_cancels_its_job(client: stenod.Client, scr
     assert len(script.requests("CancelJob")) == 1
 
 
-async def test_a_rendering_arrives_in_pieces(client: stenod.Client) -> None:
+async def test_a_rendering_arrives_in_pieces(client: stenod.Client, script: Script) -> None:
     job = await client.submit(b"RIFF", file_name="a.wav")
 
-    pieces = [piece async for piece in client.rendered(job.job_id, "srt")]
+    pieces = [piece async for piece in client.rendered(job.job_id, "srt", max_lines=1, min_gap_s=0.25)]
 
     assert pieces == [f"a.wav TRANSCRIPT_FORMAT_SRT {index}\n" for index in range(3)]
+    shape = script.requests("GetTranscript")[0].subtitles
+    assert (shape.max_lines, shape.min_gap.ToMilliseconds(), shape.HasField("speaker_names")) == (1, 250, False)
 
 
 async def test_jobs_are_listed_page_by_page_up_to_the_limit(client: stenod.Client, script: Script) -> None:

@@ -8,7 +8,7 @@ import pytest
 from google.rpc import code_pb2
 
 import stenod
-from stenod.v1 import job_pb2
+from stenod.v1 import job_pb2, speaker_pb2
 from tests.unit.client.scripted import UNAVAILABLE, Script, make_status, with_retry_after
 
 MIB = 1024**2
@@ -209,4 +209,46 @@ async def test_an_unknown_option_or_value_is_refused_before_anything_is_sent(
     with pytest.raises(stenod.errors.InvalidRequest, match="none, channel, speaker"):
         await client.submit(b"RIFF", diarization="voices")  # type: ignore[arg-type]
 
+    assert not script.calls
+
+
+async def test_who_speaks_and_how_it_is_written_is_laid_over_the_config(client: stenod.Client, script: Script) -> None:
+    config = job_pb2.JobConfig(
+        formatting=job_pb2.FormattingConfig(
+            casing=False, replacements=[job_pb2.Replacement(pattern="laid")], permitted_marks=["laid"]
+        ),
+        diarization=job_pb2.DiarizationConfig(known_speakers=[speaker_pb2.KnownSpeaker(label="laid")]),
+    )
+
+    await client.submit(
+        b"RIFF",
+        config=config,
+        diarization="speaker",
+        known_speakers={"Ann": ["one"]},
+        numerals=True,
+        permitted_marks=["."],
+        replacements={"a": "b"},
+        subtitles={"max_lines": 1, "min_gap_s": 0.25},
+    )
+
+    sent = script.requests("SubmitJob")[0].config
+    assert [(known.label, list(known.identifiers)) for known in sent.diarization.known_speakers] == [("Ann", ["one"])]
+    assert [(one.pattern, one.replacement) for one in sent.formatting.replacements] == [("a", "b")]
+    assert (list(sent.formatting.permitted_marks), sent.formatting.numerals, sent.formatting.casing) == (
+        ["."],
+        True,
+        False,
+    )
+    assert (sent.rendering.subtitles.max_lines, sent.rendering.subtitles.min_gap.ToMilliseconds()) == (1, 250)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"numerals": "yes"}, {"replacements": ["a"]}, {"known_speakers": ["Ann"]}, {"max_speakers": "2"}, {"entities": 1}],
+)
+async def test_a_value_of_another_kind_is_refused_before_anything_is_sent(
+    client: stenod.Client, script: Script, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))}=.* is not an option of a job"):
+        await client.submit(b"RIFF", **wrong)
     assert not script.calls

@@ -19,6 +19,7 @@ from tests.support.speech import PROJECT_ROOT
 
 DEFAULT_MODEL = "moonshine-tiny-en"
 VAD_MODEL = "silero-vad"
+VOICES_MODEL = "voices"
 
 
 def models_dir_for_tests() -> Path:

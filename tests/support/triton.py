@@ -194,10 +194,12 @@ async def sleeper_triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
 async def embedded_triton(
     built_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[EmbeddedTriton]:
-    """A running Triton with the real default model. Needs the fixture `built_models_dir` of tests/support/models.py."""
+    """A running Triton with the real default model and that of voices. Needs the fixture `built_models_dir` of
+    tests/support/models.py.
+    """
     require_triton()
     settings = EmbeddedSettings(
-        data_dir=tmp_path_factory.mktemp("triton"), models_dir=built_models_dir, models=["moonshine-tiny-en"]
+        data_dir=tmp_path_factory.mktemp("triton"), models_dir=built_models_dir, models=["moonshine-tiny-en", "voices"]
     )
     triton = EmbeddedTriton(settings)
     await triton.start()

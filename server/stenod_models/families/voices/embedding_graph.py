@@ -21,6 +21,7 @@ Weights = Mapping[str, npt.NDArray[Any]]
 FloatArray = npt.NDArray[np.float32]
 
 _EPSILON: Final = 1e-5
+_NORM_PARTS: Final = ("weight", "bias", "running_mean", "running_var")
 
 
 def build_embedding(weights: Weights) -> GraphWriter:
@@ -153,8 +154,5 @@ def _folded(weights: Weights, conv: str, norm: str) -> tuple[FloatArray, FloatAr
 
 def _normed(graph: GraphWriter, weights: Weights, norm: str, value: str) -> str:
     """Normalisation and rectifier in front of a product."""
-    scale, shift = (
-        graph.weight(f"{norm}.{part}", array.astype(np.float32)[:, None])
-        for part, array in zip(("scale", "shift"), _scale_and_shift(weights, norm), strict=True)
-    )
-    return graph.op("Relu", graph.op("Add", graph.op("Mul", value, scale), shift))
+    parts = (graph.weight(f"{norm}.{part}", weights[f"{norm}.{part}"]) for part in _NORM_PARTS)
+    return graph.op("Relu", graph.op("BatchNormalization", value, *parts, epsilon=_EPSILON))

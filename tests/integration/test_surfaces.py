@@ -367,7 +367,7 @@ async def test_speakers_that_nobody_can_hear_are_refused_in_each_dialect_s_words
         assert answer.json()["error"]["message"].startswith(f"response_format: {says}")
 
 
-REFUSED: Final = [
+REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
     ({"audio_filtering_config": {"volume_threshold": 101}}, "audio_filtering_config.volume_threshold"),
     ({"punctuation_overrides": {"permitted_marks": ["a"]}}, "punctuation_overrides.permitted_marks.0"),
     ({"output_locale": "de-CH"}, "output_locale"),

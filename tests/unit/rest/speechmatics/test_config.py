@@ -8,10 +8,10 @@ import pytest
 from stenod_server.domain.decoding import Decoding, VocabularyEntry
 from stenod_server.domain.job import LowConfidenceAction, RemoteMedia
 from stenod_server.domain.notification import Content, Method, Notification
+from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.errors import InvalidField, InvalidRequest
 from stenod_server.rest.speechmatics import config as speechmatics_config
 from stenod_server.rest.speechmatics.config import read_config, read_processing_data
-from stenod_server.text.cue_layout import SubtitleShape
 from tests.unit.rest.speechmatics.asked import PLAIN, read, with_value
 
 

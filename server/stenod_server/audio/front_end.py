@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from stenod_server.audio.crosstalk import without_crosstalk
 from stenod_server.audio.cuts import Lengths
 from stenod_server.audio.decode import DecodeOptions, Decoding
 from stenod_server.audio.levels import HOP_SAMPLES
@@ -66,7 +67,7 @@ def recording(path: Path, plan: WindowPlan, model: SpeechModel) -> Iterator[Wind
         ]
         order = InOrder(segmenters)
         told_samples = 0
-        for block in decoding.blocks():
+        for block in without_crosstalk(decoding.blocks(), decoding.channels):
             for segmenter, samples in zip(segmenters, block, strict=True):
                 for window in segmenter.feed(samples):
                     order.push(window)

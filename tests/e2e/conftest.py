@@ -1,4 +1,4 @@
-"""One real server with the real model for all end-to-end tests of a session."""
+"""One real server with the real models for all end-to-end tests of a session."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +14,9 @@ __all__ = ["built_models_dir"]
 
 @pytest.fixture(scope="session")
 async def server(built_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningServer]:
-    async with serving(tmp_path_factory.mktemp("node"), models_dir=built_models_dir) as running:
+    async with serving(
+        tmp_path_factory.mktemp("node"), "--voices-model=voices", models_dir=built_models_dir
+    ) as running:
         yield running
 
 

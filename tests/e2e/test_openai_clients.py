@@ -73,9 +73,11 @@ async def test_node(server: RunningServer, recording: Path) -> None:
     assert answers["refused"] == {
         "name": "BadRequestError",
         "status": 400,
-        "param": "response_format",
+        "param": "known_speaker_names[]",
         "code": "feature_not_built",
     }
+    assert {segment["speaker"] for segment in answers["speakers"]} == {"S1"}
+    assert " ".join(segment["text"] for segment in answers["speakers"]) == answers["json"]["text"]
 
 
 async def test_curl(server: RunningServer, recording: Path) -> None:

@@ -10,7 +10,6 @@ from tests.support.server import RunningServer
 from tests.support.speech import english_with_text, needs_speech
 
 pytestmark = [pytest.mark.triton, *needs_speech]
-SPEAKERS = '"diarization": "speaker",\n'
 
 
 async def run(command: str, server: RunningServer) -> tuple[int, Any]:
@@ -31,20 +30,15 @@ async def test_a_job_with_engines_is_accepted_and_done(server: RunningServer) ->
 
 
 @pytest.mark.parametrize("command", [WITH_SPEAKERS, WITH_USER])
-async def test_speakers_are_refused_by_the_name_of_the_option(server: RunningServer, command: str) -> None:
+async def test_a_job_with_speakers_says_who_speaks(server: RunningServer, command: str) -> None:
     status, answer = await run(command, server)
-    assert status == 400
-    assert answer == {
-        "code": 400,
-        "error": "Bad Request",
-        "detail": "transcription_config.diarization: this feature is not built yet",
-    }
-
-
-@pytest.mark.parametrize("command", [WITH_SPEAKERS, WITH_USER])
-async def test_the_same_job_without_speakers_is_accepted(server: RunningServer, command: str) -> None:
-    status, _ = await run(command.replace(SPEAKERS, ""), server)
-    assert status == 201
+    assert (status, set(answer)) == (201, {"id"})
+    job = f"address.of.container:PORT/v2/jobs/{answer['id']}"
+    status, answer = await run(f"curl {job}?wait=60", server)
+    assert (status, answer["job"]["status"]) == (200, "done")
+    status, transcript = await run(f"curl {job}/transcript", server)
+    assert status == 200
+    assert {result["alternatives"][0]["speaker"] for result in transcript["results"]} == {"S1"}
 
 
 async def test_capacity_is_told(server: RunningServer) -> None:

@@ -18,8 +18,9 @@ for await (const event of await ask({ stream: true })) {
   answers.events.push(event);
 }
 answers.models = (await client.models.list()).data.map((model) => model.id);
+answers.speakers = (await ask({ response_format: "diarized_json" })).segments;
 try {
-  await ask({ response_format: "diarized_json" });
+  await ask({ known_speaker_names: ["agent"] });
 } catch (error) {
   answers.refused = { name: error.constructor.name, status: error.status, param: error.param, code: error.code };
 }

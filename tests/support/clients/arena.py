@@ -19,7 +19,13 @@ from tests.support.speech import Recording, english_with_text, recordings
 
 ENGINES: Final = 4
 SHORT_S: Final = 4.0
-_OPTIONS: Final = (f"--parallel={ENGINES}", "--elastic=off", "--admission=reject", "--fetch-allow=127.0.0.0/8")
+_OPTIONS: Final = (
+    f"--parallel={ENGINES}",
+    "--elastic=off",
+    "--admission=reject",
+    "--fetch-allow=127.0.0.0/8",
+    "--voices-model=voices",
+)
 
 
 @dataclass(frozen=True, slots=True)

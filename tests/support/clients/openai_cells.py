@@ -101,8 +101,10 @@ async def is_told_of_a_recording_that_cannot_be_read(trial: Trial) -> None:
     assert_says(said, "BadRequestError", "400")
 
 
-async def is_refused_speakers(trial: Trial) -> None:
-    assert_says(await refusal(trial.ask("diarized_json")), "BadRequestError", "400", "response_format")
+async def is_told_who_speaks(trial: Trial) -> None:
+    answer = await trial.ask("diarized_json")
+    assert {segment["speaker"] for segment in answer["segments"]} == {"S1"}
+    assert " ".join(segment["text"] for segment in answer["segments"]) == answer["text"] == await trial.text()
 
 
 Cell = Callable[[Trial], Awaitable[None]]
@@ -118,7 +120,7 @@ CELLS: Final[Mapping[str, Cell]] = {
     "busy": is_told_that_the_server_is_busy,
     "key": needs_the_right_key,
     "broken": is_told_of_a_recording_that_cannot_be_read,
-    "speaker": is_refused_speakers,
+    "speaker": is_told_who_speaks,
 }
 
 

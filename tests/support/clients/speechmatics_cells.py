@@ -138,12 +138,22 @@ async def is_told_of_a_recording_that_cannot_be_read(trial: Trial) -> None:
     assert_says_one(said, "MEDIA", "rejected", "audio", "recording")
 
 
-async def is_refused_speakers(trial: Trial) -> None:
-    await _assert_refused(trial, "speaker")
+async def is_told_who_speaks(trial: Trial) -> None:
+    job_id = await trial.submit(_with(diarization="speaker", speaker_diarization_config={"max_speakers": 2}))
+    await trial.arena.ended(job_id)
+    words = (await trial.arena.grpc.transcript(job_id)).words
+    assert {word.speaker for word in words} == {"S1"}
+    first, *spoken = (await trial.caller.text(job_id, "txt")).splitlines()
+    assert first == "SPEAKER: S1"
+    assert_reference(trial.arena, " ".join(spoken))
 
 
-async def is_refused_channels(trial: Trial) -> None:
-    await _assert_refused(trial, "channel")
+async def is_told_the_channel(trial: Trial) -> None:
+    job_id = await trial.submit(_with(diarization="channel", channel_diarization_labels=["agent"]))
+    await trial.arena.ended(job_id)
+    words = (await trial.arena.grpc.transcript(job_id)).words
+    assert {word.channel for word in words} == {"agent"}
+    assert [bare(word) for word in await trial.caller.words(job_id)] == [bare(word.text) for word in words]
 
 
 async def gets_parallel_engines(trial: Trial) -> None:
@@ -199,8 +209,8 @@ CELLS: Final[Mapping[str, Cell]] = {
     "key": needs_the_right_key,
     "unknown": is_told_of_a_job_that_is_not_there,
     "broken": is_told_of_a_recording_that_cannot_be_read,
-    "speaker": is_refused_speakers,
-    "channel": is_refused_channels,
+    "speaker": is_told_who_speaks,
+    "channel": is_told_the_channel,
     "engines": gets_parallel_engines,
     "user_id": says_whose_job_it_is,
     "notify": is_notified,
@@ -241,7 +251,5 @@ async def _assert_gone(trial: Trial, job_id: str) -> None:
         await trial.arena.grpc.job(job_id)
 
 
-async def _assert_refused(trial: Trial, diarization: str) -> None:
-    config = {**PLAIN, "transcription_config": {"language": "en", "diarization": diarization}}
-    said = await refusal(trial.submit(config))
-    assert_says(said, "400", "transcription_config.diarization: this feature is not built yet")
+def _with(**transcription: object) -> Config:
+    return {**PLAIN, "transcription_config": {"language": "en", **transcription}}

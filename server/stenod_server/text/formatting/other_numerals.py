@@ -18,6 +18,15 @@ LEAST_IN_DIGITS: Final = 10
 _LEAST_OF_PHONE: Final = 5  # digits said one by one
 # `a million` is one number; text2num takes its article for a word.
 _ARTICLES: Final = frozenset({"en", "et", "ein", "eine", "un", "une", "una", "uno", "um", "uma", "een", "één"})
+# What is counted exactly, in all of these languages.
+_COUNTED: Final = frozenset(
+    {
+        *("euro", "euros", "dollar", "dollars", "dólares", "dollari", "dólar", "francs", "franken", "pfund"),
+        *("prozent", "procent", "kilometer", "kilomètres", "kilómetros", "quilômetros", "quilómetros", "chilometri"),
+        *("meter", "mètres", "metros", "metri", "grad", "degrés", "grados", "gradi", "graus", "graden", "grader"),
+        *("kilo", "kilos", "kilogramm", "chili", "quilos", "jahre", "jahren", "ans", "años", "anni", "anos", "jaar"),
+    }
+)
 
 
 class _Number(Protocol):
@@ -67,7 +76,8 @@ def _pieces(words: Sequence[Word], runs: Sequence[Sequence[_Number]]) -> Iterato
         for start, end, kind, text in _written(words, run):
             yield from (Piece((word,)) for word in words[done:start])
             said = words[start:end]
-            whole = affixes(said[0].text)[0] + text + affixes(said[-1].text)[2]
+            trail = affixes(said[-1].text)[2]
+            whole = affixes(said[0].text)[0] + text + (trail[1:] if text.endswith(".") and trail[:1] == "." else trail)
             yield Piece((merged(said, whole),), kind, tuple(said))
             done = end
     yield from (Piece((word,)) for word in words[done:])
@@ -87,7 +97,7 @@ def _runs(tokens: Sequence[_Token], numbers: Sequence[_Number]) -> list[list[_Nu
 def _written(words: Sequence[Word], run: Sequence[_Number]) -> list[tuple[int, int, str, str]]:
     if len(run) >= _LEAST_OF_PHONE and all(len(number.text) == 1 for number in run):
         return [(run[0].start, run[-1].end, "phone", "".join(number.text for number in run))]
-    if _is_of_scale(words, run[0]) or not any(_is_large(number) for number in run):
+    if _is_of_scale(words, run[0]) or _is_phrase(words, run) or not any(_is_large(number) for number in run):
         return []
     return [(number.start, number.end, _kind(number), number.text) for number in run]
 
@@ -100,6 +110,13 @@ def _is_of_scale(words: Sequence[Word], number: _Number) -> bool:
     """`eine Million`: the article says how many, so it stays prose."""
     before = affixes(words[number.start - 1].text)[1].lower() if number.start else ""
     return number.value >= 10**6 and before in _ARTICLES
+
+
+def _is_phrase(words: Sequence[Word], run: Sequence[_Number]) -> bool:
+    """`mil gracias`, `tausend Dank`: `a hundred` and `a thousand` of these languages, where they count nothing."""
+    (first, *others) = run
+    behind = affixes(words[first.end].text)[1].lower() if first.end < len(words) else ""
+    return not others and first.end == first.start + 1 and first.value in {100, 1000} and behind not in _COUNTED
 
 
 def _kind(number: _Number) -> str:

@@ -21,7 +21,7 @@ _STERLING: Final = frozenset({"en-GB"})
 _TIME_WORDS: Final = frozenset({"at", "it's", "until", "till", "by", "around", "about", "is"})
 
 
-def money(line: Line, at: int, locale: str) -> Match | None:
+def money(line: Line, at: int) -> Match | None:
     found = _number(line, at)
     if not found:
         return None
@@ -32,7 +32,7 @@ def money(line: Line, at: int, locale: str) -> Match | None:
     if small and not found.scale:
         return Match(small[1], "money", ((f"{sign}{found.digits}.{small[0]:02}", small[1]),))
     is_sterling = line.text(found.end + 1) == "sterling"
-    if not sign or (sign == "£" and not is_sterling and locale not in _STERLING):
+    if not sign or (sign == "£" and not is_sterling and line.locale not in _STERLING):
         return None  # pounds may be weights
     return _sum(found, sign, found.end + 1 + is_sterling)
 
@@ -44,7 +44,7 @@ def _sum(found: Quantity, sign: str, end: int) -> Match:
     return Match(end, "money", ((sign + digits, end),))
 
 
-def percentage(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def percentage(line: Line, at: int) -> Match | None:
     found = _number(line, at)
     end = _percent_end(line, found.end) if found else 0
     if not found or not end:
@@ -54,7 +54,7 @@ def percentage(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG00
     return Match(end, "percentage", ((f"{found.digits}%", end),))
 
 
-def span(line: Line, at: int, locale: str) -> Match | None:
+def span(line: Line, at: int) -> Match | None:
     """`five to ten`: both in digits, as one of them would be."""
     low = quantity(line, at, joined=False)
     behind = _connected(line, at, low.end) if low else 0
@@ -63,7 +63,7 @@ def span(line: Line, at: int, locale: str) -> Match | None:
         return None
     if _is_time(line, at, low, high) or _shares_scale(line, low, high):
         return Match(high.end)
-    last = money(line, behind, locale) or percentage(line, behind, locale) or _plain(line, high)
+    last = money(line, behind) or percentage(line, behind) or _plain(line, high)
     if not last:
         return None
     between = [(line.text(place), place + 1) for place in range(low.end, behind)]
@@ -72,7 +72,7 @@ def span(line: Line, at: int, locale: str) -> Match | None:
     return Match(last.end, "span", ((sign + low.digits, low.digits_end), *scale, *between, *last.written))
 
 
-def fraction(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def fraction(line: Line, at: int) -> Match | None:
     """Those that people say by their denominators from eleven on; halves to tenths stay words."""
     top = cardinal(line, at)
     if not top or line.text(top.end) not in DENOMINATORS:
@@ -80,7 +80,7 @@ def fraction(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001 
     return Match(top.end + 1, "fraction", ((f"{top.value}/{DENOMINATORS[line.text(top.end)]}", top.end + 1),))
 
 
-def place(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def place(line: Line, at: int) -> Match | None:
     """Ordinals from the tenth on. `second` alone is a unit of time more often than not."""
     found = ordinal(line, at)
     if not found or found.value < LEAST_IN_DIGITS or line.phrase(found.end - 1, "eleventh", "hour"):
@@ -88,7 +88,7 @@ def place(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  ev
     return Match(found.end, "ordinal", ((suffixed(found.value), found.end),))
 
 
-def number(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def number(line: Line, at: int) -> Match | None:
     """Any other number: in digits from ten on, with a unit or behind `chapter`; words that are not one number stay."""
     found = _negative(line, at) or quantity(line, at, joined=line.text(at - 1) != "between")
     if not found or _is_clock(line, at, found) or _is_small_half(line, found):

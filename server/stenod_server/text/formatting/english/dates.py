@@ -36,11 +36,11 @@ _WORDS_TOO: Final = frozenset({"march", "may"})  # months only where they have a
 _YEAR: Final = re.compile(r"(1[5-9]|20)\d\d")
 
 
-def date(line: Line, at: int, locale: str) -> Match | None:
-    return _day_first(line, at, locale) or _month_first(line, at, locale)
+def date(line: Line, at: int) -> Match | None:
+    return _day_first(line, at) or _month_first(line, at)
 
 
-def year(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def year(line: Line, at: int) -> Match | None:
     """`nineteen ninety nine`, `twenty twenty one`, `two thousand and five`, `nineteen eighties`."""
     found = _pair(line, at, is_expected=line.text(at - 1) in _BEFORE_YEARS) or _two_thousand(line, at)
     return Match(found[1], "date", (found,)) if found else None
@@ -51,7 +51,7 @@ def is_counted(text: str) -> bool:
     return text in _COUNTED or (text.endswith("s") and text not in _NO_NOUNS)
 
 
-def _day_first(line: Line, at: int, locale: str) -> Match | None:
+def _day_first(line: Line, at: int) -> Match | None:
     start = at + 1 if line.text(at) == "the" else at
     day = ordinal(line, start)
     if not day or day.value > 31 or line.text(day.end) != "of" or line.text(day.end + 1) not in MONTHS:
@@ -61,13 +61,13 @@ def _day_first(line: Line, at: int, locale: str) -> Match | None:
     if not year_text and (line.phrase(day.end - 1, "fourth", "of", "july") and day.value == 4):
         return Match(month_end)
     month = line.text(day.end + 1).capitalize()
-    if locale == "en-US":
+    if line.locale == "en-US":
         return Match(end, "date", _spread(_american(month, day.value, year_text), at, end))
     words = [(str(day.value), day.end), (month, month_end)]
     return Match(end, "date", (*words, *([(year_text, end)] if year_text else [])))
 
 
-def _month_first(line: Line, at: int, locale: str) -> Match | None:
+def _month_first(line: Line, at: int) -> Match | None:
     month = line.text(at)
     if month not in MONTHS:
         return None
@@ -81,7 +81,7 @@ def _month_first(line: Line, at: int, locale: str) -> Match | None:
     is_sure = year_text or (day and (month not in _WORDS_TOO or line.atoms[at].is_capital))
     if not is_sure or (month in _WORDS_TOO and not year_text and _begins_sentence(line, at)):
         return None
-    if locale in {"", "en-US", "en-CA"}:
+    if line.locale in {"", "en-US", "en-CA"}:
         written = _american(month.capitalize(), found.value, year_text)
     else:
         written = [str(found.value), month.capitalize(), *([year_text] if year_text else [])]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stenod_server.domain.transcript import Word
+from stenod_server.text.formatting import marks
 from stenod_server.text.formatting.english.vocabulary import IN_COMPOUNDS, NUMBER_WORDS, ORDINAL_UNITS, SCALES
-from stenod_server.text.punctuation import without_marks
 
 _HALVES_OF_DAY: Final = frozenset({"a.m", "p.m"})
 _MULTIPLIERS: Final = SCALES.keys() | {"hundred"}
@@ -43,9 +43,12 @@ class Match:
 
 
 class Line:
-    """Atoms that may be asked for beyond their ends, where there is nothing."""
+    """Atoms that may be asked for beyond their ends, where there is nothing. `locale`, `en-GB` and the like or empty,
+    decides how what they say is written.
+    """
 
-    def __init__(self, words: Sequence[Word]) -> None:
+    def __init__(self, words: Sequence[Word], locale: str) -> None:
+        self.locale = locale
         self.atoms = [atom for index, word in enumerate(words) for atom in _atoms(word.text, index)]
 
     def text(self, at: int) -> str:
@@ -68,11 +71,8 @@ class Line:
 
 
 def affixes(text: str) -> tuple[str, str, str]:
-    """The marks before a word, the word, and the marks behind it."""
-    core = without_marks(text)
-    if not core:
-        return text, "", ""
-    lead, _, trail = text.partition(core)
+    """The marks before a word, the word, and those behind it; the points of `p.m.` and of an initial are the word's."""
+    lead, core, trail = marks.affixes(text)
     if trail.startswith(".") and (core.lower() in _HALVES_OF_DAY or (len(core) == 1 and core.isalpha())):
         return lead, core + ".", trail[1:]
     return lead, core, trail

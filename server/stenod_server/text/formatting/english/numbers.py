@@ -115,13 +115,9 @@ def _group(line: Line, at: int, *, joined: bool) -> Number | None:
     value, end = 100 * head.value, head.end + 1
     is_joined = joined and line.text(end) == "and"
     tail = below_hundred(line, end + is_joined)
-    if tail and not (line.text(tail.end) == "hundred" or (is_joined and _begins_time(line, tail.end))):
+    if tail and line.text(tail.end) != "hundred":
         return Number(value + tail.value, tail.end)
     return Number(value, end)
-
-
-def _begins_time(line: Line, at: int) -> bool:
-    return line.text(at) == "o'clock"
 
 
 def _goes_on(line: Line, at: int) -> bool:

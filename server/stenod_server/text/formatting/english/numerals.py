@@ -14,7 +14,7 @@ from stenod_server.text.formatting.english import amounts, dates, sequences, tim
 from stenod_server.text.formatting.english.line import Atom, Line, Match, affixes
 from stenod_server.text.formatting.piece import Piece, merged
 
-Rule: TypeAlias = Callable[[Line, int, str], Match | None]
+Rule: TypeAlias = Callable[[Line, int], Match | None]
 _RULES: Final[Sequence[Rule]] = (
     dates.date,
     times.time,
@@ -33,13 +33,13 @@ _RULES: Final[Sequence[Rule]] = (
 def numerals(pieces: Sequence[Piece], *, locale: str) -> list[Piece]:
     """`locale` decides the order of dates, the sign of pounds and how halves of the day are written; may be empty."""
     words = [word for piece in pieces for word in piece.words]
-    return list(_pieces(words, Line(words), locale))
+    return list(_pieces(words, Line(words, locale)))
 
 
-def _pieces(words: Sequence[Word], line: Line, locale: str) -> Iterator[Piece]:
+def _pieces(words: Sequence[Word], line: Line) -> Iterator[Piece]:
     at, floor, done = 0, 0, 0  # floor: behind the last entity; done: words that are given
     while at < len(line.atoms):
-        match = None if line.goes_on(at, floor) else _match(line, at, locale)
+        match = None if line.goes_on(at, floor) else _match(line, at)
         if match and match.written:
             first, last = line.atoms[at].word, line.atoms[match.end - 1]
             yield from (Piece((word,)) for word in words[done:first])
@@ -49,11 +49,11 @@ def _pieces(words: Sequence[Word], line: Line, locale: str) -> Iterator[Piece]:
     yield from (Piece((word,)) for word in words[done:])
 
 
-def _match(line: Line, at: int, locale: str) -> Match | None:
+def _match(line: Line, at: int) -> Match | None:
     atom = line.atoms[at]
     if not atom.starts:
         return None
-    match = next(filter(None, (rule(line, at, locale) for rule in _RULES)), None)
+    match = next(filter(None, (rule(line, at) for rule in _RULES)), None)
     return match if match is None or not match.written or _may_end(line.atoms[match.end - 1], match) else None
 
 

@@ -13,7 +13,7 @@ _SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "ok",
 _LEAST_LETTERS: Final = 3
 
 
-def digits(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def digits(line: Line, at: int) -> Match | None:
     said, end = "", at
     while step := _next_digits(line, end):
         said, end = said + step[0], step[1]
@@ -25,7 +25,7 @@ def digits(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  e
     return Match(end, "phone" if len(said) >= _LEAST_BEHIND_OH else "cardinal", ((_grouped(said), end),))
 
 
-def letters(line: Line, at: int, locale: str) -> Match | None:  # noqa: ARG001  every rule is called alike
+def letters(line: Line, at: int) -> Match | None:
     """Letters in one case, so that the article before `B C D` is none of them."""
     first = line.atoms[at]
     start = end = at

@@ -12,19 +12,19 @@ _AMERICAN: Final = {"am": "a.m.", "pm": "p.m."}
 _HALVES: Final = {"am": "am", "a.m": "am", "a.m.": "am", "pm": "pm", "p.m": "pm", "p.m.": "pm"}
 
 
-def time(line: Line, at: int, locale: str) -> Match | None:
+def time(line: Line, at: int) -> Match | None:
     hour = below_hundred(line, at)
     if not hour or hour.value > 23 or hour.end - at > 1 + (hour.value > 20):
         return None
     minutes = _minutes(line, hour.end)
-    return _with_half(line, hour, minutes, locale) or _o_clock(line, hour) or _bare(line, at, hour, minutes)
+    return _with_half(line, hour, minutes) or _o_clock(line, hour) or _bare(line, at, hour, minutes)
 
 
-def _with_half(line: Line, hour: Number, minutes: tuple[str, int], locale: str) -> Match | None:
+def _with_half(line: Line, hour: Number, minutes: tuple[str, int]) -> Match | None:
     half, end = _half_of_day(line, minutes[1])
     if not half or hour.value > 12:
         return None
-    written = _AMERICAN[half] if locale in {"", "en-US", "en-CA"} else half
+    written = _AMERICAN[half] if line.locale in {"", "en-US", "en-CA"} else half
     digits = f"{hour.value}:{minutes[0]}" if minutes[0] else str(hour.value)
     return Match(end, "time", ((digits, minutes[1]), (written, end)))
 

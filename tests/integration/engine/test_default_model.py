@@ -48,7 +48,7 @@ async def test_the_real_model_with_the_words_of_another_recording_is_not_served(
         (entry / file.name).symlink_to(file)
     (entry / "canary.json").unlink()
     (entry / "canary.json").write_text('{"words": ["call", "me", "ishmael"]}')
-    settings = replace(embedded_triton.settings, data_dir=tmp_path / "data", models_dir=models)
+    settings = replace(embedded_triton.settings, data_dir=tmp_path / "data", models_dir=models, models=[DEFAULT_MODEL])
     wrong = EmbeddedTriton(settings)
     with pytest.raises(TritonFailed, match="fails its canary"):
         await wrong.start()

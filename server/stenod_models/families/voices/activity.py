@@ -5,7 +5,7 @@ A window's frames lie FRAME_SAMPLES apart, and so do the starts of its chunks: a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -15,11 +15,9 @@ from stenod_models.families.voices import architecture as arch
 
 BoolArray = npt.NDArray[np.bool_]
 
-# Two neighbouring chunks share this much of a window at least, where it has more than one.
-_LEAST_OVERLAP_FRAMES: Final = 148  # 2.5 s
-# Voices of two chunks are one where they are heard together for this much of what either is heard in what both share.
-_LEAST_JOINED_RATIO: Final = 0.9
-_LEAST_JOINED_FRAMES: Final = 90  # 1.5 s
+# A voice is embedded by stretches of about so much of its speech, each a voice of its own: where similar voices take
+# turns within a chunk, the network now and then hears one, and nothing but embeddings tells them apart then.
+_STRETCH_FRAMES: Final = 118  # 2 s
 
 _IS_ACTIVE: Final = np.array([[voice in heard for voice in range(arch.CHUNK_VOICES)] for heard in arch.POWERSET])
 
@@ -38,45 +36,38 @@ def frames_of(samples: int) -> int:
 
 
 def chunk_starts(samples: int) -> list[int]:
-    """The frames at which the chunks of a window start: spread evenly, the first at 0, the last one ending with it."""
+    """The frames at which the chunks of a window start: as few as cover it, spread evenly, the last ending with it."""
     spare = -(-max(0, samples - arch.CHUNK_SAMPLES) // arch.FRAME_SAMPLES)  # frames behind the first chunk
-    step = arch.CHUNK_FRAMES - _LEAST_OVERLAP_FRAMES
-    count = 1 + -(-spare // step)
+    count = max(1, -(-samples // arch.CHUNK_SAMPLES))
     return [spare * place // max(1, count - 1) for place in range(count)]
 
 
 def window_activity(classes: Sequence[npt.NDArray[np.float32]], starts: Sequence[int], frames: int) -> BoolArray:
-    """Whether each voice of a window is heard in each of its frames: (frames, voices); the last chunk may end a little
-    before them.
+    """Whether each voice of a window is heard in each of its frames: (frames, voices). Those of two chunks are not one.
 
     `classes` holds (CHUNK_FRAMES, powerset) of each chunk. In what two chunks share, each tells of the half that lies
-    further inside it. Voices of two chunks become one where they are heard at the same time.
+    further inside it; what lies between two, or behind the last one, is as the frame next to it.
     """
-    chunks = [_IS_ACTIVE[scores.argmax(axis=-1)] for scores in classes]
-    columns = [np.arange(arch.CHUNK_VOICES)]
-    for (start, chunk), (next_start, following) in pairwise(zip(starts, chunks, strict=True)):
-        before, after = chunk[next_start - start :], following[: arch.CHUNK_FRAMES - next_start + start]
-        columns.append(_columns(before, after, columns[-1], fresh=int(max(map(max, columns))) + 1))
-    activity = np.zeros((starts[-1] + arch.CHUNK_FRAMES, int(max(map(max, columns))) + 1), np.bool_)
     middles = [(start + arch.CHUNK_FRAMES + after) // 2 for start, after in pairwise(starts)]
-    bounds = [0, *middles, len(activity)]
-    for start, chunk, places, (first, last) in zip(starts, chunks, columns, pairwise(bounds), strict=True):
-        activity[first:last, places] = chunk[first - start : last - start]
-    heard = activity[:frames]
+    parts = []
+    for scores, start, (first, last) in zip(classes, starts, pairwise([0, *middles, frames]), strict=True):
+        part = np.zeros((frames, arch.CHUNK_VOICES), np.bool_)
+        told = np.clip(np.arange(first, last) - start, 0, arch.CHUNK_FRAMES - 1)
+        part[first:last] = _IS_ACTIVE[scores.argmax(axis=-1)][told]
+        parts.append(part)
+    heard = np.concatenate(parts, axis=1)
     return heard[:, heard.any(axis=0)]
 
 
-def _columns(before: BoolArray, after: BoolArray, taken: npt.NDArray[np.int64], *, fresh: int) -> npt.NDArray[np.int64]:
-    """The column of each voice of a chunk: that of a voice of the chunk before it, or a `fresh` one."""
-    together = before.T.astype(np.int64) @ after
-    either = before.sum(axis=0)[:, None] + after.sum(axis=0) - together
-    best = max(permutations(range(arch.CHUNK_VOICES)), key=lambda order: sum(together[order[b], b] for b in range(3)))
-    columns = np.arange(fresh, fresh + arch.CHUNK_VOICES)
-    for voice, former in enumerate(best):
-        shared = together[former, voice]
-        if shared >= max(_LEAST_JOINED_FRAMES, _LEAST_JOINED_RATIO * either[former, voice]):
-            columns[voice] = taken[former]
-    return columns
+def in_stretches(activity: BoolArray) -> BoolArray:
+    """Each voice cut into as many as it speaks stretches: (frames, voices) → (frames, voices or more)."""
+    columns = []
+    for active in activity.T:
+        frames = np.flatnonzero(active)
+        for stretch in np.array_split(frames, max(1, round(len(frames) / _STRETCH_FRAMES))):
+            columns.append(np.zeros(len(active), np.bool_))
+            columns[-1][stretch] = True
+    return np.stack(columns, axis=1) if columns else activity
 
 
 def runs_of(active: BoolArray) -> list[Run]:

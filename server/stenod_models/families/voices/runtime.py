@@ -14,6 +14,7 @@ from stenod_models.families.voices.activity import (
     BoolArray,
     chunk_starts,
     frames_of,
+    in_stretches,
     runs_of,
     span_samples,
     window_activity,
@@ -27,7 +28,7 @@ Int64Array = npt.NDArray[np.int64]
 
 # What a voice is embedded of, in frames of features: the shortest that takes its speech, which is repeated to fill it.
 # So no voice is padded, and its embedding depends neither on its mates nor on padding.
-EMBEDDED_FRAMES: Final = (100, 200, 300, 400)
+EMBEDDED_FRAMES: Final = (100, 150, 200, 250, 300)
 _LEAST_CLEAN_FRAMES: Final = 50  # below this a voice is embedded of all it is heard in, others or not
 _CHUNKS_AT_ONCE: Final = 8
 _VOICES_AT_ONCE: Final = 4  # more of them leave the cache
@@ -79,7 +80,7 @@ class VoicesRuntime:
             classes.extend(self._segmentation.run(None, {"audio": given})[0])
         rows = iter(classes)
         return [
-            window_activity([next(rows) for _start in places], places, frames_of(len(window)))
+            in_stretches(window_activity([next(rows) for _start in places], places, frames_of(len(window))))
             for window, places in zip(windows, starts, strict=True)
         ]
 

@@ -11,6 +11,7 @@ from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment, Speaker, TranscriptInfo
 from stenod_server.domain.uri import shown
 from stenod_server.text import languages
+from stenod_server.text.formatting.rules import writes_numerals
 from stenod_server.text.json_v2_results import UNKNOWN_LANGUAGE, Results
 from stenod_server.text.language_stretches import LanguageStretches
 
@@ -126,7 +127,7 @@ def _language_pack(job: Job, info: TranscriptInfo, spoken: LanguageStretches) ->
         "language_description": languages.name_of(language),
         "word_delimiter": languages.word_delimiter(language),
         "writing_direction": languages.writing_direction(language),
-        "itn": job.config.formatting.numerals,
+        "itn": writes_numerals(job.config.formatting, language),
         "adapted": False,
     }
     if len(codes := spoken.languages()) > 1:

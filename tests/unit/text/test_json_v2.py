@@ -225,8 +225,13 @@ def test_languages_are_told_stretch_by_stretch() -> None:
 
 
 def test_itn_is_told_where_numbers_are_in_digits() -> None:
-    job = replace(JOB, config=JobConfig(formatting=Formatting(numerals=True)))
-    assert rendered([], job)["metadata"]["language_pack_info"]["itn"] is True
+    def itn(language: str, **formatting: bool) -> object:
+        config = JobConfig(formatting=Formatting(**formatting))
+        job = replace(JOB, config=config, info=replace(INFO, language=language))
+        return rendered([], job)["metadata"]["language_pack_info"]["itn"]
+
+    assert (itn("en"), itn("en", numerals=True), itn("en-GB", entities=True)) == (False, True, True)
+    assert itn("ja", numerals=True) is False
 
 
 @given(segments())

@@ -39,6 +39,11 @@ def warnings(asked: Formatting, language: str) -> Iterator[Warning]:
         yield _without_effect("output_locale", code, frozenset({primary(asked.output_locale)}))
 
 
+def writes_numerals(asked: Formatting, language: str) -> bool:
+    """Whether numbers in this language are written in digits."""
+    return (asked.numerals or asked.entities) and primary(language) in _NUMERALS
+
+
 def primary(language: str) -> str:
     """`de` of `de-CH`; Norwegian is one, however it is written."""
     code = language.lower().partition("-")[0]

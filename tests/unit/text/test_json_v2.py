@@ -225,13 +225,15 @@ def test_languages_are_told_stretch_by_stretch() -> None:
 
 
 def test_itn_is_told_where_numbers_are_in_digits() -> None:
-    def itn(language: str, **formatting: bool) -> object:
-        config = JobConfig(formatting=Formatting(**formatting))
+    def itn(language: str, formatting: Formatting) -> object:
+        config = JobConfig(formatting=formatting)
         job = replace(JOB, config=config, info=replace(INFO, language=language))
         return rendered([], job)["metadata"]["language_pack_info"]["itn"]
 
-    assert (itn("en"), itn("en", numerals=True), itn("en-GB", entities=True)) == (False, True, True)
-    assert itn("ja", numerals=True) is False
+    assert itn("en", Formatting()) is False
+    assert itn("en", Formatting(numerals=True)) is True
+    assert itn("en-GB", Formatting(entities=True)) is True
+    assert itn("ja", Formatting(numerals=True)) is False
 
 
 @given(segments())

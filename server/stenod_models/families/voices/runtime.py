@@ -161,5 +161,5 @@ DEFAULT_PROFILE: Final = VoicesProfile(
     family="voices",
     window_max_samples=30 * SAMPLE_RATE_HZ,
     dimensions=arch.DIMENSIONS,
-    max_batch_size=8,
+    max_batch_size=2,
 )

@@ -179,8 +179,8 @@ def test_an_entity_has_both_its_forms_and_its_mark_stands_behind_it() -> None:
 
 
 def test_an_entity_of_several_words_is_one_result() -> None:
-    words = (make_word("on", 0.0, 0.2), make_word("May", 0.3, 0.5), make_word("5,", 0.5, 0.8), make_word("at", 1, 1.2))
-    words += (make_word("3", 1.2, 1.4), make_word("p.m.", 1.4, 1.8), make_word("so", 2, 2.1))
+    texts = ["on", "May", "5,", "at", "3", "p.m.", "so"]
+    words = tuple(make_word(text, 0.3 * n, 0.3 * n + 0.2) for n, text in enumerate(texts))
     entities = (Entity("date", 1, 2, words[1:3]), Entity("time", 4, 2, words[4:6]))
     results = rendered([Segment(0, words, entities=entities)])["results"]
     assert [(r["type"], r["alternatives"][0]["content"]) for r in results] == [

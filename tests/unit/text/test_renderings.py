@@ -1,6 +1,6 @@
 """Any transcript, in the programs that other people read it with; tests.proofs.renderings does it with real ones."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_server.domain.rendering import SubtitleShape
@@ -20,7 +20,6 @@ SPEAKERS = ("S1", "S2")
 shapes = st.builds(
     SubtitleShape, st.integers(10, 60), st.integers(1, 4), st.floats(5, 100), st.integers(0, 1_000), st.booleans()
 )
-patient = settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of any letters takes a second
 transcripts = st.one_of(segments(), segments(texts=word_texts))
 
 
@@ -32,7 +31,6 @@ def words_of(given_segments: list[Segment]) -> list[str]:
     return [word.text for segment in given_segments for word in segment.words]
 
 
-@patient
 @given(transcripts, shapes)
 def test_any_srt_is_read_by_srt_with_every_word_and_within_its_limits(
     given_segments: list[Segment], shape: SubtitleShape
@@ -41,7 +39,6 @@ def test_any_srt_is_read_by_srt_with_every_word_and_within_its_limits(
     assert [*faults_of_words(cues, words_of(given_segments), SPEAKERS), *faults_of_cues(cues, shape)] == []
 
 
-@patient
 @given(transcripts, shapes)
 def test_any_vtt_is_read_by_webvtt_with_every_word_and_within_its_limits(
     given_segments: list[Segment], shape: SubtitleShape
@@ -50,7 +47,6 @@ def test_any_vtt_is_read_by_webvtt_with_every_word_and_within_its_limits(
     assert [*faults_of_words(cues, words_of(given_segments)), *faults_of_cues(cues, shape)] == []
 
 
-@patient
 @given(transcripts)
 def test_any_json_v2_is_read_by_speechmatics_batch_in_order_and_whole(given_segments: list[Segment]) -> None:
     transcript = read_json_v2(rendered(TranscriptFormat.JSON_V2, given_segments))

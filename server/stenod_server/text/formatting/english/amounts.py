@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from stenod_server.text.formatting.english import times
 from stenod_server.text.formatting.english.line import Line, Match
 from stenod_server.text.formatting.english.numbers import Quantity, below_hundred, cardinal, ordinal, quantity, suffixed
 from stenod_server.text.formatting.english.vocabulary import (
@@ -18,6 +19,7 @@ from stenod_server.text.formatting.english.vocabulary import (
 
 LEAST_IN_DIGITS: Final = 10  # smaller numbers are words in prose
 _STERLING: Final = frozenset({"en-GB"})
+_GOES_ON: Final = ORDINAL_UNITS.keys() | {"oh", "hundreds", "thousands", "hundredth", "thousandth", "millionth"}
 _TIME_WORDS: Final = frozenset({"at", "it's", "until", "till", "by", "around", "about", "is"})
 
 
@@ -58,18 +60,20 @@ def span(line: Line, at: int) -> Match | None:
     """`five to ten`: both in digits, as one of them would be."""
     low = quantity(line, at, joined=False)
     behind = _connected(line, at, low.end) if low else 0
-    high = quantity(line, behind, joined=False) if behind else None
-    if not low or not high or not low.value < high.value or line.text(behind) == "a":
+    if not low or not behind or line.text(behind) == "a":
+        return None
+    until = times.time(line, behind) if low.value in range(1, 13) else None
+    if until:
+        return _ranged(line, low, behind, until)
+    high = quantity(line, behind, joined=False)
+    if not high or not low.value < high.value:
         return None
     if _is_time(line, at, low, high) or _shares_scale(line, low, high):
         return Match(high.end)
     last = money(line, behind) or percentage(line, behind) or _plain(line, high)
     if not last:
         return None
-    between = [(line.text(place), place + 1) for place in range(low.end, behind)]
-    sign = last.written[0][0][0] if last.kind == "money" and not last.written[0][0][0].isdigit() else ""
-    scale = [(low.scale, low.end)] if low.scale else []
-    return Match(last.end, "span", ((sign + low.digits, low.digits_end), *scale, *between, *last.written))
+    return _ranged(line, low, behind, last)
 
 
 def fraction(line: Line, at: int) -> Match | None:
@@ -103,6 +107,15 @@ def number(line: Line, at: int) -> Match | None:
     if found.value >= LEAST_IN_DIGITS or found.digits.startswith("-") or is_small_in_digits:
         return Match(found.end, "cardinal", found.words)
     return None
+
+
+def _ranged(line: Line, low: Quantity, behind: int, last: Match) -> Match:
+    """From `low` over the words before the atom `behind` to `last`, whose sign of a currency both have."""
+    between = [(line.text(place), place + 1) for place in range(low.end, behind)]
+    first = last.written[0][0][0]
+    sign = first if last.kind == "money" and not first.isdigit() else ""
+    scale = [(low.scale, low.end)] if low.scale else []
+    return Match(last.end, "span", ((sign + low.digits, low.digits_end), *scale, *between, *last.written))
 
 
 def _number(line: Line, at: int) -> Quantity | None:
@@ -194,11 +207,11 @@ def _is_decimal(line: Line, at: int, found: Quantity) -> bool:
 
 
 def _runs_on(line: Line, at: int) -> bool:
-    return line.text(at) in NUMBER_WORDS or line.text(at) in {"oh", "hundreds", "thousands"} | ORDINAL_UNITS.keys()
+    return line.text(at) in NUMBER_WORDS or line.text(at) in _GOES_ON
 
 
 def _end_of_run(line: Line, at: int) -> int:
     end = at
-    while line.text(end) in NUMBER_WORDS or line.text(end) in {"oh", "hundreds", "thousands"} | ORDINAL_UNITS.keys():
+    while line.text(end) in NUMBER_WORDS or line.text(end) in _GOES_ON:
         end += 1
     return end

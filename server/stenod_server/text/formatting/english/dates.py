@@ -30,6 +30,7 @@ _BEFORE_YEARS: Final = (
     | MONTHS
 )
 _BEFORE_OLD_YEARS: Final = frozenset({"in", "since", "year", "circa"})  # `from ten fifteen` is a time
+_BEFORE_PRICES: Final = frozenset({"paid", "pay", "cost", "costs"})
 _NO_NOUNS: Final = frozenset(("was", "is", "has", "his", "this", "as", "us", "its", "yes", "thus", "always", "perhaps"))
 _COUNTED: Final = frozenset(("people", "men", "women", "children", "feet", "percent", "dollar", "mile", "square"))
 _WORDS_TOO: Final = frozenset({"march", "may"})  # months only where they have a capital, or a year behind them
@@ -42,6 +43,8 @@ def date(line: Line, at: int) -> Match | None:
 
 def year(line: Line, at: int) -> Match | None:
     """`nineteen ninety nine`, `twenty twenty one`, `two thousand and five`, `nineteen eighties`."""
+    if line.text(at - 1) in _BEFORE_PRICES:
+        return None
     found = _pair(line, at, is_expected=line.text(at - 1) in _BEFORE_YEARS) or _two_thousand(line, at)
     return Match(found[1], "date", (found,)) if found else None
 
@@ -53,7 +56,8 @@ def is_counted(text: str) -> bool:
 
 def _day_first(line: Line, at: int) -> Match | None:
     start = at + 1 if line.text(at) == "the" else at
-    day = ordinal(line, start)
+    is_second_day = start == at and line.text(at - 1) in {"and", "or", "to"}  # the 22nd and 23rd of June
+    day = None if is_second_day else ordinal(line, start)
     if not day or day.value > 31 or line.text(day.end) != "of" or line.text(day.end + 1) not in MONTHS:
         return None
     month_end = day.end + 2
@@ -119,9 +123,7 @@ def _in_century(line: Line, century: int, at: int, *, is_expected: bool) -> tupl
     if text in DECADES or text == "hundreds":
         return f"{century}{DECADES.get(text, '00')}s", at + 1
     if text == "hundred":
-        behind = line.text(at + 1)
-        is_year = is_expected and behind not in NUMBER_WORDS | {"and"} and not is_counted(behind)
-        return (f"{century}00", at + 1) if is_year else None
+        return _in_hundred(line, century, at + 1) if is_expected else None
     if text in {"oh", "o"} and digit(line, at + 1) not in {"", "0"}:
         return f"{century}0{digit(line, at + 1)}", at + 2
     rest = below_hundred(line, at)
@@ -131,6 +133,14 @@ def _in_century(line: Line, century: int, at: int, *, is_expected: bool) -> tupl
     if not is_expected and century < 17 and is_counted(behind):
         return None
     return f"{century}{rest.value}", rest.end
+
+
+def _in_hundred(line: Line, century: int, at: int) -> tuple[str, int] | None:
+    """`nineteen hundred`, `nineteen hundred and five`."""
+    rest = below_hundred(line, at + 1) if line.text(at) == "and" else None
+    value, end = (rest.value, rest.end) if rest else (0, at)
+    is_number = line.text(end) in NUMBER_WORDS | {"and"} or is_counted(line.text(end))
+    return None if is_number else (f"{century}{value:02}", end)
 
 
 def _two_thousand(line: Line, at: int) -> tuple[str, int] | None:

@@ -173,6 +173,8 @@ def _decimal(line: Line, at: int) -> Quantity | None:
     if not places:
         return None
     digits, value = f"{whole.value:,}.{places}", float(f"{whole.value}.{places}")
+    while line.text(end) == "point" and (further := _places(line, end + 1))[0]:  # of a version
+        digits, end = f"{digits}.{further[0]}", further[1]
     scale = line.text(end)
     if scale in LARGE_SCALES:
         return Quantity(digits, end, scale, end + 1, value * SCALES[scale])

@@ -7,22 +7,25 @@ from stenod_server.text.formatting.english.line import Line, Match
 from stenod_server.text.formatting.english.numbers import digit
 
 _LEAST_DIGITS: Final = 3
-_LEAST_BEHIND_OH: Final = 7  # `oh` alone is said for other reasons
+_LEAST_OF_PHONE: Final = 7
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
 _SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "ok", "ai", "uv", "hr", "vr"})
 _LEAST_LETTERS: Final = 3
 
 
 def digits(line: Line, at: int) -> Match | None:
-    said, end = "", at
-    while step := _next_digits(line, end):
-        said, end = said + step[0], step[1]
-    least = _LEAST_BEHIND_OH if line.text(at) in {"oh", "o"} else _LEAST_DIGITS
+    said, end = _group(line, at)
+    whole, whole_end = said, end
+    while line.text(whole_end) == "," and len(more := _group(line, whole_end + 1)[0]) >= _LEAST_DIGITS:
+        whole, whole_end = whole + more, _group(line, whole_end + 1)[1]
+    if len(said) >= _LEAST_DIGITS and len(whole) >= _LEAST_OF_PHONE:
+        said, end = whole, whole_end
+    least = _LEAST_OF_PHONE if line.text(at) in {"oh", "o"} else _LEAST_DIGITS  # `oh` alone is said for other reasons
     if len(said) < least or _is_counting(said):
         return None
     if line.text(end) in {"hundred", "thousand", "million", "point", "percent"}:
         return None
-    return Match(end, "phone" if len(said) >= _LEAST_BEHIND_OH else "cardinal", ((_grouped(said), end),))
+    return Match(end, "phone" if len(said) >= _LEAST_OF_PHONE else "cardinal", ((_grouped(said), end),))
 
 
 def letters(line: Line, at: int) -> Match | None:
@@ -40,6 +43,14 @@ def letters(line: Line, at: int) -> Match | None:
     return Match(end, "alphanum", ((said.upper(), end),))
 
 
+def _group(line: Line, at: int) -> tuple[str, int]:
+    """Digits with no mark between them, and where they end."""
+    said, end = "", at
+    while step := _next_digits(line, end):
+        said, end = said + step[0], step[1]
+    return said, end
+
+
 def _next_digits(line: Line, at: int) -> tuple[str, int] | None:
     times = _TIMES.get(line.text(at), 0)
     if times and (one := digit(line, at + 1)):
@@ -47,7 +58,8 @@ def _next_digits(line: Line, at: int) -> tuple[str, int] | None:
     one = digit(line, at)
     if not one:
         return None
-    if line.text(at + 1) == "hundred" and digit(line, at + 2) and digit(line, at + 3) and digit(line, at + 4):
+    behind = at + 3 if line.text(at + 2) == "," else at + 2
+    if line.text(at + 1) == "hundred" and all(digit(line, place) for place in range(behind, behind + 3)):
         return f"{one}00", at + 2
     return one, at + 1
 

@@ -5,7 +5,7 @@ voice is likened to all that is known of a person. The work grows with the squar
 bounds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+Pair = tuple[int, int]
 
 _APART: Final = -2.0  # below any cosine
 _SHORTEST_SUM: Final = 1e-9
@@ -72,9 +73,9 @@ class Grouping:
     most: int = 0
 
 
-def grouped(prints: Prints, rules: Grouping, apart: Sequence[tuple[int, int]] = ()) -> IntArray:
+def grouped(prints: Prints, rules: Grouping, apart: Collection[Pair] = ()) -> IntArray:
     """The group of each, int64 (n,), numbered from 0 in the order of their first members. Pairs `apart` are of two
-    people, and so are the groups that they are in.
+    people, and so are the groups that they are in, even above `most`.
     """
     merging = _Merging(prints, apart)
     for groups in range(len(prints), max(1, rules.least), -1):
@@ -90,7 +91,7 @@ def grouped(prints: Prints, rules: Grouping, apart: Sequence[tuple[int, int]] = 
 class _Merging:
     """Groups, each in the row of its first member; the other members' rows are spent."""
 
-    def __init__(self, prints: Prints, apart: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, prints: Prints, apart: Collection[Pair]) -> None:
         self.owner = np.arange(len(prints))
         self._sums = prints.sums.copy()
         self._directions = prints.directions()
@@ -116,7 +117,17 @@ class _Merging:
         self._likeness[other] = self._likeness[:, other] = _APART
 
 
-def nearest(prints: Prints, people: Prints) -> tuple[IntArray, FloatArray]:
-    """For each of `prints` the likest of `people` (one at least), and the cosine."""
+def apart_groups(apart: Collection[Pair], groups: IntArray) -> list[Pair]:
+    """The pairs of groups whose members are apart, each once."""
+    pairs = {(int(groups[one]), int(groups[other])) for one, other in apart}
+    return sorted({(min(pair), max(pair)) for pair in pairs})
+
+
+def nearest(prints: Prints, people: Prints, apart: Collection[Pair] = ()) -> tuple[IntArray, FloatArray]:
+    """For each of `prints` the likest of `people` (one at least), and the cosine. Pairs `apart` are of a print and
+    somebody who it is not of.
+    """
     likeness = prints.directions() @ people.directions().T
-    return likeness.argmax(axis=1), likeness.max(axis=1, initial=-1.0)
+    for one, somebody in apart:
+        likeness[one, somebody] = _APART
+    return likeness.argmax(axis=1), likeness.max(axis=1, initial=_APART)

@@ -56,7 +56,7 @@ class Diarizer:
         people = self._people.prints
         if not len(people):
             return SpeakerTurns()
-        groups = settled(people, self._diarization)
+        groups = settled(people, self._people.apart, self._diarization)
         starts, ends, voices = self._spans.columns()
         places = self._people.places(np.array(self._numbers, np.int64))
         speakers = groups[places][voices]

@@ -1,12 +1,12 @@
 """Everybody heard so far. Each has a number for good; when two turn out to be one, the later is the earlier's heir."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import numpy as np
 
-from stenod_server.speakers.clusters import Grouping, IntArray, Prints, grouped
+from stenod_server.speakers.clusters import Grouping, IntArray, Pair, Prints, apart_groups, grouped
 from stenod_server.speakers.packing import packed, unpacked_numbers, unpacked_places
 
 
@@ -17,16 +17,18 @@ class People:
 
     def __init__(self) -> None:
         self.prints = Prints.none()
+        self.apart: list[Pair] = []  # places in `prints` of two who were heard at the same time
         self._numbers = np.zeros(0, np.int64)  # of `prints`
         self._firsts = array("q")  # of each number the one it was found to be, never a later one
 
-    def take(self, voices: Prints, rules: Grouping, apart: Sequence[tuple[int, int]]) -> IntArray:
+    def take(self, voices: Prints, rules: Grouping, apart: Collection[Pair]) -> IntArray:
         """The number of each voice. Pairs of voices `apart` are of two people."""
         known = len(self.prints)
         everybody = self.prints + voices
-        groups = grouped(everybody, rules, [(known + one, known + other) for one, other in apart])
+        pairs = [*self.apart, *((known + one, known + other) for one, other in apart)]
+        groups = grouped(everybody, rules, pairs)
         numbers = self._numbered(groups, known)
-        self.prints, self._numbers = everybody.joined(groups), numbers
+        self.prints, self.apart, self._numbers = everybody.joined(groups), apart_groups(pairs, groups), numbers
         taken: IntArray = numbers[groups[known:]]
         return taken
 
@@ -56,6 +58,7 @@ class People:
         return {
             "sums": packed(self.prints.sums),
             "weights": packed(self.prints.weights_s),
+            "apart": self.apart,
             "numbers": packed(self._numbers),
             "firsts": packed(np.array(self._firsts, np.int64)),
         }
@@ -66,6 +69,7 @@ class People:
         weights_s = unpacked_numbers(memory["weights"])
         if len(weights_s):
             people.prints = Prints(unpacked_numbers(memory["sums"]).reshape(len(weights_s), -1), weights_s)
+        people.apart = [(int(one), int(other)) for one, other in memory["apart"]]
         people._numbers = unpacked_places(memory["numbers"])
         people._firsts = array("q", unpacked_places(memory["firsts"]).tolist())
         return people

@@ -1,12 +1,22 @@
 """Who of everybody heard is a speaker: the last word, when a recording is over. Pure."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from stenod_server.domain.diarization import Diarization
-from stenod_server.speakers.clusters import BoolArray, Grouping, IntArray, Prints, grouped, nearest
+from stenod_server.speakers.clusters import (
+    BoolArray,
+    Grouping,
+    IntArray,
+    Pair,
+    Prints,
+    apart_groups,
+    grouped,
+    nearest,
+)
 
 # Of the cosines of CAM++ (docs/adr/0018): those of two people lie around 0.1 and rarely above 0.3, those of one person
 # around 0.75 where each is of some seconds.
@@ -21,19 +31,41 @@ def likeness_for(sensitivity: float) -> float:
     return _LEAST_LIKENESS + (_MOST_LIKENESS - _LEAST_LIKENESS) * sensitivity
 
 
-def settled(people: Prints, diarization: Diarization) -> IntArray:
-    """The speaker of each, int64 (n,), numbered from 0 without gaps; -1 for who is like nobody."""
+def settled(people: Prints, apart: Collection[Pair], diarization: Diarization) -> IntArray:
+    """The speaker of each, int64 (n,), numbered from 0 without gaps; -1 for who is like nobody. Pairs `apart` were
+    heard at the same time: only where there would be too many speakers are they one.
+    """
     rules = Grouping(likeness=likeness_for(diarization.sensitivity), least=diarization.min_speakers)
-    groups = grouped(people, rules)
-    candidates = people.joined(groups)
+    groups = grouped(people, rules, apart)
+    candidates, pairs = people.joined(groups), apart_groups(apart, groups)
     is_speaker = _speakers(candidates, diarization.min_speakers)
     speakers = np.full(len(candidates), -1, np.int64)
-    named = grouped(candidates[is_speaker], replace(rules, most=diarization.max_speakers))
+    speakers[is_speaker] = np.arange(is_speaker.sum())
+    named = _named(
+        candidates[is_speaker],
+        [(int(speakers[one]), int(speakers[other])) for one, other in pairs if is_speaker[[one, other]].all()],
+        replace(rules, most=diarization.max_speakers),
+    )
     speakers[is_speaker] = named
-    if len(named) and not is_speaker.all():
-        place, likeness = nearest(candidates[~is_speaker], candidates[is_speaker].joined(named))
-        speakers[~is_speaker] = np.where(likeness >= _NEAR, place, -1)
-    return speakers[groups]
+    if not is_speaker.all():
+        place = np.cumsum(~is_speaker) - 1
+        barred = [
+            (int(place[rest]), int(speakers[somebody]))
+            for pair in pairs
+            for rest, somebody in (pair, pair[::-1])
+            if is_speaker[somebody] and not is_speaker[rest]
+        ]
+        likest, likeness = nearest(candidates[~is_speaker], candidates[is_speaker].joined(named), barred)
+        speakers[~is_speaker] = np.where(likeness >= _NEAR, likest, -1)
+    settled_speakers: IntArray = speakers[groups]
+    return settled_speakers
+
+
+def _named(speakers: Prints, apart: Collection[Pair], rules: Grouping) -> IntArray:
+    named = grouped(speakers, rules, apart)
+    if 0 < rules.most <= int(named.max()):
+        return grouped(speakers, rules)
+    return named
 
 
 def _speakers(candidates: Prints, least: int) -> BoolArray:

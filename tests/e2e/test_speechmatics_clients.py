@@ -199,7 +199,7 @@ async def test_the_older_client(url: str, recording: Recording, tmp_path: Path) 
             broken = tmp_path / "broken.wav"
             broken.write_bytes(b"no recording at all")
             with pytest.raises(httpx.HTTPStatusError, match="400"):
-                client.submit_job(str(broken), BatchTranscriptionConfig(language="en", diarization="speaker"))
+                client.submit_job(str(broken), BatchTranscriptionConfig(language="en", domain="medical"))
 
     await asyncio.to_thread(use)
 

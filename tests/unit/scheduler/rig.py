@@ -38,6 +38,7 @@ class Seen:
 
     events: list[str] = field(default_factory=list)
     windows: int = 0
+    window_s: float = 2.0  # how long each is expected to be
 
     def submitted(self, job: Job) -> None:
         self.events.append(f"submitted {job.job_id}")
@@ -47,7 +48,7 @@ class Seen:
         assert waited_s >= 0
 
     def window(self, model: str, audio_s: float) -> None:
-        assert (model, audio_s) == ("fake", 2.0)
+        assert (model, audio_s) == ("fake", self.window_s)
         self.windows += 1
 
     def released(self, job: Job, *, reason: str) -> None:

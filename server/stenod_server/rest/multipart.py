@@ -50,12 +50,13 @@ class Part:
 class Form:
     """The parts of a request's body, in their order."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, max_fields_bytes: int = MAX_FIELDS_BYTES) -> None:
         content_type, options = parse_options_header(request.headers.get("content-type"))
         boundary = options.get(b"boundary")
         if content_type != b"multipart/form-data" or not boundary:
             raise InvalidField("content-type", "must be multipart/form-data with a boundary")
         self._pieces = _parsed(request.stream(), boundary)
+        self._max_fields_bytes = max_fields_bytes
         self._fields_bytes = 0
 
     async def parts(self) -> AsyncIterator[Part]:
@@ -77,8 +78,8 @@ class Form:
         value = bytearray()
         async for chunk in part.chunks():
             self._fields_bytes += len(chunk)
-            if self._fields_bytes > MAX_FIELDS_BYTES:
-                raise LimitExceeded(part.name, limit="bytes of all fields of a form", allowed=MAX_FIELDS_BYTES)
+            if self._fields_bytes > self._max_fields_bytes:
+                raise LimitExceeded(part.name, limit="bytes of all fields of a form", allowed=self._max_fields_bytes)
             value += chunk
         try:
             return value.decode()

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from stenod_server.domain.job import Media
 from stenod_server.errors import InvalidField
-from stenod_server.rest.multipart import Form
+from stenod_server.rest.multipart import MAX_FIELDS_BYTES, Form
 from stenod_server.scheduler.intake import Intake, SizeLimit
 
 
@@ -33,7 +33,12 @@ class ReceivedForm:
 
 @asynccontextmanager
 async def receive_form(
-    request: Request, intake: Intake, *, media_field: str, limit: SizeLimit | None = None
+    request: Request,
+    intake: Intake,
+    *,
+    media_field: str,
+    limit: SizeLimit | None = None,
+    max_fields_bytes: int = MAX_FIELDS_BYTES,
 ) -> AsyncIterator[ReceivedForm]:
     """Read the whole form. A field other than `media_field` is a text, also where a client sends it as a file.
 
@@ -41,7 +46,7 @@ async def receive_form(
     """
     received = ReceivedForm()
     try:
-        form = Form(request)
+        form = Form(request, max_fields_bytes=max_fields_bytes)
         async for part in form.parts():
             if part.name != media_field:
                 received.fields.append((part.name, await form.text(part)))

@@ -26,6 +26,7 @@ from stenod_server.errors import (
 from stenod_server.ports import CacheKey, JobFilter, ModelProfile
 from stenod_server.scheduler.admission import Gate
 from stenod_server.scheduler.dispatcher import Dispatcher
+from stenod_server.scheduler.enrolment import Enrolment, Reference
 from stenod_server.scheduler.executor import Executor
 from stenod_server.scheduler.fetching import unrecorded_key
 from stenod_server.scheduler.fingerprint import fingerprint
@@ -116,6 +117,10 @@ class Scheduler:
         await self._gate.check(config, immediate=immediate)
         if immediate:
             self._gate.check_free(config)
+
+    async def enrol(self, reference: Reference, config: JobConfig, tenant: str) -> str:
+        """An identifier of the voice in a recording: see `Enrolment.identifier`."""
+        return await Enrolment(self._adapters, self._options, self._router).identifier(reference, config, tenant)
 
     async def submit(self, tenant: str, submission: Submission, media: Media) -> Job:
         """Accept a job whose media is stored. Durable on return; idempotent by `request_id`.

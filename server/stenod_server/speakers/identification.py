@@ -11,7 +11,7 @@ from stenod_server.domain.transcript import Speaker, Warning  # noqa: A004  the 
 from stenod_server.ports import VoiceProfile
 from stenod_server.speakers.identifiers import Owner, Refusal, SpeakerIdentifiers
 from stenod_server.speakers.identify import KnownVoice, identify
-from stenod_server.speakers.turns import SpeakerTurns
+from stenod_server.speakers.turns import SpeakerTurns, SpeakerVoice
 
 LEAST_SPEECH_S: Final = 5.0  # of who gets an identifier: of less, no voice is told from another for sure
 IGNORED: Final = "SPEAKER_IDENTIFIER_IGNORED"
@@ -47,14 +47,17 @@ class Identification:
         """Who spoke, in order of appearance; with an identifier each where the job asks for them and there is speech
         enough of somebody.
         """
-        owner = Owner(tenant, config.user_id)
         asked = config.diarization.return_identifiers
         return tuple(
-            Speaker(voice.label, (self._identifiers.seal(voice.centroid, owner, profile),))
+            Speaker(voice.label, (self.identifier_of(voice, config, tenant, profile),))
             if asked and voice.speech_samples >= LEAST_SPEECH_S * SAMPLE_RATE_HZ
             else Speaker(voice.label)
             for voice in turns.speakers
         )
+
+    def identifier_of(self, voice: SpeakerVoice, config: JobConfig, tenant: str, profile: VoiceProfile) -> str:
+        """Of however little speech."""
+        return self._identifiers.seal(voice.centroid, Owner(tenant, config.user_id), profile)
 
 
 def identification_of_its_own() -> Identification:

@@ -95,7 +95,7 @@ async def test_hints_are_accepted_and_leave_a_warning_on_the_job(desk: Desk) -> 
     ("fields", "param"),
     [
         ({"include": ["logprobs"]}, "include[]"),
-        ({"known_speaker_names": ["agent"]}, "known_speaker_names[]"),
+        ({"known_speaker_names": ["agent"]}, "known_speaker_names"),
         ({"extra_body": {"diarize": "true"}}, "diarize"),
     ],
 )

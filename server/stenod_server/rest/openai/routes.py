@@ -1,6 +1,7 @@
 """The endpoints of the dialect."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -17,6 +18,7 @@ from stenod_server.rest.openai import document
 from stenod_server.rest.openai.dialect import OpenAiDialect
 from stenod_server.rest.openai.events import transcript_events
 from stenod_server.rest.openai.fields import MEDIA
+from stenod_server.rest.openai.references import enrolled, read_references
 from stenod_server.rest.openai.request import TranscriptionRequest, read_request
 from stenod_server.rest.openai.responses import CONTENT_TYPES, JSON, answer
 from stenod_server.rest.operation import operation
@@ -26,6 +28,7 @@ from stenod_server.scheduler.attendance import Attended
 from stenod_server.scheduler.intake import StoredMedia
 from stenod_server.scheduler.scheduler import Submission
 
+MAX_FIELDS_BYTES: Final = 4 * 1024 * 1024  # four recordings of ten seconds, as WAV files with one channel
 _ANY_NAME: Final = "*"
 _FILLERS: Final = {JSON: b" "}  # plain text has no byte that means nothing
 
@@ -72,7 +75,7 @@ def openai(services: Services) -> APIRouter:
 
 
 async def _answered(services: Services, request: Request, task: Task) -> Response:
-    async with receive_form(request, services.intake, media_field=MEDIA) as form:
+    async with receive_form(request, services.intake, media_field=MEDIA, max_fields_bytes=MAX_FIELDS_BYTES) as form:
         asked = await _asked(services, request, form, task)
         attending, attended = await _attend(services, request, form, asked)
     if asked.stream:
@@ -90,13 +93,15 @@ async def _answered(services: Services, request: Request, task: Task) -> Respons
 
 
 async def _asked(services: Services, request: Request, form: ReceivedForm, task: Task) -> TranscriptionRequest:
-    return read_request(
+    known = read_references(form)
+    asked = read_request(
         form,
         request_id=call_of(request).request_id,
         aliases=services.options.model_aliases,
         loaded=await services.scheduler.models(),
         task=task,
     )
+    return replace(asked, config=await enrolled(services, known, asked.config, caller(request).tenant))
 
 
 async def _attend(

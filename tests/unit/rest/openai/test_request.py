@@ -62,8 +62,8 @@ CASES: Final[Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str]]]] 
     ("vad_filter", ["true"], ["false"], ["maybe"]),
     ("without_timestamps", ["false"], ["true"], ["maybe"]),
     ("include", [], [], ["logprobs"]),
-    ("known_speaker_names", [], [], ["agent"]),
-    ("known_speaker_references", [], [], ["data:audio/wav;base64,AAAA"]),
+    ("known_speaker_names", ["agent"], [], []),
+    ("known_speaker_references", ["data:audio/wav;base64,AAAA"], [], []),
 )
 LISTS: Final = [field.name for field in FIELDS if field.is_list]
 

@@ -20,7 +20,7 @@ from stenod_server.domain.transcript import Segment, Warning, Word  # noqa: A004
 from stenod_server.text.formatting import disfluencies, marks, other_numerals, profanity, rules, spelling
 from stenod_server.text.formatting.english.numerals import numerals
 from stenod_server.text.formatting.piece import Step, each_word, pieces_of, segment_of
-from stenod_server.text.formatting.replacements import finder, replaced
+from stenod_server.text.formatting.replacements import Replacements
 from stenod_server.text.formatting.rules import primary
 
 _AUTO: Final = "auto"
@@ -33,7 +33,7 @@ class Formatter:
         """Raises ValueError for replacements that `rules.check` would have refused."""
         self._formatting = formatting
         self._language = "" if language == _AUTO else language
-        self._finders = [finder(one) for one in formatting.replacements]
+        self._replacements = Replacements(formatting.replacements)
         self._steps: dict[str, list[Step]] = {}  # by language
 
     def format(self, segment: Segment) -> Segment | None:
@@ -46,13 +46,14 @@ class Formatter:
     def warnings(self) -> tuple[Warning, ...]:
         """What was asked for and is not there for the job's language, or those of the segments so far."""
         languages = [self._language] if self._language else sorted(filter(None, self._steps))
-        return tuple(warning for language in languages for warning in rules.warnings(self._formatting, language))
+        told = [warning for language in languages for warning in rules.warnings(self._formatting, language)]
+        return (*told, rules.CUT_SHORT) if self._replacements.is_cut_short else tuple(told)
 
     def _steps_for(self, language: str) -> list[Step]:
         if language not in self._steps:
             self._steps[language] = [*_spoken(self._formatting, language), *_written(self._formatting, language)]
-            if self._finders:
-                self._steps[language].append(partial(replaced, finders=self._finders))
+            if self._formatting.replacements:
+                self._steps[language].append(self._replacements)
         return self._steps[language]
 
 

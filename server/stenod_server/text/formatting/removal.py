@@ -48,7 +48,7 @@ def _end_like(kept: list[Piece], text: str) -> None:
     if not kept:
         return
     before, last = kept[-1], kept[-1].words[-1]
-    bare = last.text.rstrip(_COMMAS)
+    bare = last.text.rstrip(_COMMAS) or last.text
     core = without_marks(text)
     trail = text.rpartition(core)[2] if core else text
     if any(map(is_sentence_end, trail)) and not ends_sentence(last.text):

@@ -4,6 +4,7 @@ Regular expressions are RE2's: their time is linear in the text, whatever is ask
 blanks, so that a match is of one segment; `\1` in the replacement is what the first group matched.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from stenod_server.text.formatting.piece import Piece, spread
 from stenod_server.text.formatting.removal import removed
 
 _GONE: Final = "gone"  # the kind of what is to be left out
+MOST_WRITTEN_CHARACTERS: Final = 20_000  # into one segment; the longest that is spoken has some hundred
 _MOST_BYTES: Final = 256 * 1024  # of one regular expression, compiled: there may be a thousand
 
 
@@ -55,6 +57,8 @@ def finder(asked: Replacement) -> Finder:
     """Raises ValueError for a regular expression, or a replacement of one, that is none."""
     if not asked.expression:
         return partial(_find_words, [part.casefold() for part in asked.pattern.split()], asked.replacement)
+    if "C" in re.findall(r"\\(.)", asked.expression):
+        raise ValueError("\\C may match half a character")
     try:
         expression = re2.compile(asked.expression, _options())
         expression.search("")  # what is too large fails now
@@ -65,16 +69,30 @@ def finder(asked: Replacement) -> Finder:
     return partial(_find_expression, expression.finditer, asked.replacement)
 
 
-def replaced(pieces: Sequence[Piece], *, finders: Sequence[Finder]) -> list[Piece]:
-    """Each replacement sees what the ones before it have written."""
-    given = list(pieces)
-    line = _Line(given)
-    for find in finders:
-        found = find(line)
-        if found:
-            given = _written(given, found)
-            line = _Line(given)
-    return given
+class Replacements:
+    """Makes them one after the other: each sees what the ones before it have written. Raises ValueError as `finder`.
+
+    What they write into one segment is bounded, for one that makes two letters of every letter is soon too much for any
+    memory; `is_cut_short` tells that some were therefore not made.
+    """
+
+    def __init__(self, asked: Iterable[Replacement]) -> None:
+        self._finders = [finder(one) for one in asked]
+        self.is_cut_short = False
+
+    def __call__(self, pieces: Sequence[Piece]) -> list[Piece]:
+        given, left = list(pieces), MOST_WRITTEN_CHARACTERS
+        line = _Line(given)
+        for find in self._finders:
+            found = find(line)
+            left -= sum(len(one.text) + 1 for one in found)
+            if left < 0:
+                self.is_cut_short = True
+                break
+            if found:
+                given = _written(given, found)
+                line = _Line(given)
+        return given
 
 
 def _options() -> re2.Options:
@@ -125,10 +143,13 @@ def _match(texts: list[str], parts: Sequence[str], replacement: str) -> str | No
 
 def _find_expression(finditer: Callable[[str], Iterable[_Match]], replacement: str, line: _Line) -> list[Found]:
     found: list[Found] = []
+    written = 0
     for match in finditer(line.text):
         start, end = match.span()
-        if start < end:
-            _add(found, line, (start, end, match.expand(replacement)))
+        if start < end and written <= MOST_WRITTEN_CHARACTERS:
+            text = match.expand(replacement)
+            written += len(text) + 1
+            _add(found, line, (start, end, text))
     return [replace(one, goes=not replacement.strip() and not any(map(str.isalnum, one.text))) for one in found]
 
 

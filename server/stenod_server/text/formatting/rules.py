@@ -9,6 +9,11 @@ from stenod_server.errors import InvalidField
 from stenod_server.text.formatting import disfluencies, other_numerals, profanity, replacements, spelling
 
 WITHOUT_EFFECT: Final = "FIELD_WITHOUT_EFFECT"
+CUT_SHORT: Final = Warning(
+    WITHOUT_EFFECT,
+    "formatting.replacements: not all were made, for they would have written more than "
+    f"{replacements.MOST_WRITTEN_CHARACTERS} characters into one segment",
+)
 _AUTO: Final = "auto"
 _NUMERALS: Final = other_numerals.LANGUAGES | {"en"}
 

@@ -162,6 +162,8 @@ def _replaced(said: str, *given: tuple[str, str]) -> str | None:
         ("one two three", "/two/", "", "one three"),
         ("aaa", "/^/", "x", "aaa"),
         ("a b c", "/ /", "-", "a-b-c"),
+        (", a, b", "a", "", ", b"),
+        ("é 漢 b", "/./", "x", "xxxxx"),
         ("foo bar", "/foo /", "x", "xbar"),
         ("foo bar baz", "/o b|r b/", "", "foaaz"),
         ("foo bar", "/$|bar$/", "", "foo"),
@@ -175,6 +177,16 @@ def test_replacements_are_made_one_after_the_other_and_after_everything_else() -
     assert _replaced("a", ("a", "b"), ("b", "c")) == "c"
     last = Formatting(numerals=True, casing=False, replacements=(Replacement("$20", "TWENTY"),))
     assert _text("Pay twenty dollars.", last) == "pay TWENTY."
+
+
+def test_replacements_that_write_without_end_are_cut_short_with_a_warning() -> None:
+    doubling = (Replacement("/./", "xx"),) * 40
+    formatter = Formatter(Formatting(replacements=doubling), "en")
+    formatted = formatter.format(spoken(["word"] * 20))
+    assert formatted is not None
+    assert 1000 < len(formatted.text) < 40_000
+    (warning,) = formatter.warnings()
+    assert warning.message.startswith("formatting.replacements:")
 
 
 def test_words_that_are_replaced_share_their_time() -> None:
@@ -219,6 +231,8 @@ def test_what_there_is_not_for_a_language_is_named_in_a_warning() -> None:
         (Formatting(output_locale="en-GB"), "de", "output_locale", "'de'"),
         (Formatting(replacements=(Replacement("a", "b"), Replacement("/(/", ""))), "en", "replacements.1", "missing )"),
         (Formatting(replacements=(Replacement("/a/", r"\1"),)), "en", "replacements.0", "group"),
+        (Formatting(replacements=(Replacement(r"/\C/", ""),)), "en", "replacements.0", "half a character"),
+        (Formatting(replacements=(Replacement("/(\\w{900}){900}/", ""),)), "en", "replacements.0", "size"),
     ],
 )
 def test_what_no_segment_could_be_given_is_refused_by_name(

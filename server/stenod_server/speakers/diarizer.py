@@ -60,9 +60,9 @@ class Diarizer:
         starts, ends, voices = self._spans.columns()
         places = self._people.places(np.array(self._numbers, np.int64))
         speakers = groups[places][voices]
-        order = _by_appearance(starts, speakers)
-        is_known = groups >= 0
-        centroids = people[is_known].joined(order[groups[is_known]]).directions()
+        order = _by_appearance(starts, speakers, int(groups.max()) + 1)
+        named = order[groups]
+        centroids = people[named >= 0].joined(named[named >= 0]).directions()
         return _spoken(centroids, turns_of(starts, ends, order[speakers]))
 
     def remember(self) -> dict[str, Any]:
@@ -87,15 +87,16 @@ class Diarizer:
             self._block = Block()
 
 
-def _by_appearance(starts: IntArray, speakers: IntArray) -> IntArray:
-    """For each speaker its place in the order in which they are first heard; -1 stays what it is."""
-    heard = speakers >= 0
-    count = int(speakers.max(initial=-1)) + 1
-    first = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(first, speakers[heard], starts[heard])
-    order = np.empty(count + 1, np.int64)
-    order[np.argsort(first, kind="stable")] = np.arange(count)
-    order[-1] = -1
+def _by_appearance(starts: IntArray, speakers: IntArray, count: int) -> IntArray:
+    """For each of `count` speakers its place in the order in which they are first heard, and behind them -1, for who is
+    nobody. It is -1, too, for a speaker of whom another window told all: no span is left.
+    """
+    never = np.iinfo(np.int64).max
+    first = np.full(count + 1, never)
+    np.minimum.at(first, speakers, starts)
+    heard = int((first[:count] < never).sum())
+    order = np.full(count + 1, -1)
+    order[np.argsort(first[:count], kind="stable")[:heard]] = np.arange(heard)
     return order
 
 

@@ -18,8 +18,8 @@ from stenod_server.speakers.clusters import (
     nearest,
 )
 
-# Of the cosines of CAM++ (docs/adr/0018): those of two people lie around 0.1 and rarely above 0.3, those of one person
-# around 0.75 where each is of some seconds.
+# Of the cosines of CAM++ over two seconds (docs/adr/0018): those of two people lie around 0.05 and seldom above 0.3,
+# those of one person around 0.6, and nearer to 0.8 where what is known of the person adds up.
 _LEAST_LIKENESS: Final = 0.2  # at sensitivity 0
 _MOST_LIKENESS: Final = 0.6  # at sensitivity 1
 _NEAR: Final = 0.2  # a voice too short to be a speaker is of the one it is likest to, where it is like anybody

@@ -6,9 +6,9 @@ import pytest
 
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.pbtxt import Placement, profile_of, set_instances, set_placement
-from tests.unit.models.test_model_config import CONFIGS, as_triton_shows
+from tests.unit.models.test_model_config import RECOGNISERS, as_triton_shows
 
-BY_NAME = pytest.mark.parametrize("committed", CONFIGS, ids=lambda path: path.parent.name)
+BY_NAME = pytest.mark.parametrize("committed", RECOGNISERS, ids=lambda path: path.parent.name)
 
 
 def copied(committed: Path, folder: Path) -> Path:

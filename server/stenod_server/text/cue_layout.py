@@ -27,6 +27,7 @@ _CUE_COST: Final = 1.0
 _BREAK_IN_PHRASE: Final = 1.0
 _BREAK_AT_CLAUSE: Final = 0.3
 _PAUSE_FACTOR: Final = 0.5
+_UNEVENNESS: Final = 0.5  # of an empty cue; half of the room left empty costs a quarter of that
 _HURRY_COST: Final = 1_000.0
 _HURRY_WEIGHT: Final = 6.0  # what it costs more when there is half of the time that it takes to read a cue
 # Costs of a line: one line less always wins; a break in a phrase weighs as much as lines half as long again as ideal.
@@ -113,9 +114,11 @@ def _cue_cost(pieces: Sequence[Piece], shape: SubtitleShape, until_ms: int, lead
     if end <= lead:
         return inf
     next_ms = pieces[end].start_ms - shape.min_gap_ms if end < len(pieces) else until_ms
-    needed_ms = reading_ms(width(pieces[start:end]), shape)
+    characters = width(pieces[start:end])
+    needed_ms = reading_ms(characters, shape)
     hurry = needed_ms / max(1, next_ms - pieces[start].start_ms) - 1
-    cost = _CUE_COST + _break_cost(pieces, end)
+    room = max(0.0, 1 - characters / (shape.max_line_length * shape.max_lines))
+    cost = _CUE_COST + _break_cost(pieces, end) + _UNEVENNESS * room**2
     return cost + _HURRY_COST + _HURRY_WEIGHT * hurry if hurry > 0 else cost
 
 

@@ -105,6 +105,18 @@ def test_srt_names_a_speaker_where_another_one_begins() -> None:
     assert [cue.lines for cue in read(rendered(turns, shape=UNNAMED))] == [["One."], ["Two."], ["Three."], ["Four."]]
 
 
+def test_one_who_was_interrupted_is_named_again_within_the_limits() -> None:
+    narrow = SubtitleShape(max_line_length=20, max_lines=1)
+    interrupted = fast("one line with twenty and one more line of 20.", word_s=0.6, speaker="S1")
+    interruption = make_segment("No!", index=1, start_s=1.0, speaker="S2")
+
+    alone = [cue.lines for cue in read(rendered([interrupted], shape=narrow))]
+    cues = [cue.lines for cue in read(rendered([interrupted, interruption], shape=narrow))]
+
+    assert alone == [["S1: one line with"], ["twenty and one more"], ["line of 20."]]
+    assert cues == [["S1: one line with"], ["S2: No!"], ["S1: twenty and"], ["one more"], ["line of 20."]]
+
+
 def test_a_name_counts_in_its_line_and_is_left_out_where_it_fills_the_cue() -> None:
     narrow = SubtitleShape(max_line_length=10, max_lines=1)
 
@@ -147,6 +159,12 @@ def test_lines_are_balanced_and_broken_where_phrases_end() -> None:
     segment = make_segment("It was the best of times, it was the worst of times.")
 
     assert read(rendered([segment]))[0].lines == ["It was the best of times,", "it was the worst of times."]
+
+
+def test_what_takes_two_cues_is_shared_out_evenly_between_them() -> None:
+    segment = fast("the biblical narratives apparently disagree with the story of old and of Egypt", word_s=0.6)
+
+    assert [len(" ".join(cue.lines)) for cue in read(rendered([segment]))] == [34, 43]
 
 
 def test_a_cue_ends_with_its_sentence_where_that_costs_no_cue_more() -> None:

@@ -73,7 +73,7 @@ async def test_node(server: RunningServer, recording: Path) -> None:
     assert answers["refused"] == {
         "name": "BadRequestError",
         "status": 400,
-        "param": "known_speaker_names[]",
+        "param": "include[]",
         "code": "feature_not_built",
     }
     assert {segment["speaker"] for segment in answers["speakers"]} == {"S1"}

@@ -32,6 +32,7 @@ from stenod_server.app.wiring import (
     scheduler_options,
     tell_of_containers,
 )
+from stenod_server.fetch.courier import WebCourier
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
 from stenod_server.rest.app import build_app
@@ -121,10 +122,7 @@ async def open_node(
         stack.push_async_callback(stores.close)
         metrics = Metrics()
         metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
-        web_fetcher, courier = open_web(settings)
-        stack.push_async_callback(courier.close)
-        fetcher = parts.fetcher or web_fetcher
-        stack.push_async_callback(fetcher.close)
+        fetcher, courier = _open_web(stack, settings, parts)
         notifier = make_notifier(settings, stores, courier, clock, metrics)
         adapters = Adapters(
             store=stores.jobs,
@@ -183,6 +181,14 @@ async def _open_recognition(
     front_end = parts.front_end or await open_front_end(settings, max_engines)
     stack.push_async_callback(front_end.close)
     return metered, max_engines, front_end
+
+
+def _open_web(stack: AsyncExitStack, settings: Settings, parts: Parts) -> tuple[MediaFetcher, WebCourier]:
+    """What fetches, and what sends."""
+    fetcher, courier = open_web(settings)
+    stack.push_async_callback(courier.close)
+    stack.push_async_callback((parts.fetcher or fetcher).close)
+    return parts.fetcher or fetcher, courier
 
 
 def _on_signal(stopping: asyncio.Event) -> None:

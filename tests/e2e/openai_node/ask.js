@@ -20,7 +20,7 @@ for await (const event of await ask({ stream: true })) {
 answers.models = (await client.models.list()).data.map((model) => model.id);
 answers.speakers = (await ask({ response_format: "diarized_json" })).segments;
 try {
-  await ask({ known_speaker_names: ["agent"] });
+  await ask({ include: ["logprobs"] });
 } catch (error) {
   answers.refused = { name: error.constructor.name, status: error.status, param: error.param, code: error.code };
 }

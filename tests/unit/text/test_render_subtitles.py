@@ -24,8 +24,12 @@ class ReadCue:
     lines: list[str]
 
     @property
+    def text(self) -> str:
+        return " ".join(self.lines)
+
+    @property
     def characters_per_s(self) -> float:
-        return len(" ".join(self.lines)) * 1000 / (self.end_ms - self.start_ms)
+        return len(self.text) * 1000 / (self.end_ms - self.start_ms)
 
 
 def rendered(given_segments: list[Segment], form: str = "srt", shape: SubtitleShape | None = None) -> str:
@@ -107,14 +111,15 @@ def test_srt_names_a_speaker_where_another_one_begins() -> None:
 
 def test_one_who_was_interrupted_is_named_again_within_the_limits() -> None:
     narrow = SubtitleShape(max_line_length=20, max_lines=1)
-    interrupted = fast("one line with twenty and one more line of 20.", word_s=0.6, speaker="S1")
+    text = "one line with twenty and one more line of 20. And the third is long."
+    interrupted = fast(text, word_s=0.6, speaker="S1")
     interruption = make_segment("No!", index=1, start_s=1.0, speaker="S2")
 
-    alone = [cue.lines for cue in read(rendered([interrupted], shape=narrow))]
-    cues = [cue.lines for cue in read(rendered([interrupted, interruption], shape=narrow))]
+    alone = [cue.text for cue in read(rendered([interrupted], shape=narrow))]
+    cues = [cue.text for cue in read(rendered([interrupted, interruption], shape=narrow))]
 
-    assert alone == [["S1: one line with"], ["twenty and one more"], ["line of 20."]]
-    assert cues == [["S1: one line with"], ["S2: No!"], ["S1: twenty and"], ["one more"], ["line of 20."]]
+    assert alone == ["S1: one line with", "twenty and one more", "line of 20. And", "the third is long."]
+    assert cues == ["S1: one line with", "S2: No!", "S1: twenty and", "one more", *alone[2:]]
 
 
 def test_a_name_counts_in_its_line_and_is_left_out_where_it_fills_the_cue() -> None:

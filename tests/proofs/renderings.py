@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import stenod
 from stenod_server.domain.rendering import SubtitleShape
-from tests.support.models import build_models
+from tests.support.models import VOICES_MODEL, build_models
 from tests.support.renderings import (
     ShownCue,
     faults_of_cues,
@@ -107,7 +107,10 @@ async def prove(every: int) -> bool:
     rows = {kind: Row() for kind in KINDS}
     room, done = asyncio.Semaphore(SIDE_BY_SIDE), 0
     with tempfile.TemporaryDirectory(prefix="stenod-renderings-") as folder:
-        async with serving(Path(folder), models_dir=build_models()) as server, stenod.Client(server.address) as client:
+        async with (
+            serving(Path(folder), f"--voices-model={VOICES_MODEL}", models_dir=build_models()) as server,
+            stenod.Client(server.address) as client,
+        ):
 
             async def add(recording: Recording) -> None:
                 nonlocal done

@@ -150,6 +150,7 @@ def _replaced(said: str, *given: tuple[str, str]) -> str | None:
     [
         ("Hello, Acme corp! and acme corp.", "acme corp", "ACME Inc.", "Hello, ACME Inc.! and ACME Inc.."),
         ("Acme, corp", "acme corp", "x", "Acme, corp"),
+        ("the acme corp", "Acme Corp", "ACME", "the ACME"),
         ("the cat concatenates cats", "cat", "dog", "the dog concatenates cats"),
         ("I mean it, basically. I mean so", "basically", "", "I mean it. I mean so"),
         ("Basically it is", "basically", "", "It is"),

@@ -3,6 +3,7 @@ whatever dies on the way.
 """
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,11 +15,17 @@ import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.diarization import Diarization, DiarizationMode
-from stenod_server.domain.job import Job, JobState, Lease, Progress
+from stenod_server.domain.job import Checkpoint, Job, JobState, Lease, Progress
 from stenod_server.domain.transcript import Segment
+from stenod_server.engine.fake import FAKE_VOICE_PROFILE
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import JobStore, Window
 from stenod_server.scheduler import final_pass
+from stenod_server.scheduler.final_pass import FinalPass, Listening
+from stenod_server.scheduler.recorder import Recorder, Telling
+from stenod_server.speakers.diarizer import Diarizer
+from stenod_server.speakers.identification import identification_of_its_own
+from tests.support.builders import FakeClock, make_info, make_job, make_segment
 from tests.support.eventually import eventually
 from tests.support.front_end import ScriptedFrontEnd
 from tests.unit.scheduler.rig import TENANT, Rig, open_rig
@@ -220,3 +227,41 @@ async def test_a_watch_shows_drafts_and_then_every_final_segment(tmp_path: Path)
         assert final == await _stored(rig, job, final=True)
         again = [update async for update in rig.scheduler.watch(TENANT, job.job_id, from_segment=7)]
         assert [one for update in again for one in update.segments] == final
+
+
+class _Endless:
+    """A store with very many drafts, made as they are read, which counts what it is given."""
+
+    def __init__(self, drafts: int) -> None:
+        self._drafts = drafts
+        self.stored = 0
+
+    async def segments(self, _job_id: str, *, final: bool) -> AsyncIterator[Segment]:
+        assert not final
+        for index in range(self._drafts):
+            yield make_segment(index, "ten words of which each one takes some more memory", final=False)
+
+    async def record(self, *_args: Any, **_options: Any) -> None: ...
+
+    async def finalise(self, _lease: Lease, segments: Sequence[Segment]) -> bool:
+        assert [segment.index for segment in segments] == list(range(self.stored, self.stored + len(segments)))
+        self.stored += len(segments)
+        return True
+
+
+async def test_the_pass_holds_a_batch_of_segments_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(final_pass, "BATCH_SEGMENTS", 200)
+    drafts = 1000
+    job = make_job(state=JobState.RUNNING, node="node-a", checkpoint=Checkpoint(1, drafts, "{}"))
+    store, clock = _Endless(drafts), FakeClock()
+    telling = Telling(updated=lambda _job: None, window=lambda _audio_s: None)
+    recorder = Recorder(job, store, clock, telling, interval_s=1.0)  # type: ignore[arg-type]
+    recorder.follow(lambda: Checkpoint(1, drafts, "{}"))
+    listening = Listening(FAKE_VOICE_PROFILE, Diarizer(SPEAKER))
+    finish = FinalPass(store, identification_of_its_own())  # type: ignore[arg-type]
+    tracemalloc.start()
+    _, rest = await finish.run(job, listening, recorder, make_info())
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert store.stored + len(rest) == drafts
+    assert peak_bytes < 1024 * 1024  # all of them take more than twice that

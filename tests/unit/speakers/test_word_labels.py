@@ -88,9 +88,10 @@ def test_a_lone_word_is_smoothed_across_drafts() -> None:
 
 
 def test_a_lone_word_between_words_of_nobody_keeps_its_speaker() -> None:
-    turns = turns_of((2.0, 2.4, 0))
-    words = [draft("far", 0.0), draft("told", 2.0), draft("away", 3.6)]
-    assert [speaker for speaker, _text in told(words, turns, prefer_current=True)] == [UNKNOWN_SPEAKER, "S1", "UU"]
+    times = {"far": (0.5, 0.9), "told": (1.5, 2.9), "away": (3.2, 3.6)}
+    words = tuple(Word(text, _samples(start_s), _samples(end_s), 1.0) for text, (start_s, end_s) in times.items())
+    found = told([Segment(0, words)], turns_of((2.0, 2.1, 0)), prefer_current=True)
+    assert found == [(UNKNOWN_SPEAKER, "far"), ("S1", "told"), (UNKNOWN_SPEAKER, "away")]
 
 
 def test_the_current_speaker_is_preferred_for_a_few_words() -> None:

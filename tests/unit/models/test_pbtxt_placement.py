@@ -42,7 +42,7 @@ def test_a_model_can_be_placed_anew(committed: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_that_places_nothing_is_refused(tmp_path: Path) -> None:
-    config = copied(CONFIGS[0], tmp_path)
+    config = copied(RECOGNISERS[0], tmp_path)
     config.write_text(config.read_text().replace("instance_group", "# instance_group"))
     with pytest.raises(ModelBuildError, match="no instance_group"):
         set_placement(config, Placement("cuda"))

@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from stenod_server.domain.transcript import Segment, Word
 from stenod_server.text.formatting import Formatter
 from stenod_server.text.formatting.english.vocabulary import MONTHS, NUMBER_WORDS, ORDINAL_UNITS
 from tests.support.formatting_cases import SOUND_SAMPLES, WORD_SAMPLES, Case, cases, spoken, with_numerals
+from tests.support.spelled_numbers import spelled
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.kind}: {case.spoken}")
@@ -90,6 +92,25 @@ def test_whatever_is_said_every_word_is_written_or_spoken_and_no_time_leaves_the
     assert (*said, *formatted.words[at:]) == segment.words
     assert all(a.start_samples <= b.start_samples for a, b in pairwise(formatted.words))
     assert all(word.start_samples <= word.end_samples <= segment.end_samples for word in formatted.words)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    number=st.one_of(st.integers(10, 2100), st.integers(10, 10**6), st.integers(10, 10**12 - 1)),
+    joint=st.sampled_from(["and", ""]),
+    hyphen=st.sampled_from([" ", "-"]),
+)
+def test_every_number_is_the_one_that_was_said(number: int, joint: str, hyphen: str) -> None:
+    said = spelled(number, joint=joint, hyphen=hyphen)
+    assert _value(with_numerals(f"they counted {said} sheep.")) == ("they counted", number, "sheep.")
+    assert _value(with_numerals(f"it costs {said} dollars.").replace("$", "")) == ("it costs", number, ".")
+
+
+def _value(text: str) -> tuple[str, int, str]:
+    found = re.fullmatch(r"(\D*?) ([\d,]+)(?: (million|billion))?( ?)(\D*)", text)
+    assert found is not None, text
+    before, digits, scale, _, behind = found.groups()
+    return before, int(digits.replace(",", "")) * {None: 1, "million": 10**6, "billion": 10**9}[scale], behind
 
 
 @settings(max_examples=100, deadline=None)

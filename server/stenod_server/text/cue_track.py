@@ -1,9 +1,9 @@
 """Puts the cues of a transcript in a row: ordered, apart, long enough to be read, and never two at a time.
 
 Channels and speakers that talk at the same time give segments that overlap. So a cue is held back until no later
-segment can begin before it, and then follows the cue before it. A cue that would be gone before it is read takes the
-next one in where both fit: two speakers then have a line each. Where they do not fit, and were said at the same time,
-they share the time. What is held is a segment, a cue, and the overlap.
+segment can begin before it, and then follows the cue before it. Two cues of which one would be gone before it is read
+become one where both fit: two speakers then have a line each. Where they do not fit, and were said at the same time,
+they share the time. What is held is a segment, two cues, and the overlap.
 """
 
 import heapq
@@ -77,8 +77,8 @@ class CueTrack:
         self._open: Part | None = None  # its last cue's time depends on the segment after it
         self._fed_by = ""  # who said the segment before that
         self._waiting: list[_Draft] = []  # a heap
-        self._last: _Draft | None = None  # its end depends on the start of the one after it
-        self._shown_by = ""  # who spoke last in the cue before that
+        self._held: list[_Draft] = []  # at most two: what becomes of them depends on the one after them
+        self._shown_by = ""  # who spoke last in the cue before these
 
     def feed(self, segment: Segment) -> Iterator[Cue]:
         pieces = tuple(piece for word in segment.words for piece in _pieces(word))
@@ -91,8 +91,10 @@ class CueTrack:
     def finish(self) -> Iterator[Cue]:
         self._cut(until_ms=None)
         yield from self._release(before_ms=None)
-        if self._last:
-            yield self._shown(self._last, self._last.start_ms + MAX_CUE_MS)
+        for draft in self._held[-1:]:
+            yield from self._settle(until_ms=draft.end_ms + MAX_CUE_MS)
+        for draft in self._held:
+            yield self._shown(draft, draft.start_ms + MAX_CUE_MS)
 
     # --- cutting ------------------------------------------------------------------------------------------------
 
@@ -120,7 +122,7 @@ class CueTrack:
         """The earliest that waits; without its end where a name leaves no room for it, because somebody else spoke."""
         draft = heapq.heappop(self._waiting)
         [part] = draft.parts
-        before = self._last.said_by if self._last else ""
+        before = self._held[-1].said_by if self._held else ""
         if self._count_lines(draft.parts, before) <= self._shape.max_lines:
             return draft
         first, *rest = self._runs(part, before, draft.end_ms)
@@ -133,29 +135,34 @@ class CueTrack:
     def _release(self, before_ms: int | None) -> Iterator[Cue]:
         while self._waiting and (before_ms is None or self._waiting[0].start_ms < before_ms):
             draft = self._next()
-            if self._last is None:
-                self._last = draft
-            elif together := self._together(self._last, draft):
-                self._last = together
-            else:
-                cue = self._shown(self._last, self._until_ms(self._last, draft))
-                yield cue
-                self._shown_by = self._last.said_by
-                self._last = replace(draft, start_ms=max(draft.start_ms, cue.end_ms + self._shape.min_gap_ms))
+            yield from self._settle(until_ms=draft.start_ms - self._shape.min_gap_ms)
+            self._held.append(draft)
 
-    def _together(self, first: _Draft, second: _Draft) -> _Draft | None:
-        """Both in one, if the first cannot be read before the second comes, and that helps."""
-        hurry = self._hurry(first, self._shown_by, second.start_ms - self._shape.min_gap_ms)
-        if hurry <= 1:
-            return None
+    def _settle(self, until_ms: int) -> Iterator[Cue]:
+        """Of two that are held make one, or show the first; the second has to be gone at `until_ms`."""
+        if len(self._held) < 2:
+            return
+        first, second = self._held
+        if both := self._together(first, second, until_ms):
+            self._held = [both]
+            return
+        cue = self._shown(first, self._until_ms(first, second))
+        yield cue
+        self._shown_by = first.said_by
+        self._held = [replace(second, start_ms=max(second.start_ms, cue.end_ms + self._shape.min_gap_ms))]
+
+    def _together(self, first: _Draft, second: _Draft, until_ms: int) -> _Draft | None:
+        """Both in one, if either is gone before it can be read, and that helps."""
+        worst = max(
+            self._hurry(first, self._shown_by, second.start_ms - self._shape.min_gap_ms),
+            self._hurry(second, first.said_by, until_ms),
+        )
         parts = _joined(first.parts, second.parts)
         both = replace(first, end_ms=max(first.end_ms, second.end_ms), parts=parts)
-        if both.end_ms - both.start_ms > MAX_CUE_MS:
+        if worst <= 1 or self._hurry(both, self._shown_by, until_ms) >= worst:
             return None
-        if self._count_lines(parts, self._shown_by) > self._shape.max_lines:
-            return None
-        worst = max(hurry, self._hurry(second, first.said_by, second.end_ms))
-        return both if self._hurry(both, self._shown_by, both.end_ms) < worst else None
+        fits = self._count_lines(parts, self._shown_by) <= self._shape.max_lines
+        return both if fits and both.end_ms - both.start_ms <= MAX_CUE_MS else None
 
     def _hurry(self, draft: _Draft, before: str, until_ms: int) -> float:
         """The time that it takes to read it, over the time that there is."""

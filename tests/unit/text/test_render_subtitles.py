@@ -88,6 +88,21 @@ def test_one_who_speaks_too_fast_fills_a_cue() -> None:
     assert [cue.lines for cue in read(rendered(in_haste))] == [["S1: Let us go then, you and I."]]
 
 
+def test_a_last_word_that_would_be_gone_at_once_goes_with_those_before_it() -> None:
+    turns = [
+        make_segment("It was the best of times.", speaker="S1"),
+        make_segment("As", index=1, start_s=2.5, speaker="S1"),
+        make_segment(
+            "she called to mind her father and then her mother and her brother", index=2, start_s=2.9, speaker="S2"
+        ),
+    ]
+
+    first, second = [cue.text for cue in read(rendered(turns))][:2]
+
+    assert first == "S1: It was the best of times. As"
+    assert second.startswith("S2: she called")
+
+
 def test_those_who_speak_at_the_same_time_share_the_time() -> None:
     text = "words that fill a line as well as they can and then they fill another one too"
     both = [make_segment(text, speaker="S1"), make_segment(text, start_s=0.3, index=1, speaker="S2")]

@@ -67,8 +67,8 @@ def test_a_word_far_from_every_turn_is_of_nobody() -> None:
 
 
 def test_where_two_talk_at_once_the_one_who_has_the_word_keeps_it() -> None:
-    turns = turns_of((0, 1, 1), (0.5, 4, 0), (0.5, 4, 1))
-    assert told([draft("one two three four")], turns) == [("S2", "one two three four")]
+    turns = turns_of((0, 0.5, 1), (1.9, 9, 0), (1.9, 9, 1))
+    assert told([draft("one two three", step_s=2.0)], turns) == [("S2", "one two three")]
 
 
 def test_a_lone_word_between_two_of_another_speaker_is_smoothed() -> None:

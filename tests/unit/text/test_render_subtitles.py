@@ -148,9 +148,10 @@ def test_a_name_counts_in_its_line_and_is_left_out_where_it_fills_the_cue() -> N
     assert [cue.lines for cue in read(rendered([named], shape=narrow))] == [["go"]]
 
 
-def test_the_shape_of_the_job_holds_where_nobody_asks_for_another() -> None:
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_the_shape_of_the_job_holds_where_nobody_asks_for_another(form: str) -> None:
     job = replace(JOB, config=replace(JOB.config, subtitles=SubtitleShape(max_line_length=10)))
-    text = "".join(render(open_renderer(TranscriptFormat.SRT, job), [make_segment("The season of Light")]))
+    text = "".join(render(open_renderer(TranscriptFormat(form), job), [make_segment("The season of Light")]))
 
     assert [cue.lines for cue in read(text)] == [["The season", "of Light"]]
 

@@ -7,9 +7,9 @@ from stenod._retry import RetryPolicy
 from stenod._subtitle_options import SubtitleOptions
 from stenod.client import Client
 from stenod.errors import StenodError
-from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
+from stenod.results import Capacity, Entity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
 
 __all__ = [
-    "Capacity", "Client", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
+    "Capacity", "Client", "Entity", "Job", "JobOptions", "JobState", "JobUpdate", "Model", "RetryPolicy", "Segment",
     "StenodError", "SubtitleOptions", "Transcript", "VocabularyEntry", "Word", "errors", "is_loopback", "tls",
 ]  # fmt: skip

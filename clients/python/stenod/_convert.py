@@ -1,14 +1,22 @@
 """API messages → the values of `results`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stenod.errors import from_status
-from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
+from stenod.results import Capacity, Entity, Job, JobState, JobUpdate, Model, Segment, Transcript, Word
 from stenod.v1 import capacity_pb2, job_pb2, transcript_pb2, transcription_service_pb2
+
+# A tag that a newer server has, and this client does not, is left out.
+_TAGS: Final[Mapping[int, str]] = {
+    transcript_pb2.WORD_TAG_DISFLUENCY: "disfluency",
+    transcript_pb2.WORD_TAG_PROFANITY: "profanity",
+}
 
 
 def job(message: job_pb2.Job) -> Job:
@@ -32,12 +40,14 @@ def update(message: transcription_service_pb2.WatchJobResponse) -> JobUpdate:
 
 
 def segment(message: transcript_pb2.Segment) -> Segment:
+    words = tuple(map(_word, message.words))
     return Segment(
         index=message.index,
         text=message.text,
         start_s=_seconds(message.start_offset),
         end_s=_seconds(message.end_offset),
-        words=tuple(map(_word, message.words)),
+        words=words,
+        entities=tuple(_entity(entity, words) for entity in message.entities),
         speaker=message.speaker,
         channel=message.channel,
         language=message.language,
@@ -56,6 +66,10 @@ def transcript(job_id: str, info: transcript_pb2.TranscriptInfo, segments: tuple
         speech_s=_seconds(info.speech_duration),
         segments=segments,
         speakers=tuple(speaker.label for speaker in info.speakers),
+        speaker_identifiers={
+            speaker.label: tuple(speaker.identifiers) for speaker in info.speakers if speaker.identifiers
+        },
+        channels=tuple(info.channels),
         warnings=tuple((warning.reason, warning.message) for warning in info.warnings),
         proto=info,
     )
@@ -101,7 +115,15 @@ def _word(message: transcript_pb2.Word) -> Word:
         speaker=message.speaker,
         channel=message.channel,
         language=message.language,
+        volume=message.volume if message.HasField("volume") else None,
+        tags=tuple(_TAGS[tag] for tag in message.tags if tag in _TAGS),
     )
+
+
+def _entity(message: transcript_pb2.Entity, words: Sequence[Word]) -> Entity:
+    """`words` are those of its segment."""
+    end = message.first_word + message.word_count
+    return Entity(message.kind, tuple(words[message.first_word : end]), tuple(map(_word, message.spoken_words)))
 
 
 def _state(number: int) -> JobState:

@@ -1,5 +1,6 @@
 """What the client returns: plain values, times in seconds. `proto` holds the message each was read from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -55,7 +56,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A text piece with its punctuation. Seconds from the start of the file; `confidence` is 0 to 1."""
+    """A text piece with its punctuation. Seconds from the start of the file; `confidence` is 0 to 1; `volume` 0 to 100,
+    None where nobody measured; `tags` are `disfluency` and `profanity`.
+    """
 
     text: str
     start_s: float
@@ -64,6 +67,17 @@ class Word:
     speaker: str
     channel: str
     language: str
+    volume: float | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A number, a date, an amount: as it is written, and as it was spoken."""
+
+    kind: str
+    words: tuple[Word, ...]
+    spoken: tuple[Word, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,7 @@ class Segment:
     start_s: float
     end_s: float
     words: tuple[Word, ...]
+    entities: tuple[Entity, ...]
     speaker: str
     channel: str
     language: str
@@ -84,7 +99,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole transcript. `warnings` are (reason, message)."""
+    """A whole transcript. `warnings` are (reason, message). `speaker_identifiers`, where they were asked for, are by
+    label, as the `known_speakers` of later jobs are.
+    """
 
     job_id: str
     language: str
@@ -94,6 +111,8 @@ class Transcript:
     speech_s: float
     segments: tuple[Segment, ...] = field(repr=False)
     speakers: tuple[str, ...]
+    speaker_identifiers: Mapping[str, tuple[str, ...]] = field(repr=False)
+    channels: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
     proto: transcript_pb2.TranscriptInfo = field(repr=False, compare=False)
 

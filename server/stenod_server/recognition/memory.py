@@ -37,10 +37,13 @@ class VoiceCollector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """That voices are to be told apart: by which model, and who collects what it hears."""
+    """That voices are to be told apart: by which model, and who collects what it hears. What two revisions of the model
+    hear cannot be compared.
+    """
 
     model: str
     collector: VoiceCollector
+    revision: str = ""
 
 
 def signature(request: RecognitionRequest, plan: WindowPlan, voices: Voices | None) -> str:
@@ -52,7 +55,7 @@ def signature(request: RecognitionRequest, plan: WindowPlan, voices: Voices | No
     )
     part = f"{plan.start_s:g}-{plan.end_s:g} {plan.per_channel}"
     asked = hashlib.sha256(repr(request.decoding).encode()).hexdigest()[:16]
-    model_of_voices = voices.model if voices else "-"
+    model_of_voices = f"{voices.model}/{voices.revision}" if voices else "-"
     return f"{FORMAT} {request.model} {request.language} {lengths} {part} {asked} {model_of_voices}"
 
 

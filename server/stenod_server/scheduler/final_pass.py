@@ -11,6 +11,7 @@ from stenod_server.domain.job import Job
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import JobStore, VoiceProfile
+from stenod_server.recognition.memory import Voices
 from stenod_server.scheduler.recorder import JobStopped, Recorder, StopReason
 from stenod_server.speakers.diarizer import Diarizer
 from stenod_server.speakers.identification import Identification
@@ -26,6 +27,10 @@ class Listening:
 
     profile: VoiceProfile
     diarizer: Diarizer
+
+    @property
+    def voices(self) -> Voices:
+        return Voices(self.profile.model, self.diarizer, self.profile.revision)
 
 
 class FinalPass:

@@ -14,7 +14,7 @@ from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import CacheKey
 from stenod_server.recognition.language_choice import ChoiceRules, LanguageChoice
 from stenod_server.recognition.listening import Listener
-from stenod_server.recognition.memory import Voices, fits
+from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import EngineSource, Pipeline, Recording
 from stenod_server.scheduler import abilities, language_doubt
 from stenod_server.scheduler.attempt import Done, Reused, Running
@@ -105,7 +105,7 @@ class Recogniser:
         return replace(
             self._recordings.of(job, route, path, decoding, interactive=running.interactive),
             watch=await self._recordings.watch(self._router.heeded(job.config), route),
-            voices=Voices(listening.profile.model, listening.diarizer) if listening else None,
+            voices=listening.voices if listening else None,
         )
 
     async def _resumable(self, job: Job, recording: Recording) -> Job:

@@ -17,7 +17,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.job import Checkpoint, Job, JobState, Lease, Progress
 from stenod_server.domain.transcript import Segment
-from stenod_server.engine.fake import FAKE_VOICE_PROFILE
+from stenod_server.engine.fake import FAKE_VOICE_PROFILE, FakeEngine
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import JobStore, Window
 from stenod_server.scheduler import final_pass
@@ -137,6 +137,16 @@ async def test_who_takes_over_from_a_node_that_died_on_the_way_begins_the_pass_a
             await _check_transcript(rig, job)
             assert rig.engine.completed == 0  # every window lies before the checkpoint
             assert (await rig.scheduler.get(TENANT, job.job_id)).attempt == 2
+
+
+async def test_what_another_revision_of_the_model_of_voices_heard_is_not_gone_on_from(tmp_path: Path) -> None:
+    async with _dying(tmp_path / "a", 1) as (dead, job):
+        newer = FakeEngine(voice_profiles=(replace(FAKE_VOICE_PROFILE, revision="2"),))
+        async with open_rig(tmp_path, stores=dead.stores, node="b", engine=newer, front_end=_recording()) as rig:
+            rig.clock.advance(3600)
+            await rig.scheduler._dispatcher._leases.beat()
+            await _check_transcript(rig, job)
+            assert newer.completed == len(VOICES)
 
 
 async def test_a_zombie_in_the_pass_writes_nothing_more(tmp_path: Path) -> None:

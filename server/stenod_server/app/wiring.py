@@ -61,7 +61,7 @@ async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[T
             await engine.close()
         return
     embedded = EmbeddedTriton(
-        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=_own_models(settings))
+        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=own_models(settings))
     )
     await embedded.start(progress)
     try:
@@ -70,7 +70,7 @@ async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[T
         await embedded.stop()
 
 
-def _own_models(settings: Settings) -> tuple[str, ...]:
+def own_models(settings: Settings) -> tuple[str, ...]:
     """The recognisers, which must be there, and the model of voices where it is: without one nobody is told apart, and
     jobs that ask for it are refused.
     """

@@ -1,15 +1,16 @@
-"""Where the channels of a recording hear each other: what is no speech of a channel's own is muted in it.
+"""Where the channels of a recording hear each other: what is no speech of a channel's own is taken out of it.
 
 A channel that another one bleeds into carries that one's signal, much quieter, delayed and filtered by the way between
 them. That way stays the same for long, so it is learnt as a transfer function, by least squares over the moments in
 which the other channel is much the louder: cross spectrum over power spectrum, the Wiener filter in the frequency
 domain (Bendat and Piersol, Random Data, 1971). What the filter makes of the louder channel is taken from the quieter
-one: where little remains, nobody speaks there. Where both speak at once, the own voice remains, and the channel stays
-as it is. So does a soft voice that nobody else's channel explains.
+one: where little remains, nobody speaks there, and the channel is muted. Where both speak at once, the own voice is
+what remains. So is a soft voice that no other channel explains: it stays as it is, to the sample.
 
 Each channel is compared with the loudest of the moment alone: work grows with the channels, not with their pairs.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +34,7 @@ _SILENT: Final = 10 ** (-80 / 10)
 _REMAINS_RATIO: Final = 0.4
 
 Spectrum = npt.NDArray[np.complex64]
+Samples = npt.NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -42,18 +44,31 @@ class _Way:
     _cross: Spectrum = field(default_factory=lambda: np.zeros(_FRAME // 2 + 1, np.complex64))
     _power: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(_FRAME // 2 + 1, np.float32))
     _frames: float = 0.0
+    _explained: float = 0.0
 
     def learn(self, here: Spectrum, there: Spectrum) -> None:
         self._cross = _FORGET * self._cross + here * there.conj()
         self._power = _FORGET * self._power + (there * there.conj()).real
         self._frames = _FORGET * self._frames + 1
+        self._explained *= _FORGET
 
     def explains(self, here: Spectrum, there: Spectrum) -> bool:
         """Whether little remains of `here` without what comes from `there`."""
         if self._frames < _ENOUGH:
             return False
-        rest = here - self._cross / (self._power + np.float32(1e-9)) * there
-        return bool(np.vdot(rest, rest).real < _REMAINS_RATIO * np.vdot(here, here).real)
+        rest = here - self.heard(there)
+        is_explained = bool(np.vdot(rest, rest).real < _REMAINS_RATIO * np.vdot(here, here).real)
+        self._explained += is_explained
+        return is_explained
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is there: some moments were heard that it explains."""
+        return self._explained >= _ENOUGH
+
+    def heard(self, there: Spectrum) -> Spectrum:
+        heard: Spectrum = self._cross / (self._power + np.float32(1e-9)) * there
+        return heard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,50 +80,67 @@ class _Frame:
     here: dict[int, Spectrum]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Verdict:
+    """On a frame: which channels (channels,) have nothing of their own, and what is heard in some of the others."""
+
+    foreign: npt.NDArray[np.bool_]
+    bleed: dict[int, Samples]
+
+
 class _Ears:
     """Learns the ways between channels frame by frame, and judges each frame two seconds later."""
 
     def __init__(self, channels: int) -> None:
         self._channels = channels
         self._ways: dict[tuple[int, int], _Way] = {}
-        self._frames: list[_Frame] = []
+        self._frames: deque[_Frame] = deque()
 
     def learn(self, audio: Block) -> None:
         """Int16 (channels, _FRAME)."""
         samples = audio.astype(np.float32) * (_WINDOW / 32768)
         powers = np.einsum("ij,ij->i", samples, samples) / np.float32(np.sum(_WINDOW**2))
         loudest = int(np.argmax(powers))
-        doubtful = np.flatnonzero((powers < _MUCH_QUIETER * powers[loudest]) & (powers > _SILENT)).tolist()
-        if not doubtful or powers[loudest] < _AUDIBLE:
+        if powers[loudest] < _AUDIBLE:
             self._frames.append(_Frame(loudest, np.zeros(0, np.complex64), {}))
             return
+        doubtful = np.flatnonzero((powers < _MUCH_QUIETER * powers[loudest]) & (powers > _SILENT)).tolist()
         there, *spectra = np.fft.rfft(samples[[loudest, *doubtful]]).astype(np.complex64)
         here = dict(zip(doubtful, spectra, strict=True))
         for channel, spectrum in here.items():
             self._ways.setdefault((loudest, channel), _Way()).learn(spectrum, there)
         self._frames.append(_Frame(loudest, there, here))
 
-    def judged(self, *, everything: bool = False) -> Iterator[npt.NDArray[np.bool_]]:
-        """Of the oldest frames, which channels (channels,) have nothing of their own."""
+    def judged(self, *, everything: bool = False) -> Iterator[_Verdict]:
+        """The oldest frames."""
         while len(self._frames) > (0 if everything else _AHEAD):
-            frame = self._frames.pop(0)
-            foreign = np.zeros(self._channels, np.bool_)
-            for channel, spectrum in frame.here.items():
-                foreign[channel] = self._ways[frame.loudest, channel].explains(spectrum, frame.there)
-            yield foreign
+            yield self._judge(self._frames.popleft())
+
+    def _judge(self, frame: _Frame) -> _Verdict:
+        foreign = np.zeros(self._channels, np.bool_)
+        for channel, spectrum in frame.here.items():
+            foreign[channel] = self._ways[frame.loudest, channel].explains(spectrum, frame.there)
+        bleed = {}
+        for channel in range(self._channels) if len(frame.there) else ():
+            way = self._ways.get((frame.loudest, channel))
+            if way and way.is_sure and not foreign[channel]:
+                bleed[channel] = np.fft.irfft(way.heard(frame.there)).astype(np.float32)
+        return _Verdict(foreign, bleed)
 
 
 class CrossTalk:
     """Takes and gives int16 (channels, samples), all of them, some three seconds later. Sync, CPU-bound.
 
-    Frames lie around the places where hops meet; a hop is muted where the frames at both of its ends are foreign.
+    Frames lie around the places where hops meet; a hop is muted where the frames at both of its ends are foreign. What
+    is heard in the others is added up over the four frames that a hop lies in: their windows add up to 2.
     """
 
     def __init__(self, channels: int) -> None:
         self._ears = _Ears(channels)
         self._audio = np.zeros((channels, _BEFORE), np.int16)  # from `_BEFORE` samples before the next hop to give
-        self._learnt = 0  # hops of that audio, up to the end of the last frame
-        self._foreign: list[npt.NDArray[np.bool_]] = []
+        self._bleed = np.zeros((channels, _BEFORE), np.float32)  # beside it
+        self._learnt = 0  # frames of that audio; they start a hop apart
+        self._foreign: list[npt.NDArray[np.bool_]] = []  # of those that are judged
 
     def heard(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The same audio, without what channels hear of each other."""
@@ -121,19 +153,35 @@ class CrossTalk:
 
     def _feed(self, block: Block, *, is_last: bool = False) -> Iterator[Block]:
         self._audio = np.concatenate([self._audio, block], axis=1)
+        self._bleed = np.concatenate([self._bleed, np.zeros(block.shape, np.float32)], axis=1)
         while (self._learnt * _HOP + _FRAME) <= self._audio.shape[1]:
             first = self._learnt * _HOP
             self._ears.learn(self._audio[:, first : first + _FRAME])
             self._learnt += 1
-        self._foreign += self._ears.judged(everything=is_last)
-        hops = len(self._foreign) - 1
-        if hops < 1:
-            return
-        marks = np.stack(self._foreign, axis=1)
-        is_muted = marks[:, :-1] & marks[:, 1:]
-        given = self._audio[:, _BEFORE : _BEFORE + hops * _HOP]
-        yield np.where(np.repeat(is_muted, _HOP, axis=1), np.int16(0), given)
+        for verdict in self._ears.judged(everything=is_last):
+            self._take_in(verdict)
+        hops = len(self._foreign) - 2
+        if hops > 0:
+            yield self._cleaned(hops)
+            self._forget(hops)
+
+    def _take_in(self, verdict: _Verdict) -> None:
+        first = len(self._foreign) * _HOP
+        for channel, samples in verdict.bleed.items():
+            self._bleed[channel, first : first + _FRAME] += samples * np.float32(32768 / 2)
+        self._foreign.append(verdict.foreign)
+
+    def _cleaned(self, hops: int) -> Block:
+        marks = np.stack(self._foreign[: hops + 1], axis=1)
+        is_muted = np.repeat(marks[:, :-1] & marks[:, 1:], _HOP, axis=1)
+        place = slice(_BEFORE, _BEFORE + hops * _HOP)
+        own = np.rint(self._audio[:, place] - self._bleed[:, place])
+        cleaned: Block = np.where(is_muted, 0, np.clip(own, -32768, 32767)).astype(np.int16)
+        return cleaned
+
+    def _forget(self, hops: int) -> None:
         self._audio = self._audio[:, hops * _HOP :].copy()
+        self._bleed = self._bleed[:, hops * _HOP :].copy()
         self._learnt -= hops
         del self._foreign[:hops]
 

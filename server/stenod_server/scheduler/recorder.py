@@ -14,7 +14,8 @@ from stenod_server.ports import Clock, JobStore
 from stenod_server.recognition.stitch import Frame
 
 MAX_PENDING_SEGMENTS: Final = 256  # what a fast recogniser may hold in memory between two writes
-# A checkpoint of hours of voices is large: it is written as often as this allows, however often progress is.
+# A checkpoint goes with every report, but for that of hours of voices: what it has more than this waits for a second
+# each time over.
 CHECKPOINT_BYTES_PER_S: Final = 64 * 1024
 
 
@@ -118,7 +119,7 @@ class Recorder:
         if self._checkpoint is None or now_s < self._next_checkpoint_s:
             return None
         checkpoint = self._checkpoint()
-        self._next_checkpoint_s = now_s + len(checkpoint.memory) / CHECKPOINT_BYTES_PER_S
+        self._next_checkpoint_s = now_s + max(0.0, len(checkpoint.memory) / CHECKPOINT_BYTES_PER_S - 1)
         return checkpoint
 
     async def _report(self, checkpoint: Checkpoint | None) -> None:

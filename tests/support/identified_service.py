@@ -22,11 +22,12 @@ from stenod_server.settings import load
 from stenod_server.telemetry import logs
 from tests.support.models import DEFAULT_MODEL, VAD_MODEL, build_models, read_audio
 from tests.support.speech import Recording, recordings
-from tests.support.voice_identifiers import Desk, open_desk, try_identifiers
+from tests.support.voice_identifiers import Desk, Trial, open_desk, try_identifiers
 
 VOICES: Final = "voices"
 ROOM: Final = {"max_inline_bytes": 32 * 1024**2, "max_message_bytes": 33 * 1024**2}
 SAME_PERSON: Final = ("lso-367-130732-0002", "lso-367-130732-0003")
+REFERENCE, OTHER_PERSONS = "lso-367-130732-0007", ("lso-1688-142285-0002", "jfk")
 STRANGERS: Final = ("lj", "jfk")  # who are known, and do not talk
 CONVERSATIONS: Final = {"conv-dev-3spk": 0.97, "conv-dev-5spk-ov": 0.93}  # and the least ratio of words named right
 RIGHT, ANOTHERS, NONE = "right", "another's", "none"
@@ -63,6 +64,7 @@ async def prove_service() -> Sequence[str]:
 
             async with open_desk(directory, open_with, clock.hurry) as desk:
                 problems = [problem for name in CONVERSATIONS for problem in await prove_conversation(desk, name)]
+                problems += await prove_references(desk)
                 return [*problems, *await prove_cases(desk, profile)]
 
 
@@ -72,6 +74,20 @@ async def prove_cases(desk: Desk, profile: VoiceProfile) -> Sequence[str]:
     problems: list[str] = []
     print("\nidentifiers through the service: what the words of the other recording are labelled")
     async for trial in try_identifiers(desk, enrolment, other, profile):
+        print(trial, flush=True)
+        if not trial.is_passed:
+            problems.append(str(trial))
+    return problems
+
+
+async def prove_references(desk: Desk) -> Sequence[str]:
+    """In OpenAI's dialect somebody is known by a recording."""
+    reference = by_id(REFERENCE).path.read_bytes()
+    problems = []
+    print("\nknown by a recording, in OpenAI's dialect")
+    for name in (*SAME_PERSON, *OTHER_PERSONS):
+        heard = await desk.ask_in_openai(by_id(name).path.read_bytes(), reference)
+        trial = Trial(name, heard, is_known=name in SAME_PERSON)
         print(trial, flush=True)
         if not trial.is_passed:
             problems.append(str(trial))

@@ -135,6 +135,20 @@ class Desk:
             [line.partition(f"{IGNORED}: ")[2] for line in log.splitlines() if IGNORED in line],
         )
 
+    async def ask_in_openai(self, recording: bytes, reference: bytes) -> Heard:
+        """NAME is the speaker of the other recording, of 2 to 10 s."""
+        url = f"data:audio/flac;base64,{base64.b64encode(reference).decode()}"
+        fields = {"model": "any", "response_format": "diarized_json", "known_speaker_names[]": NAME}
+        async with httpx.AsyncClient(base_url=f"http://{self.http_address}/v1", timeout=JOB_S) as client:
+            answer = await client.post(
+                "/audio/transcriptions",
+                data={**fields, "known_speaker_references[]": url},
+                files={"file": ("a.wav", recording)},
+                headers={"Authorization": f"Bearer {self.keys[OWNER]}"},
+            )
+        segments = answer.raise_for_status().json()["segments"]
+        return Heard(list(dict.fromkeys(segment["speaker"] for segment in segments)), {}, [])
+
     def sealed_by(self, identifier: str, profile: VoiceProfile, other: VoiceProfile) -> str:
         """The same voice as if another model had made it."""
         identifiers = SpeakerIdentifiers(lambda: read_speaker_secrets(self.secrets_dir))

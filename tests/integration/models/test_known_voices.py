@@ -1,8 +1,7 @@
-"""Who is enrolled from one recording is recognised in another by the real model of voices: `tests.proofs.identification`
-does it for everybody.
-"""
+"""Who is enrolled from one recording is recognised in another, by the real model of voices.
 
-import pytest
+`tests.proofs.identification` does it for everybody.
+"""
 
 from stenod_server.ports import VoiceProfile
 from stenod_server.speakers.identification import identification_of_its_own

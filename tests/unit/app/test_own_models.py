@@ -1,6 +1,7 @@
 """What a Triton of our own loads: the recognisers, and the model of voices where it is."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def _add(models_dir: Path, *names: str) -> None:
     ],
 )
 def test_voices_are_loaded_beside_the_recognisers_where_they_are_there(
-    tmp_path: Path, there: list[str], given: dict[str, object], loaded: tuple[str, ...]
+    tmp_path: Path, there: list[str], given: dict[str, Any], loaded: tuple[str, ...]
 ) -> None:
     _add(tmp_path / "models", *there)
     assert own_models(load(data_dir=tmp_path, **given)) == loaded

@@ -70,9 +70,10 @@ async def test_parts_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         await _read(encoded([("a", None, b"1")] * 4))
 
 
-async def test_all_texts_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multipart, "MAX_FIELDS_BYTES", 10)
-    form = Form(request(encoded([("a", None, b"12345"), ("b", None, b"12345"), ("c", None, b"1")])))
+async def test_all_texts_together_have_a_limit() -> None:
+    form = Form(
+        request(encoded([("a", None, b"12345"), ("b", None, b"12345"), ("c", None, b"1")])), max_fields_bytes=10
+    )
     with pytest.raises(LimitExceeded, match="c: more than 10 allowed by bytes of all fields of a form"):
         [await form.text(part) async for part in form.parts()]
 

@@ -43,18 +43,21 @@ class _Way:
 
     _cross: Spectrum = field(default_factory=lambda: np.zeros(_FRAME // 2 + 1, np.complex64))
     _power: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(_FRAME // 2 + 1, np.float32))
-    _frames: float = 0.0
+    _weight: float = 0.0
+    _squares: float = 0.0
     _explained: float = 0.0
 
-    def learn(self, here: Spectrum, there: Spectrum) -> None:
-        self._cross = _FORGET * self._cross + here * there.conj()
-        self._power = _FORGET * self._power + (there * there.conj()).real
-        self._frames = _FORGET * self._frames + 1
+    def learn(self, here: Spectrum, there: Spectrum, weight: np.float32) -> None:
+        """From a moment that weighs so much."""
+        self._cross = _FORGET * self._cross + weight * here * there.conj()
+        self._power = _FORGET * self._power + weight * (there * there.conj()).real
+        self._weight = _FORGET * self._weight + float(weight)
+        self._squares = _FORGET**2 * self._squares + float(weight) ** 2
         self._explained *= _FORGET
 
     def explains(self, here: Spectrum, there: Spectrum) -> bool:
         """Whether little remains of `here` without what comes from `there`."""
-        if self._frames < _ENOUGH:
+        if self._weight**2 < _ENOUGH * self._squares:  # so many frames of one weight tell as much
             return False
         rest = here - self.heard(there)
         is_explained = bool(np.vdot(rest, rest).real < _REMAINS_RATIO * np.vdot(here, here).real)
@@ -108,7 +111,8 @@ class _Ears:
         there, *spectra = np.fft.rfft(samples[[loudest, *doubtful]]).astype(np.complex64)
         here = dict(zip(doubtful, spectra, strict=True))
         for channel, spectrum in here.items():
-            self._ways.setdefault((loudest, channel), _Way()).learn(spectrum, there)
+            # The larger the difference, the less of it can be a voice of its own: least squares weighted by that.
+            self._ways.setdefault((loudest, channel), _Way()).learn(spectrum, there, powers[loudest] / powers[channel])
         self._frames.append(_Frame(loudest, there, here))
 
     def judged(self, *, everything: bool = False) -> Iterator[_Verdict]:

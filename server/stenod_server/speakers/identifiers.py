@@ -6,14 +6,15 @@ An identifier is url-safe base64 (no padding) of
 
 where the d bytes are the embedding of d dimensions as int8, the largest at ±127: 311 characters for 192 dimensions.
 The key is HKDF-SHA256 (RFC 5869) of the secret with the tenant and the user id as its info, so that another tenant, or
-another user of the same one, has another key; all before the nonce is authenticated with the embedding. The cosine of
-two embeddings changes by less than a thousandth.
+another user of the same one, has another key; all before the nonce is authenticated with the embedding. The nonce is an
+HMAC-SHA256 of all that is sealed under a second such key, as in a synthetic IV (RFC 5297): no two voices have the same
+one, and a call that is repeated asks for the same. The cosine of two embeddings changes by less than a hundredth.
 """
 
 import base64
 import binascii
 import hashlib
-import os
+import hmac
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,13 +68,14 @@ class SpeakerIdentifiers:
         self._secrets = secrets
 
     def seal(self, embedding: Embedding, owner: Owner, profile: VoiceProfile) -> str:
-        """An identifier of float32 (dimensions,), another one each time."""
+        """An identifier of float32 (dimensions,), the same one each time while no newer secret comes."""
         secrets = self._secrets()
         number = max(secrets)
         header = _HEADER.pack(_VERSION, number, _mark(profile))
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(_key(secrets[number], owner)).encrypt(nonce, _quantised(embedding), header)
-        return _encoded(header + nonce + sealed)
+        keys = _keys(secrets[number], owner)
+        quantised = _quantised(embedding)
+        nonce = hmac.digest(keys.of_nonces, header + quantised, "sha256")[:_NONCE_BYTES]
+        return _encoded(header + nonce + AESGCM(keys.of_voices).encrypt(nonce, quantised, header))
 
     def open(self, text: str, owner: Owner, profile: VoiceProfile) -> Embedding | Refusal:
         """float32 (dimensions,) of length 1, or why there is none. Takes any text and raises nothing."""
@@ -86,17 +88,24 @@ class SpeakerIdentifiers:
         if secret is None:
             return Refusal.SECRET_GONE
         try:
-            quantised = AESGCM(_key(secret, owner)).decrypt(nonce, content, header)
+            quantised = AESGCM(_keys(secret, owner).of_voices).decrypt(nonce, content, header)
         except InvalidTag:
             return Refusal.NOT_OF_THIS_USER
         return _embedding(quantised) if mark == _mark(profile) else Refusal.OTHER_MODEL
 
 
-def _key(secret: bytes, owner: Owner) -> bytes:
+@dataclass(frozen=True, slots=True, repr=False)
+class _Keys:
+    of_voices: bytes
+    of_nonces: bytes
+
+
+def _keys(secret: bytes, owner: Owner) -> _Keys:
     tenant, user_id = (name.encode(errors="surrogatepass") for name in (owner.tenant, owner.user_id))
     # With the length of the first, no other two names come to the same bytes.
     info = b"%s%s%s%s" % (_PURPOSE, struct.pack(">I", len(tenant)), tenant, user_id)
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=info).derive(secret)
+    derived = HKDF(SHA256(), 2 * _KEY_BYTES, salt=None, info=info).derive(secret)
+    return _Keys(derived[:_KEY_BYTES], derived[_KEY_BYTES:])
 
 
 def _mark(profile: VoiceProfile) -> bytes:

@@ -54,9 +54,12 @@ async def test_who_is_brought_along_is_named(http: HttpNode) -> None:
 
 async def test_recordings_of_the_known_are_not_kept(http: HttpNode, directory: Path) -> None:
     known = recording(BOB, BOB)
-    assert await speakers(http, recording(*[BOB] * 4), {"Robert": url_of(BOB, BOB)}) == ["Robert"]
+    for _ in range(2):
+        assert await speakers(http, recording(*[BOB] * 4), {"Robert": url_of(BOB, BOB)}) == ["Robert"]
     jobs = await http.node.scheduler.list("default", JobFilter(states=(JobState.SUCCEEDED,)), limit=100)
-    assert "Robert" in [speaker.label for job in jobs for speaker in job.config.diarization.known_speakers]
+    named = [one for job in jobs for one in job.config.diarization.known_speakers if one.label == "Robert"]
+    assert len(named) == 2
+    assert len(set(named)) == 1  # so a call that is repeated asks for the same, and joins the job that waits for it
     kept = (path for path in (directory / "data").rglob("*") if path.is_file())
     assert not any(path.read_bytes() == known for path in kept)
 

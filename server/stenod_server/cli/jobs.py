@@ -81,7 +81,9 @@ def get_job(job_id: JobId, server: Server = DEFAULT_SERVER, form: Form = ListFor
 def watch_job(
     job_id: JobId,
     server: Server = DEFAULT_SERVER,
-    segments: Annotated[bool, typer.Option("--segments", help="Print the text as it is recognised.")] = False,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Print the text as it is recognised; with speakers, again in the end.")
+    ] = False,
 ) -> None:
     """Follow a job until it has ended. Exit status 0: it succeeded; 1: it did not."""
 
@@ -89,7 +91,7 @@ def watch_job(
         async with aclosing(client.watch(job_id, include_segments=segments)) as updates:
             async for update in updates:
                 for segment in update.segments:
-                    typer.echo(segment.text)
+                    typer.echo(f"{segment.speaker}: {segment.text}" if segment.speaker else segment.text)
                 if not update.segments:
                     typer.echo(f"{update.job.state}  {update.job.progress_ratio:4.0%}", err=segments)
         if update.job.error:

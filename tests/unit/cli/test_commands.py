@@ -68,6 +68,13 @@ async def test_watching_ends_with_the_job_and_tells_whether_it_succeeded(stenod:
     assert (failed.status, failed.err) == (1, "stenod: the media cannot be decoded: no audio stream\n")
 
 
+@pytest.mark.usefixtures("jobs")
+async def test_a_watch_says_who_spoke_once_that_is_known(stenod: Stenod, script: Script) -> None:
+    script.segment_count, script.final_count = 1, 2
+    watched = await stenod("jobs", "watch", "second", "--segments")
+    assert watched.out == "The best of all times.\nS1: The best of all times.\nS2: The best of all times.\n"
+
+
 async def test_jobs_are_cancelled_and_deleted_each_on_its_own(stenod: Stenod, jobs: dict[str, job_pb2.Job]) -> None:
     deleted = await stenod("jobs", "delete", "second", "nobody", "first")
     forced = await stenod("jobs", "delete", "--force", "second")

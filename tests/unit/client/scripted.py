@@ -48,7 +48,7 @@ def with_retry_after(status: status_pb2.Status, seconds: float) -> status_pb2.St
 UNAVAILABLE = make_status(code_pb2.UNAVAILABLE, "DRAINING")
 
 
-def make_segment(index: int, *, final: bool = True) -> transcript_pb2.Segment:
+def make_segment(index: int, *, final: bool = True, speaker: str = "") -> transcript_pb2.Segment:
     """Five words of one second each, segment after segment."""
     words = [
         transcript_pb2.Word(
@@ -67,6 +67,7 @@ def make_segment(index: int, *, final: bool = True) -> transcript_pb2.Segment:
         words=words,
         language="en",
         final=final,
+        speaker=speaker,
     )
 
 
@@ -148,7 +149,7 @@ class ScriptedServicer(TranscriptionServiceServicer):
         if job.state in {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING}:
             yield from self._running(job, request)
         for index in range(self.script.final_count):
-            yield pb.WatchJobResponse(job=job, segments=[make_segment(index)])
+            yield pb.WatchJobResponse(job=job, segments=[make_segment(index, speaker=f"S{index + 1}")])
         yield pb.WatchJobResponse(job=job)
 
     def _running(self, job: job_pb2.Job, request: pb.WatchJobRequest) -> Iterator[pb.WatchJobResponse]:

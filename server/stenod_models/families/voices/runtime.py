@@ -57,7 +57,7 @@ class VoicesRuntime:
             raise ValueError(f"a window is longer than {longest} samples")
         activities = self._activities(windows)
         wanted = [index for index in range(len(windows)) if not is_cancelled(index)]
-        speech = {index: _speech_of(windows[index], activities[index]) for index in wanted}
+        speech = {index: speech_of(windows[index], activities[index]) for index in wanted}
         embeddings = iter(self._embed([part.features for index in wanted for part in speech[index]]))
         return [
             _heard(windows[index], activities[index], speech[index], embeddings) if index in speech else None
@@ -105,7 +105,7 @@ def _chunk(window: Int16Audio, start: int) -> Int16Audio:
     return chunk
 
 
-def _speech_of(window: Int16Audio, activity: BoolArray) -> list[_Speech]:
+def speech_of(window: Int16Audio, activity: BoolArray) -> list[_Speech]:
     frames = feature_frames(len(window))
     if not frames:
         return []

@@ -152,7 +152,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def failures(runs: Sequence[Run], people: int) -> list[str]:
-    shortest, *_, longest = runs
+    shortest, longest = runs[0], runs[-1]
     second = runs[1] if len(runs) > 2 else shortest
     memory, slower = longest.peak_bytes / shortest.peak_bytes, longest.work_s_per_hour / second.work_s_per_hour
     print(f"longest / shortest, memory: {memory:.3f} (allowed: {ALLOWED_MEMORY_RATIO})")

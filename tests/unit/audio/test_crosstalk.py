@@ -86,6 +86,16 @@ def test_of_two_who_speak_at_once_each_keeps_its_own_voice(quieter_db: float, le
     assert power(clean[1, : 5 * HZ - EDGE]) == 0
 
 
+def test_what_bleeds_is_learnt_from_the_moments_without_a_voice_of_its_own() -> None:
+    """From few, after many with one."""
+    own_s = 5
+    one, other = talk(own_s + 3), joined(talk(own_s, level_db=-27.0, seed=4), silence(3))
+    audio = bleeding(one, other, level_db=-25.0)
+    clean = heard(audio)
+    place = slice(own_s * HZ + EDGE, -EDGE)
+    assert power(clean[1, place]) < 0.05 * power(audio[1, place])
+
+
 def test_a_soft_voice_that_no_other_channel_explains_is_kept() -> None:
     """25 dB below the other, for the whole recording."""
     audio = bleeding(talk(20), talk(20, level_db=-45.0, seed=5), level_db=-200.0)

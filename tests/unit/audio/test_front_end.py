@@ -55,6 +55,16 @@ def test_windows_of_several_channels_come_in_order_of_time(tmp_path: Path) -> No
         assert np.array_equal(window.audio, channels[window.channel][place])
 
 
+def test_what_bled_over_from_another_channel_makes_no_window(tmp_path: Path) -> None:
+    one, other = joined(noise(1), talk(8), noise(11)), joined(noise(11), talk(8, seed=2), noise(1))
+    audio = np.stack([one + other // 8, other + one // 8])
+    path = write_wav(tmp_path / "a.wav", audio)
+    model = LoudIsSpeech(level_db=-50.0)
+    plan = WindowPlan(window_target_samples=160_000, window_max_samples=320_000, per_channel=True)
+    windows = [item for item in recording(path, plan, model) if isinstance(item, Window)]
+    assert [(window.channel, round(to_seconds(window.start_samples))) for window in windows] == [(0, 1), (1, 11)]
+
+
 def test_chunks_are_as_long_as_the_plan_says(tmp_path: Path) -> None:
     chunks = ChunkLengths(4 * SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
     plan = WindowPlan(window_target_samples=160_000, window_max_samples=320_000, chunks=chunks)

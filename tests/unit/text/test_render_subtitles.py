@@ -72,6 +72,7 @@ def test_a_cue_ends_a_gap_before_the_next_one() -> None:
     first, second = read(rendered([long], shape=SubtitleShape(min_gap_ms=120)))[:2]
 
     assert second.start_ms - first.end_ms == 120
+    assert second.start_ms % 400 == 0  # where its first word is said
 
 
 def test_speakers_who_speak_too_fast_in_turn_have_a_line_each() -> None:

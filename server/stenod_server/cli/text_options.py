@@ -23,10 +23,6 @@ def _flag(name: str, help_text: str) -> Any:
     return typer.Option(name, help=help_text, rich_help_panel=_PANEL)
 
 
-def _within(most: float, metavar: str, help_text: str, default: str) -> Any:
-    return typer.Option(min=0, max=most, metavar=metavar, help=help_text, show_default=default, rich_help_panel=_PANEL)
-
-
 def _repeated(name: str, metavar: str, help_text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=help_text, show_default=False, rich_help_panel=_PANEL)
 
@@ -44,7 +40,6 @@ class TextOptions:
     permitted_marks: Annotated[
         list[str] | None, _repeated("--permitted-mark", "MARK", "The only marks there may be; may be repeated.")
     ] = None
-    punctuation_sensitivity: Annotated[float | None, _within(1, "RATIO", "How readily marks are set.", "0.5")] = None
     remove_disfluencies: Annotated[bool | None, _flag("--remove-disfluencies", 'Leave out words like "um".')] = None
     profanity_filter: Annotated[
         Profanity | None, typer.Option("--profanity", help="What is done with swear words.", rich_help_panel=_PANEL)
@@ -54,7 +49,15 @@ class TextOptions:
         typer.Option("--locale", metavar="CODE", help="The spelling, like en-GB.", rich_help_panel=_PANEL),
     ] = None
     volume_threshold: Annotated[
-        float | None, _within(100, "VOLUME", "Leave out words that were said more quietly.", "0, none")
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="VOLUME",
+            help="Leave out words that were said more quietly.",
+            show_default="0, none",
+            rich_help_panel=_PANEL,
+        ),
     ] = None
     replacements: Annotated[
         list[str] | None,

@@ -229,7 +229,7 @@ async def test_who_said_what_reaches_the_job(stenod: Stenod, script: Script, tmp
 
 async def test_how_the_text_is_written_reaches_the_job(stenod: Stenod, script: Script) -> None:
     options = ["--numerals", "--entities", "--no-casing", "--remove-disfluencies", "--profanity", "mask"]
-    options += ["--permitted-mark", ".", "--permitted-mark", "?", "--punctuation-sensitivity", "0.25"]
+    options += ["--permitted-mark", ".", "--permitted-mark", "?"]
     options += ["--locale", "en-GB", "--volume-threshold", "2.5", "--replace", "a=b", "--replace", "/x=y/="]
     options += ["--max-line-length", "30", "--max-lines", "1", "--max-characters-per-second", "15", "--min-gap", "0.5"]
 
@@ -243,7 +243,6 @@ async def test_how_the_text_is_written_reaches_the_job(stenod: Stenod, script: S
         remove_disfluencies=True,
         profanity_filter=job_pb2.PROFANITY_FILTER_MASK,
         permitted_marks=[".", "?"],
-        punctuation_sensitivity=0.25,
         output_locale="en-GB",
         volume_threshold=2.5,
         replacements=[

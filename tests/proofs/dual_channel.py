@@ -15,7 +15,8 @@ within half a second. Lost is what the same channel without bleed has, and this 
 Then recordings of which nobody wrote down the words, turn by turn, to be read; and a file of 32 channels that hear each
 other, whose length must not change the memory. Exit status 1 when accuracy is below 99 %, a word is doubled, more than
 1 % of the own words are lost (2 % where both speak at once: bleed under a voice changes what is heard of that, removed
-or not, as the comparison's own losses show), nothing is doubled in the comparison (then the proof is blind), or memory grows.
+or not, as the comparison's own losses show), nothing is doubled in the comparison (then the proof is blind), or memory
+grows.
 """
 
 import argparse

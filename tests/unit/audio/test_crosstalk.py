@@ -34,7 +34,8 @@ def bleeding(*own: Int16Audio, level_db: float, delay_ms: float = 0.0, smoothed:
         bleed = filtered(np.asarray(others), delay_ms=delay_ms, smoothed=smoothed) * 10 ** (level_db / 20)
         room = noise(len(voice) / HZ, level_db=FLOOR_DB, seed=channel + 50)
         channels.append(voice + bleed + room)
-    return np.rint(np.stack(channels)).astype(np.int16)
+    mixed: Block = np.rint(np.stack(channels)).astype(np.int16)
+    return mixed
 
 
 def heard(audio: Block, lengths: Iterator[int] | None = None) -> Block:

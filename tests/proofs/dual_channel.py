@@ -14,9 +14,9 @@ within half a second. Lost is what the same channel without bleed has, and this 
 
 Then recordings of which nobody wrote down the words, turn by turn, to be read; and a file of 32 channels that hear each
 other, whose length must not change the memory. Exit status 1 when accuracy is below 99 %, a word is doubled, more than
-1 % of the own words are lost (2 % where both speak at once: bleed under a voice changes what is heard of that, removed
-or not, as the comparison's own losses show), nothing is doubled in the comparison (then the proof is blind), or memory
-grows.
+2 % of the own words are lost (windows that are cut elsewhere are heard a little differently: the comparison loses
+words, too), a sample of anybody's own turn is changed where one speaks at a time, nothing is doubled in the comparison (then
+the proof is blind), or memory grows.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from rich.progress import track
 from whisper_normalizer.english import EnglishTextNormalizer
 
 import stenod
+from stenod_server.audio.crosstalk import without_crosstalk
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from tests.proofs.memory import ALLOWED_RATIO, MIB, Peak, watch
 from tests.support.bleed import DELAYED, FILTERED, PLAIN, Call, Channels, bleeding
@@ -47,7 +48,7 @@ from tests.support.waves import write_wav
 LEVELS_DB = (-15.0, -20.0, -25.0)
 WAYS = (PLAIN, DELAYED, FILTERED)
 LEAST_ACCURACY = 0.99
-MOST_LOST, MOST_LOST_AT_ONCE = 0.01, 0.02
+MOST_LOST = 0.02
 NEAR_S = 0.5  # two hearings of one word
 BESIDE_S = 0.25  # of a turn: words at its edges are its own
 MANY = 32
@@ -82,8 +83,8 @@ class Outcome:
     def lost(self, clean: "Outcome") -> int:
         return len(clean.own - self.own)
 
-    def holds(self, clean: "Outcome", most_lost: float) -> bool:
-        is_whole = self.lost(clean) <= most_lost * self.words
+    def holds(self, clean: "Outcome") -> bool:
+        is_whole = self.lost(clean) <= MOST_LOST * self.words
         return self.accuracy >= LEAST_ACCURACY and not self.doubled and is_whole
 
 
@@ -155,17 +156,17 @@ class Bench:
         return (await self._client.transcribe(path, language="en", diarization="channel")).segments
 
 
-async def compare(bench: Bench, call: Call, *, console: Console, name: str, most_lost: float) -> bool:
+async def compare(bench: Bench, call: Call, *, console: Console, name: str) -> bool:
     """A line for every level and way; whether all of them hold."""
     clean = await bench.together(call, call.audio)
     report(console, f"{name}, no bleed", clean, clean)
-    holds = clean.holds(clean, most_lost)
+    holds = clean.holds(clean)
     cases = list(product(LEVELS_DB, WAYS))
     for level_db, way in track(cases, description=name, console=Console(stderr=True)):
         audio = bleeding(call.audio, level_db, way)
         outcome = await bench.together(call, audio)
         report(console, f"{name}, {level_db:g} dB, {way.name}", outcome, clean)
-        holds &= outcome.holds(clean, most_lost)
+        holds &= outcome.holds(clean)
         if way is PLAIN:
             apart = await bench.apart(call, audio)
             report(console, f"{name}, {level_db:g} dB, each channel alone", apart, clean)
@@ -179,6 +180,17 @@ def report(console: Console, name: str, outcome: Outcome, clean: Outcome) -> Non
         f"doubled {len(outcome.doubled):4}  lost {outcome.lost(clean):3} of {outcome.words}",
         highlight=False,
     )
+
+
+def changed_turns(call: Call) -> int:
+    """Of turns in which one speaks at a time, those whose own audio is not left as it is, over all levels and ways."""
+    count = 0
+    for level_db, way in product(LEVELS_DB, WAYS):
+        audio = bleeding(call.audio, level_db, way)
+        clean = np.concatenate(list(without_crosstalk([audio], len(audio))), axis=1)
+        places = ((turn.channel, slice(round(turn.start_s * HZ), round(turn.end_s * HZ))) for turn in call.turns)
+        count += sum(not np.array_equal(clean[place], audio[place]) for place in places)
+    return count
 
 
 def many_channels(seconds: float) -> Channels:
@@ -236,11 +248,14 @@ async def main() -> int:
         folder = Path(name)
         async with serving(folder / "node", models_dir=models_dir) as server, stenod.Client(server.address) as client:
             bench = Bench(client, folder)
-            holds = await compare(bench, call, console=console, name="in turns", most_lost=MOST_LOST)
+            holds = await compare(bench, call, console=console, name="in turns")
+            changed = changed_turns(call)
+            console.print(f"own turns changed: {changed} of {len(call.turns) * len(LEVELS_DB) * len(WAYS)}")
+            holds &= not changed
             console.print(
                 f"both speak for {both.overlap_s:.1f} s of {call.audio.shape[1] / HZ:.1f} s:", highlight=False
             )
-            holds &= await compare(bench, both, console=console, name="at once", most_lost=MOST_LOST_AT_ONCE)
+            holds &= await compare(bench, both, console=console, name="at once")
             for path in to_be_read():
                 console.print(f"\n{path.name}", highlight=False)
                 for segment in await bench.turns(path):

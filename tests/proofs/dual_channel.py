@@ -15,7 +15,7 @@ within half a second. Lost is what the same channel without bleed has, and this 
 Then recordings of which nobody wrote down the words, turn by turn, to be read; and a file of 32 channels that hear each
 other, whose length must not change the memory. Exit status 1 when accuracy is below 99 %, a word is doubled, more than
 2 % of the own words are lost (windows that are cut elsewhere are heard a little differently: the comparison loses
-words, too), a sample of anybody's own turn is changed where one speaks at a time, nothing is doubled in the comparison (then
+words, too), a sample of an own turn is changed where one speaks at a time, nothing is doubled in the comparison (then
 the proof is blind), or memory grows.
 """
 

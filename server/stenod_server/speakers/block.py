@@ -14,6 +14,9 @@ from stenod_server.speakers.packing import packed, unpacked_numbers
 # Two voices that are heard at once for less may be one that the model was unsure about.
 _OVERLAP_SAMPLES: Final = round(0.1 * SAMPLE_RATE_HZ)
 _LEAST_WEIGHT_S: Final = 0.1  # of a voice that is never heard alone
+# Of clean speech: from here on the embedding of a voice can be trusted. Who talks alone for longer has such voices,
+# however the model cuts its speech; at a change of turn, or under somebody else, a voice has less.
+CLEAR_S: Final = 1.5
 
 
 class Block:
@@ -40,7 +43,8 @@ class Block:
         if not self._weights_s:
             return Prints.none()
         weights_s = np.array(self._weights_s, np.float32)
-        return Prints(np.stack(self._embeddings).astype(np.float32) * weights_s[:, None], weights_s)
+        clear_s = np.where(weights_s >= CLEAR_S, weights_s, np.float32(0))
+        return Prints(np.stack(self._embeddings).astype(np.float32) * weights_s[:, None], weights_s, clear_s)
 
     def remember(self) -> dict[str, Any]:
         embeddings = np.stack(self._embeddings) if self._embeddings else np.zeros((0, 0), np.float32)

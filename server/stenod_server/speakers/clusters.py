@@ -24,27 +24,33 @@ _SHORTEST_SUM: Final = 1e-9
 @dataclass(frozen=True, slots=True, eq=False)
 class Prints:
     """Voices or groups of them. `sums` float32 (n, dimensions): embeddings times the seconds of clean speech each was
-    made of; `weights_s` float32 (n,): those seconds. The direction of a sum is the centroid.
+    made of; `weights_s` float32 (n,): those seconds, and `clear_s` float32 (n,): those of them that came in voices with
+    enough of them to be trusted. The direction of a sum is the centroid.
     """
 
     sums: FloatArray
     weights_s: FloatArray
+    clear_s: FloatArray
 
     @classmethod
     def none(cls, dimensions: int = 0) -> Self:
-        return cls(np.zeros((0, dimensions), np.float32), np.zeros(0, np.float32))
+        return cls(np.zeros((0, dimensions), np.float32), np.zeros(0, np.float32), np.zeros(0, np.float32))
 
     def __len__(self) -> int:
         return len(self.weights_s)
 
     def __getitem__(self, places: IntArray | BoolArray) -> "Prints":
-        return Prints(self.sums[places], self.weights_s[places])
+        return Prints(self.sums[places], self.weights_s[places], self.clear_s[places])
 
     def __add__(self, other: "Prints") -> "Prints":
         """Those of both, one after the other."""
         if not len(self):
             return other
-        return Prints(np.concatenate([self.sums, other.sums]), np.concatenate([self.weights_s, other.weights_s]))
+        return Prints(
+            np.concatenate([self.sums, other.sums]),
+            np.concatenate([self.weights_s, other.weights_s]),
+            np.concatenate([self.clear_s, other.clear_s]),
+        )
 
     def directions(self) -> FloatArray:
         """The centroids, float32 (n, dimensions) of length 1."""
@@ -56,10 +62,11 @@ class Prints:
         """Of groups (n,), numbered from 0 without gaps."""
         count = int(groups.max()) + 1 if len(groups) else 0
         sums = np.zeros((count, self.sums.shape[1]), np.float32)
-        weights_s = np.zeros(count, np.float32)
+        weights_s, clear_s = np.zeros(count, np.float32), np.zeros(count, np.float32)
         np.add.at(sums, groups, self.sums)
         np.add.at(weights_s, groups, self.weights_s)
-        return Prints(sums, weights_s)
+        np.add.at(clear_s, groups, self.clear_s)
+        return Prints(sums, weights_s, clear_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,7 @@ class People:
         return {
             "sums": packed(self.prints.sums),
             "weights": packed(self.prints.weights_s),
+            "clear": packed(self.prints.clear_s),
             "apart": self.apart,
             "numbers": packed(self._numbers),
             "firsts": packed(np.array(self._firsts, np.int64)),
@@ -68,7 +69,8 @@ class People:
         people = cls()
         weights_s = unpacked_numbers(memory["weights"])
         if len(weights_s):
-            people.prints = Prints(unpacked_numbers(memory["sums"]).reshape(len(weights_s), -1), weights_s)
+            sums = unpacked_numbers(memory["sums"]).reshape(len(weights_s), -1)
+            people.prints = Prints(sums, weights_s, unpacked_numbers(memory["clear"]))
         people.apart = [(int(one), int(other)) for one, other in memory["apart"]]
         people._numbers = unpacked_places(memory["numbers"])
         people._firsts = array("q", unpacked_places(memory["firsts"]).tolist())

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from stenod_server.domain.diarization import Diarization
+from stenod_server.speakers.block import CLEAR_S
 from stenod_server.speakers.clusters import (
     BoolArray,
     Grouping,
@@ -23,7 +24,12 @@ from stenod_server.speakers.clusters import (
 _LEAST_LIKENESS: Final = 0.2  # at sensitivity 0
 _MOST_LIKENESS: Final = 0.6  # at sensitivity 1
 _NEAR: Final = 0.2  # a voice too short to be a speaker is of the one it is likest to, where it is like anybody
-_SPEAKER_S: Final = 2.0  # of clean speech: below that a voice is no witness for one more speaker
+# How much clean speech makes one more speaker. What lies between two people, from changes of turn and from under
+# others' words, comes again and again, so it adds up to any number of seconds: it is little of the whole, and never
+# clear. Who is that little of a long recording must have been heard clearly, and twice.
+_SPEAKER_S: Final = 2.0
+_SPEAKER_SHARE: Final = 0.01
+_CLEAR_SPEAKER_S: Final = 2 * CLEAR_S
 
 
 def likeness_for(sensitivity: float) -> float:
@@ -69,8 +75,11 @@ def _named(speakers: Prints, apart: Collection[Pair], rules: Grouping) -> IntArr
 
 
 def _speakers(candidates: Prints, least: int) -> BoolArray:
-    """Which have been heard for long enough; the longest, where that is too few."""
-    wanted = max(least, int((candidates.weights_s >= _SPEAKER_S).sum()), 1)
-    is_speaker = np.zeros(len(candidates), np.bool_)
-    is_speaker[np.argsort(-candidates.weights_s, kind="stable")[:wanted]] = True
+    """Which have been heard for long enough, or clearly; and the longest of the others, where that is too few."""
+    weights_s = candidates.weights_s
+    is_long = weights_s >= max(_SPEAKER_S, _SPEAKER_SHARE * float(weights_s.sum()))
+    is_speaker: BoolArray = is_long | (candidates.clear_s >= _CLEAR_SPEAKER_S)
+    missing = max(least, 1) - int(is_speaker.sum())
+    if missing > 0:
+        is_speaker[np.lexsort((-weights_s, is_speaker))[:missing]] = True
     return is_speaker

@@ -30,6 +30,14 @@ class Cast:
         noise = _unit(self.noise.normal(size=DIMENSIONS)) * _NOISE_RATIO
         return Voice(_unit(self._voices[person] + noise), round(clean_s * SAMPLE_RATE_HZ))
 
+    def like(self, person: int, cosine: float, clean_s: float) -> Voice:
+        """A voice of nobody that has about this cosine with the person's."""
+        own = self.voice(person).embedding
+        other = self.noise.normal(size=DIMENSIONS)
+        other = other - (other @ own) * own
+        mixed = cosine * own + np.sqrt(1 - cosine**2) * other / np.linalg.norm(other)
+        return Voice(mixed.astype(np.float32), samples(clean_s))
+
     def window(self, *spans: tuple[float, float, int]) -> WindowVoices:
         """Spans of (start in seconds, end in seconds, person); each person is one voice."""
         heard = sorted({person for _start, _end, person in spans})

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stenod_server.domain.diarization import Diarization, DiarizationMode
-from stenod_server.ports import Voice, VoiceSpan, WindowVoices
+from stenod_server.ports import VoiceSpan, WindowVoices
 from stenod_server.speakers.diarizer import BLOCK_VOICES, PEOPLE_MOST, Diarizer
 from stenod_server.speakers.turns import SpeakerTurns
 from tests.support.voices import DIMENSIONS, Cast, conversation, samples
@@ -77,7 +77,7 @@ def test_who_talks_into_somebodys_words_is_not_that_one() -> None:
     """What is heard of the second voice sounds like the first, whose words drown it."""
     cast = Cast(2)
     drowned = WindowVoices(
-        (VoiceSpan(0, samples(8), 0), VoiceSpan(samples(7), samples(9), 1)), (cast.voice(0), _like(cast, 0, 0.5, 0.0))
+        (VoiceSpan(0, samples(8), 0), VoiceSpan(samples(7), samples(9), 1)), (cast.voice(0), cast.like(0, 0.5, 0.0))
     )
     assert spoken(finished([(0, drowned)])) == [("S1", 0, 8)]
 
@@ -108,7 +108,7 @@ def test_a_voice_whose_speech_an_earlier_window_told_is_no_speaker() -> None:
 
 def test_a_short_voice_is_of_the_speaker_it_is_likest_to() -> None:
     cast = Cast(2)
-    between = WindowVoices((VoiceSpan(0, samples(0.5), 0),), (_like(cast, 0, 0.25, 0.5),))
+    between = WindowVoices((VoiceSpan(0, samples(0.5), 0),), (cast.like(0, 0.25, 0.5),))
     windows = [(0, cast.window((0, 9, 0))), (samples(15), cast.window((0, 9, 1))), (samples(30), between)]
     assert spoken(finished(windows))[-1] == ("S1", 30, 30.5)
 
@@ -135,18 +135,9 @@ def test_there_are_as_many_speakers_as_asked_for_where_voices_allow_it() -> None
 
 def test_a_higher_sensitivity_tells_more_speakers_apart() -> None:
     cast = Cast(1)
-    near = WindowVoices((VoiceSpan(0, samples(9), 0),), (_like(cast, 0, 0.45, 9.0),))
+    near = WindowVoices((VoiceSpan(0, samples(9), 0),), (cast.like(0, 0.45, 9.0),))
     windows = [(0, cast.window((0, 9, 0))), (samples(15), near)]
     assert [len(finished(windows, asked(value)).speakers) for value in (0.2, 0.9)] == [1, 2]
-
-
-def _like(cast: Cast, person: int, cosine: float, clean_s: float) -> Voice:
-    """A voice that has about this cosine with the person's."""
-    own = cast.voice(person).embedding
-    other = cast.noise.normal(size=DIMENSIONS)
-    other = other - (other @ own) * own
-    mixed = cosine * own + np.sqrt(1 - cosine**2) * other / np.linalg.norm(other)
-    return Voice(mixed.astype(np.float32), samples(clean_s))
 
 
 @settings(deadline=None, max_examples=10)

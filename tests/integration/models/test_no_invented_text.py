@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stenod_models.contract import RecognitionOptions
@@ -66,8 +67,17 @@ class TestSpeech:
     pytestmark = needs_speech
 
     def test_a_held_voice_says_nothing_though_it_begins_like_speech(self, listener: _Listener) -> None:
-        voices = {"lso-367-130732-0000", "kerstin-2032", "wk-es", "noisy10-1688-142285-0001"}
-        for voice in (one for one in recordings() if one.id in voices):
-            listener.listen(held(read_audio(voice.path)[: 6 * HZ], SECONDS))
+        for voice in self._voices():
+            listener.listen(held(voice, SECONDS))
+        assert listener.heard == []  # a steady sound is not even a window
+
+    def test_a_voice_that_trembles_says_nothing_either(self, listener: _Listener) -> None:
+        trembling = 10 ** (-4.0 * np.sin(2 * np.pi * 3.0 * np.arange(round(SECONDS * HZ)) / HZ) ** 2 / 20)
+        for voice in self._voices():
+            listener.listen((held(voice, SECONDS) * trembling).astype(np.int16))
         assert any(listener.heard)  # else the guard has nothing to do here, and other voices are needed
         assert listener.kept == []
+
+    def _voices(self) -> list[Int16Audio]:
+        voices = {"lso-367-130732-0000", "kerstin-2032", "wk-es", "noisy10-1688-142285-0001"}
+        return [read_audio(one.path)[: 6 * HZ] for one in recordings() if one.id in voices]

@@ -165,4 +165,4 @@ async def test_a_node_that_stops_puts_back_what_it_holds(rig: Rig, receiver: Rec
         await eventually(lambda: len(receiver.calls) == 1)
     async with rig.notifying(replace(OPTIONS, node="b")):
         await rig.settled(job)
-    assert [call.body for call in receiver.calls] == [b"so it goes\nand goes\nand ends\n"] * 2
+    assert [call.body for call in receiver.calls] == [b"so it goes and goes and ends\n"] * 2

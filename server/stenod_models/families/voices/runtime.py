@@ -80,7 +80,10 @@ class VoicesRuntime:
             classes.extend(self._segmentation.run(None, {"audio": given})[0])
         rows = iter(classes)
         return [
-            in_stretches(window_activity([next(rows) for _start in places], places, frames_of(len(window))))
+            embeddable(
+                in_stretches(window_activity([next(rows) for _start in places], places, frames_of(len(window)))),
+                len(window),
+            )
             for window, places in zip(windows, starts, strict=True)
         ]
 
@@ -105,15 +108,16 @@ def _chunk(window: Int16Audio, start: int) -> Int16Audio:
     return chunk
 
 
+def embeddable(activity: BoolArray, samples: int) -> BoolArray:
+    """The voices of a window of so many samples that a frame of features tells of: one that is heard in its last
+    few milliseconds alone may have none.
+    """
+    return activity[:, _in_features(activity, samples).any(axis=0)]
+
+
 def speech_of(window: Int16Audio, activity: BoolArray) -> list[_Speech]:
-    frames = feature_frames(len(window))
-    if not frames:
-        return []
-    centres = np.arange(frames) * arch.HOP_SAMPLES + FRAME_SAMPLES // 2
-    places = np.clip(
-        (centres - arch.FIRST_CENTRE_SAMPLES + arch.FRAME_SAMPLES // 2) // arch.FRAME_SAMPLES, 0, len(activity) - 1
-    )
-    heard = activity[places]
+    """Of each voice, all of them `embeddable`."""
+    heard = _in_features(activity, len(window))
     alone = heard & (heard.sum(axis=1, keepdims=True) == 1)
     speech = []
     for voice in range(activity.shape[1]):
@@ -122,6 +126,13 @@ def speech_of(window: Int16Audio, activity: BoolArray) -> list[_Speech]:
         chosen = _longest_runs(of_voice, EMBEDDED_FRAMES[-1])
         speech.append(_Speech(_filled(log_mel(window, chosen)), clean * arch.HOP_SAMPLES))
     return speech
+
+
+def _in_features(activity: BoolArray, samples: int) -> BoolArray:
+    """Who is heard in each frame of features: (frames, voices)."""
+    centres = np.arange(feature_frames(samples)) * arch.HOP_SAMPLES + FRAME_SAMPLES // 2
+    places = (centres - arch.FIRST_CENTRE_SAMPLES + arch.FRAME_SAMPLES // 2) // arch.FRAME_SAMPLES
+    return activity[np.clip(places, 0, len(activity) - 1)]
 
 
 def _longest_runs(active: BoolArray, most: int) -> Int64Array:

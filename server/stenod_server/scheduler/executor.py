@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import random
 import uuid
 from datetime import timedelta
@@ -102,9 +101,7 @@ class Executor:
             return running.stop.result()  # what breaks while it is torn down is no failure of the job
         if isinstance(error, StenodError) and not isinstance(error, Broken):
             return failure_of(error)
-        error_id = uuid.uuid4().hex[:12]
-        _log.error("job_broke", error_id=error_id, exc_info=error)
-        return failure_of(Unforeseen(error_id))
+        return _broken(error)
 
     async def _transcribe(self, running: Running) -> Done | Reused:
         job = running.job
@@ -148,18 +145,26 @@ class Executor:
         return Recorder(job, self._adapters.store, self._adapters.clock, telling, interval_s=interval_s)
 
     async def _settle(self, job: Job, outcome: Outcome) -> Ended:
-        """Store the end; while the store is away, keep at it: the work is done, only its result is not safe yet."""
-        for count in itertools.count(1):
-            try:
-                ended = await self._write(job, outcome)
-            except StoreUnavailable as error:
-                delay_s = self._options.retry.delay_s(min(count, 10), self._chance.random())
-                _log.warning("job_end_not_stored", error=str(error), retry_in_s=round(delay_s, 1))
-                await asyncio.sleep(delay_s)
-            else:
-                break
+        """Store the end. One that the store can never take becomes a failure, without what was reported last."""
+        try:
+            ended = await self._stored(job, outcome)
+        except Broken as error:
+            outcome = _broken(error)
+            ended = await self._stored(job, outcome)
         self._tell(job, outcome, ended)
         return ended
+
+    async def _stored(self, job: Job, outcome: Outcome) -> Ended:
+        """While the store is away, keep at it: the work is done, only its result is not safe yet."""
+        tries = 0
+        while True:
+            try:
+                return await self._write(job, outcome)
+            except StoreUnavailable as error:
+                tries = min(tries + 1, 10)
+                delay_s = self._options.retry.delay_s(tries, self._chance.random())
+                _log.warning("job_end_not_stored", error=str(error), retry_in_s=round(delay_s, 1))
+                await asyncio.sleep(delay_s)
 
     async def _write(self, job: Job, outcome: Outcome) -> Ended:
         store, lease, now = self._adapters.store, job.lease, self._adapters.clock.now()
@@ -201,6 +206,12 @@ class Executor:
         run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
         _log.info("job_ended", state=str(ended.job.state), run_s=round(run_s, 3), **_detail(outcome))
         self._observer.ended(ended.job, run_s=run_s)
+
+
+def _broken(error: BaseException) -> Failure:
+    error_id = uuid.uuid4().hex[:12]
+    _log.error("job_broke", error_id=error_id, exc_info=error)
+    return failure_of(Unforeseen(error_id))
 
 
 def _is_nobodys_fault(failure: Failure) -> bool:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.errors import StoreUnavailable
+from stenod_server.errors import Broken, StoreUnavailable
 from stenod_server.ports import CacheKey, JobFilter
 from stenod_server.store import job_changes, job_queries, runs
 from stenod_server.store.database import Database
@@ -162,9 +162,13 @@ class SqlJobStore:
         return await self._storing(lease, report, record_and_change)
 
     async def _storing(self, lease: Lease, report: Report | None, change: Callable[[sa.Connection], T]) -> T:
-        """What was taken from the recorder goes back to it when it could not be stored."""
+        """What was taken from the recorder goes back to it when it could not be stored, but for what never can be: the
+        run ends without it.
+        """
         try:
             return await self._database.write(change)
+        except Broken:
+            raise
         except BaseException:
             self._recorder.put_back(lease, report)
             raise

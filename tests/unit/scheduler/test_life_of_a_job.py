@@ -1,5 +1,7 @@
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,12 +87,36 @@ async def test_the_last_attempt_that_fails_is_final(tmp_path: Path) -> None:
 async def test_a_fault_of_ours_fails_the_job_with_an_id_and_harms_no_other(tmp_path: Path) -> None:
     engine = FakeEngine(failures=[ZeroDivisionError("secret detail")])
     async with open_rig(tmp_path, engine=engine) as rig:
-        broken, fine = await rig.submit(), await rig.submit()
-        done = await rig.scheduler.wait(TENANT, broken.job_id)
+        jobs = [await rig.submit(), await rig.submit()]  # which of them is at the recogniser first is open
+        ended = [await rig.scheduler.wait(TENANT, job.job_id) for job in jobs]
+        assert sorted(job.state for job in ended) == [JobState.FAILED, JobState.SUCCEEDED]
+        failure = next(job.failure for job in ended if job.failure)
+        assert failure.reason == "INTERNAL"
+        assert "secret" not in failure.message
+
+
+class _Unwritable(FakeEngine):
+    """Half a surrogate pair with each word, which no store can write."""
+
+    async def recognise(self, *args: Any, **options: Any) -> Any:
+        result = await super().recognise(*args, **options)
+        return replace(result, words=tuple(replace(word, language="\ud800") for word in result.words))
+
+
+@pytest.mark.parametrize("record_interval_s", [0.0, 3600.0])
+async def test_what_the_store_cannot_write_fails_its_job_and_leaves_none_hanging(
+    tmp_path: Path, record_interval_s: float
+) -> None:
+    front_end = ScriptedFrontEnd(make_windows(3, gap_s=1.0))
+    async with open_rig(
+        tmp_path, engine=_Unwritable(), front_end=front_end, record_interval_s=record_interval_s
+    ) as rig:
+        job = await rig.submit()
+        async with asyncio.timeout(20):
+            done = await rig.scheduler.wait(TENANT, job.job_id)
         assert done.failure
-        assert done.failure.reason == "INTERNAL"
-        assert "secret" not in done.failure.message
-        assert (await rig.scheduler.wait(TENANT, fine.job_id)).state is JobState.SUCCEEDED
+        assert (done.state, done.failure.reason) == (JobState.FAILED, "INTERNAL")
+        assert (await rig.scheduler.capacity()).unused_engines == 4
 
 
 async def test_cancelling_a_queued_job_ends_it_at_once(tmp_path: Path) -> None:

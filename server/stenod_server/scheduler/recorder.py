@@ -56,6 +56,7 @@ class Recorder:
         # A job that goes on where it was has got somewhere already.
         self._progress = job.progress if job.checkpoint else Progress()
         self._checkpoint: Callable[[], Checkpoint] | None = None
+        self._sent_windows = job.checkpoint.windows if job.checkpoint else 0
         self._has_written = bool(job.checkpoint and job.checkpoint.segments)
         self._written_s = clock.monotonic_s()
         self._next_checkpoint_s = 0.0
@@ -125,11 +126,21 @@ class Recorder:
     async def _report(self, checkpoint: Checkpoint | None) -> None:
         """Segments and checkpoint are of one moment: nothing is awaited between taking the one and the other."""
         self._written_s = self._clock.monotonic_s()
+        checkpoint = self._if_further(checkpoint)
         segments, self._pending = self._pending, []
         self._has_written = self._has_written or bool(segments)
         await self._store.record(
             self._job.lease, self._progress, segments, now=self._clock.now(), checkpoint=checkpoint
         )
+
+    def _if_further(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
+        """A checkpoint tells the store that the job gets on, and is not what takes its nodes down: none at a place
+        where the job has been before.
+        """
+        if checkpoint is None or checkpoint.windows <= self._sent_windows:
+            return None
+        self._sent_windows = checkpoint.windows
+        return checkpoint
 
     async def _still_ours(self) -> Job:
         """Another process may have cancelled the job, deleted it, or taken it over; it can only say so in the store."""

@@ -53,10 +53,20 @@ async def test_a_large_checkpoint_is_written_less_often_than_progress() -> None:
 
 async def test_a_small_checkpoint_goes_with_every_report() -> None:
     recorder, store = _recorder(FakeClock(), interval_s=0.0)  # whose clock stands still
-    recorder.follow(lambda: Checkpoint(len(store.segments), 0, "small"))
+    recorder.follow(lambda: Checkpoint(len(store.segments) + 1, 0, "small"))
     for index in range(5):
         await recorder.segments([make_segment(index)])
-    assert store.checkpoints == [0, 1, 2, 3, 4]
+    assert store.checkpoints == [1, 2, 3, 4, 5]
+
+
+async def test_a_job_that_gets_no_further_sends_no_checkpoint() -> None:
+    recorder, store = _recorder(FakeClock(), interval_s=0.0)
+    windows = 0
+    recorder.follow(lambda: Checkpoint(windows, 0, "{}"))
+    for windows in (0, 1, 1, 1, 2):
+        await recorder.segments([make_segment(len(store.segments))])
+    await recorder.hand_over()
+    assert (store.checkpoints, store.segments) == ([1, 2], [0, 1, 2, 3, 4])
 
 
 async def test_a_sealed_checkpoint_stays_as_it_is() -> None:

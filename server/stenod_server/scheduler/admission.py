@@ -41,8 +41,10 @@ class Gate:
         now.
         """
         self._check_satisfiable(config)
-        # In a thread: it compiles the regular expressions of the job.
-        await asyncio.to_thread(formatting_rules.check, config.formatting, config.language, FIELDS)
+        formatting = config.formatting
+        if formatting.replacements or formatting.output_locale:
+            # In a thread: it compiles the regular expressions of the job, and reads how its locale spells.
+            await asyncio.to_thread(formatting_rules.check, formatting, config.language, FIELDS)
         try:
             await self._router.route(config)
             await self._router.voices(config)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -58,10 +58,13 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The models of a Triton that say what they are, by name; others (an encoder of an ensemble, say) serve nobody."""
+    """The models of a Triton that say what they are, by name; others (an encoder of an ensemble, say) serve nobody, and
+    so does a model of voices that is `broken`: it failed the last check.
+    """
 
     recognisers: Mapping[str, ModelProfile]
     voices: Mapping[str, VoiceProfile]
+    broken: Mapping[str, StenodError] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:

@@ -1,5 +1,5 @@
-"""Checks one Triton again and again: ready, its profiles readable, every canary heard, every model of voices answering.
-The only writer of its health beside `Target.doubt`.
+"""Checks one Triton again and again: ready, its profiles readable, every canary heard. A model of voices that does not
+answer is left out; the recognisers beside it serve. The only writer of its health beside `Target.doubt`.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import structlog
 
 from stenod_server.engine.backoff import Backoff
 from stenod_server.engine.canary import SILENCE, Canary, check_model
-from stenod_server.engine.failures import died
-from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Target
+from stenod_server.engine.failures import died, is_useless
+from stenod_server.engine.target import CONTROL_TIMEOUT_S, Health, Loaded, Target
 from stenod_server.errors import Broken, EngineUnavailable, StenodError, WindowTimeout
 from stenod_server.ports import Int16Audio, RecognitionRequest, VoiceProfile, WindowResult, WindowVoices
 
@@ -76,13 +76,35 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
 
     for model in loaded.recognisers:
         await check_model(model, canaries.get(model), recognise)
-    for profile in loaded.voices.values():
-        await _unless_starved(partial(_ask_voices, target, profile, options.canary_timeout_s), options)
-    target.loaded = loaded
+    before, target.loaded = target.loaded, await _without_broken(target, loaded, options)
+    _tell_broken(target, before)
+
+
+async def _without_broken(target: Target, loaded: Loaded, options: WatchOptions) -> Loaded:
+    """Raises where the Triton failed, and not the model of voices alone."""
+    broken: dict[str, StenodError] = {}
+    for name, profile in loaded.voices.items():
+        try:
+            await _unless_starved(partial(_ask_voices, target, profile, options.canary_timeout_s), options)
+        except StenodError as error:
+            if is_useless(error):
+                raise
+            broken[name] = error
+    answering = {name: profile for name, profile in loaded.voices.items() if name not in broken}
+    return Loaded(loaded.recognisers, answering, broken)
 
 
 async def _ask_voices(target: Target, profile: VoiceProfile, timeout_s: float) -> WindowVoices:
     return await target.voices(SILENCE.audio, profile, interactive=True, timeout_s=timeout_s)
+
+
+def _tell_broken(target: Target, before: Loaded) -> None:
+    now = target.loaded
+    for name in now.broken.keys() - before.broken.keys():
+        problem = now.broken[name]
+        _log.warning("voices_put_aside", url=target.url, model=name, reason=problem.reason, problem=problem.message)
+    for name in before.broken.keys() & now.voices.keys():
+        _log.info("voices_ready", url=target.url, model=name)
 
 
 async def _unless_starved(ask: Callable[[], Awaitable[_Answer]], options: WatchOptions) -> _Answer:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import structlog
 
 from stenod_server.domain.transcript import Word
 from stenod_server.engine.canary import Canary
@@ -193,11 +194,32 @@ def test_a_canary_that_never_finds_a_processor_is_not_asked_for_ever() -> None:
     run_in_virtual_time(main())
 
 
-def test_a_triton_whose_model_of_voices_does_not_answer_gets_no_windows() -> None:
+@pytest.mark.parametrize(
+    "problem", [ContractViolation("no embeddings"), WindowTimeout("late"), EngineUnavailable("no memory")]
+)
+def test_a_model_of_voices_that_fails_is_left_out_until_it_is_right_again(problem: StenodError) -> None:
     async def main() -> None:
-        target = _CheckedTarget(has_voices=True)
-        with pytest.raises(ContractViolation, match="fake-voices gives no embeddings"):
+        target = _CheckedTarget(problem_of_voices=problem)
+        with structlog.testing.capture_logs() as logs:
+            await _watched(target, until=lambda: target.health is not Health.UNCHECKED)
+            assert target.health is Health.GOOD
+            assert (target.loaded.names, target.loaded.broken, target.given_up) == (["fake"], {"voices": problem}, [])
             await check(cast("Target", target), {}, OPTIONS)
+            target.problem_of_voices = None
+            await check(cast("Target", target), {}, OPTIONS)
+        assert (target.loaded.names, target.loaded.broken) == (["fake", "voices"], {})
+        events = [log["event"] for log in logs]
+        assert (events.count("voices_put_aside"), events.count("voices_ready")) == (1, 1)
+
+    run_in_virtual_time(main())
+
+
+@pytest.mark.parametrize("problem", [{"died": True}, {"absent": True}])
+def test_a_triton_that_dies_of_the_voices_or_is_gone_gets_no_windows(problem: dict[str, bool]) -> None:
+    async def main() -> None:
+        target = _CheckedTarget(problem_of_voices=EngineUnavailable("gone", **problem))
+        await _watched(target, until=lambda: target.health is not Health.UNCHECKED)
+        assert target.health is Health.ASIDE
         assert not target.loaded.names
 
     run_in_virtual_time(main())
@@ -254,7 +276,7 @@ class _CheckedTarget(_Target):
     problem_of_questions: StenodError | None = None
     given_up: list[StenodError] = field(default_factory=list)
     timeouts: int = 0  # of canaries, before one is answered
-    has_voices: bool = False  # a model of them that answers beside the contract
+    problem_of_voices: StenodError | None = None
 
     async def is_ready(self) -> bool:
         if self.problem_of_questions is not None:
@@ -262,11 +284,14 @@ class _CheckedTarget(_Target):
         return True
 
     async def read_loaded(self) -> Loaded:
-        return Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE} if self.has_voices else {})
+        return Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE})
 
     async def voices(self, audio: Int16Audio, profile: VoiceProfile, *, interactive: bool, timeout_s: float) -> object:
-        assert (len(audio), interactive, timeout_s) == (16_000, True, OPTIONS.canary_timeout_s)
-        raise ContractViolation(f"{profile.model} gives no embeddings")
+        assert (len(audio), profile, interactive) == (16_000, FAKE_VOICE_PROFILE, True)
+        assert timeout_s == OPTIONS.canary_timeout_s
+        if self.problem_of_voices is not None:
+            raise self.problem_of_voices
+        return None
 
     async def recognise(self, _audio: object, _request: object, *, timeout_s: float) -> WindowResult:
         assert timeout_s == OPTIONS.canary_timeout_s

@@ -51,7 +51,10 @@ class SpeakersAlone:
         return json.dumps({"turns": turns})
 
     async def _voices(self, window: Window) -> WindowVoices:
-        return await self._engine.voices(window.audio, VOICES, interactive=False, timeout_s=_TIMEOUT_S)
+        profile = (await self._engine.voice_profiles())[VOICES]
+        return await self._engine.voices(
+            window.audio, VOICES, revision=profile.revision, interactive=False, timeout_s=_TIMEOUT_S
+        )
 
 
 async def _add_first(diarizer: Diarizer, waiting: list[tuple[int, "asyncio.Task[WindowVoices]"]]) -> None:

@@ -147,7 +147,7 @@ async def test_loaded_recognisers_are_listed_with_their_profiles(case: Case) -> 
 async def test_voices_are_heard_where_they_speak(case: Case, interactive: bool) -> None:  # noqa: FBT001
     audio = _audio(5 * SAMPLE_RATE_HZ + 7)
     audio[::SAMPLE_RATE_HZ] = [3, 0, 11, 1, 3, 5]  # 11 is 3 modulo 8; the last second is not whole
-    heard = await case.engine.voices(audio, SLEEPER_VOICES, interactive=interactive, timeout_s=20)
+    heard = await case.engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=interactive, timeout_s=20)
     assert heard.spans == tuple(
         VoiceSpan(second * SAMPLE_RATE_HZ, (second + 1) * SAMPLE_RATE_HZ, voice)
         for second, voice in ((0, 1), (2, 1), (3, 0), (4, 1))
@@ -158,21 +158,29 @@ async def test_voices_are_heard_where_they_speak(case: Case, interactive: bool) 
 
 async def test_windows_sent_together_get_their_own_voices(case: Case) -> None:
     windows = [np.full(SAMPLE_RATE_HZ * (1 + number % 3), number, np.int16) for number in range(1, 8)]
-    sent = (case.engine.voices(window, SLEEPER_VOICES, interactive=False, timeout_s=20) for window in windows)
+    sent = (
+        case.engine.voices(window, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20) for window in windows
+    )
     for number, heard in enumerate(await asyncio.gather(*sent), start=1):
         assert [int(voice.embedding.argmax()) for voice in heard.voices] == [number]
         assert len(heard.spans) == 1 + number % 3
 
 
 async def test_silence_has_no_voices(case: Case) -> None:
-    heard = await case.engine.voices(_audio(100), SLEEPER_VOICES, interactive=False, timeout_s=20)
+    heard = await case.engine.voices(_audio(100), SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
     assert (heard.spans, heard.voices) == ((), ())
 
 
 @pytest.mark.parametrize("model", ["nobody", SLEEPER])
 async def test_voices_of_what_is_no_model_of_voices_are_not_found(case: Case, model: str) -> None:
     with pytest.raises(ModelNotFound, match=model):
-        await case.engine.voices(_audio(9), model, interactive=False, timeout_s=20)
+        await case.engine.voices(_audio(9), model, revision="1", interactive=False, timeout_s=20)
+
+
+async def test_another_revision_than_the_one_asked_for_hears_nothing(case: Case) -> None:
+    with pytest.raises(EngineUnavailable, match="revision") as raised:
+        await case.engine.voices(_audio(9), SLEEPER_VOICES, revision="2", interactive=False, timeout_s=20)
+    assert not raised.value.absent
 
 
 async def test_a_model_of_voices_recognises_nothing(case: Case) -> None:
@@ -182,7 +190,9 @@ async def test_a_model_of_voices_recognises_nothing(case: Case) -> None:
 
 async def test_a_window_that_is_too_long_for_the_voices_is_refused(case: Case) -> None:
     with pytest.raises(InvalidField, match="samples"):
-        await case.engine.voices(_audio(WINDOW_MAX_SAMPLES + 1), SLEEPER_VOICES, interactive=False, timeout_s=20)
+        await case.engine.voices(
+            _audio(WINDOW_MAX_SAMPLES + 1), SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20
+        )
 
 
 async def test_loaded_models_of_voices_are_listed_with_their_profiles(case: Case) -> None:
@@ -203,6 +213,6 @@ async def test_a_closed_engine_is_unavailable(case: Case) -> None:
     with pytest.raises(EngineUnavailable):
         await case.engine.profiles()
     with pytest.raises(EngineUnavailable):
-        await case.engine.voices(_audio(9), SLEEPER_VOICES, interactive=False, timeout_s=20)
+        await case.engine.voices(_audio(9), SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
     with pytest.raises(EngineUnavailable):
         await case.engine.voice_profiles()

@@ -104,7 +104,9 @@ class FakeEngine:
         self.completed += 1
         return _result(audio, request)
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
         """As `ports.Engine.voices`."""
         del interactive, timeout_s
         if self._closed:
@@ -112,6 +114,8 @@ class FakeEngine:
         profile = self._voice_profiles.get(model)
         if profile is None:
             raise ModelNotFound(model)
+        if revision != profile.revision:
+            raise EngineUnavailable(f"{model} is of revision {profile.revision!r}, not {revision!r}")
         if len(audio) > profile.window_max_samples:
             raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
         return _voices(audio)

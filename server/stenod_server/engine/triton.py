@@ -95,22 +95,25 @@ class TritonEngine:
         with self._sent_to(self._pick(request.model)) as target:
             return await target.recognise(audio, request, timeout_s=timeout_s)
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
         """As `ports.Engine.voices`."""
-        with self._sent_to(self._pick(model, models_of=voices_of)) as target:
+        with self._sent_to(self._pick_voices(model, revision)) as target:
             profile = target.loaded.voices[model]
             return await target.voices(audio, profile, interactive=interactive, timeout_s=timeout_s)
 
     async def voice_profiles(self) -> Mapping[str, VoiceProfile]:
-        """As `ports.Engine.voice_profiles`; as read by the last check, so it costs no call."""
+        """As `ports.Engine.voice_profiles`; as read by the last check, so it costs no call. Where Tritons have several
+        revisions of a model, that of the first Triton: the windows of one recording all go to one revision.
+        """
         self._require_one()
-        merged: dict[str, VoiceProfile] = {}
-        for target in self._healthy():
-            for name, profile in target.loaded.voices.items():
-                known = merged.setdefault(name, profile)
-                if known.revision != profile.revision:  # what one hears cannot be compared with what the other hears
-                    merged[name] = replace(known, revision="")
-        return merged
+        loaded = [target.loaded for target in self._healthy()]
+        found = {name: profile for one in reversed(loaded) for name, profile in one.voices.items()}
+        broken = [problem for one in loaded for problem in one.broken.values()]
+        if broken and not found:
+            raise EngineUnavailable(f"the model of voices is broken: {broken[0].message}")
+        return found
 
     async def profiles(self) -> Mapping[str, ModelProfile]:
         """As `ports.Engine.profiles`; as read by the last check, so it costs no call."""
@@ -172,6 +175,13 @@ class TritonEngine:
             # Every Triton that had it was restarted without it: somebody may be putting it right just now.
             raise EngineUnavailable(f"no Triton has {model} any more") from None
 
+    def _pick_voices(self, model: str, revision: str) -> Target:
+        same = [target for target in self._healthy() if _revision_of_voices(target, model) == revision]
+        if same:
+            return pick(same, next(self._turns), model, models_of=voices_of)
+        self._pick(model, models_of=voices_of)
+        raise EngineUnavailable(f"no Triton has revision {revision!r} of {model} any more")
+
     def _on_check(self, url: str, problem: StenodError | None) -> None:
         kinds: tuple[ModelsOf, ...] = (recognisers_of, voices_of)
         self._seen.update(
@@ -179,3 +189,8 @@ class TritonEngine:
         )
         self._checked.set()
         self._notify(url, problem)
+
+
+def _revision_of_voices(target: Target, model: str) -> str | None:
+    profile = target.loaded.voices.get(model)
+    return profile.revision if profile else None

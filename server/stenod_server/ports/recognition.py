@@ -133,8 +133,14 @@ class Engine(Protocol):
         """
         ...
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
-        """Who speaks when in int16 (samples,) at 16 000 Hz, by a model of voices. Otherwise as `recognise`."""
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
+        """Who speaks when in int16 (samples,) at 16 000 Hz, by a model of voices. Otherwise as `recognise`.
+
+        What another revision than `revision` (of its profile) hears cannot be compared: EngineUnavailable where there
+        is another one alone.
+        """
         ...
 
     async def profiles(self) -> Mapping[str, ModelProfile]:

@@ -61,10 +61,12 @@ class PatientEngine:
         """As `ports.Engine.recognise`; `timeout_s` is for each try. Raises PoisonJob too."""
         return await self._patiently(lambda: self._engine.recognise(audio, request, timeout_s=timeout_s))
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
         """As `ports.Engine.voices`; `timeout_s` is for each try. Raises PoisonJob too."""
         return await self._patiently(
-            lambda: self._engine.voices(audio, model, interactive=interactive, timeout_s=timeout_s)
+            lambda: self._engine.voices(audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s)
         )
 
     async def _patiently(self, call: Callable[[], Awaitable[_Result]]) -> _Result:

@@ -62,8 +62,10 @@ class TranscriptSink(Protocol):
     Calls can come from two tasks at once.
     """
 
-    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Called once, first: how to ask where the recording is. What was given until then lies before the answer."""
+    def follow(self, checkpoint: Callable[[], Checkpoint | None]) -> None:
+        """Called once, first: how to ask where the recording is. What was given until then lies before the answer, and
+        None is answered where that cannot be told now.
+        """
         ...
 
     def recognised(self, frame: Frame) -> None:
@@ -109,6 +111,7 @@ class Recording:
     diarization: Diarization = field(default=Diarization())
     voices: Voices | None = None
     formatter: SegmentFormatter = field(default_factory=lambda: Formatter(Formatting()))
+    formats_slowly: bool = False  # so that others would notice
 
     @property
     def signature(self) -> str:
@@ -216,6 +219,7 @@ class _Run:
         voices = await self._engine.voices(
             window.audio,
             recording.voices.model,
+            revision=recording.voices.revision,
             interactive=recording.request.interactive,
             timeout_s=recording.window_timeout_s,
         )
@@ -245,16 +249,19 @@ class _Run:
         while (in_line := await self._line.get()) is not None:
             frame, task = in_line
             await self._place(frame, await task)
-        await self._send(self._write(self.memory.channels.finish()))
+        with self.memory.step():
+            segments = await self._write(self.memory.channels.finish())
+        await self._send(segments)
 
     async def _place(self, frame: Frame, heard: Heard) -> None:
         self._sink.recognised(frame)
-        segments = self._take_in(frame, *heard)
+        # Nothing is awaited between the end of the step and the moment at which the sink has its segments.
+        with self.memory.step():
+            segments = await self._take_in(frame, *heard)
         await self._send(segments)
         await self._sink.progress(done_samples=frame.keep_end_samples, total_samples=self._total_samples)
 
-    def _take_in(self, frame: Frame, result: WindowResult, voices: WindowVoices | None) -> Sequence[Segment]:
-        """One step, without an await: a checkpoint lies before a window or behind it."""
+    async def _take_in(self, frame: Frame, result: WindowResult, voices: WindowVoices | None) -> Sequence[Segment]:
         memory, watch = self.memory, self._recording.watch
         if watch and watch.has_drifted(result):
             memory.facts.note(frame, (Oddity.LANGUAGE_DRIFT,))
@@ -262,22 +269,23 @@ class _Run:
             result = in_language(result, language, 0.0)
         memory.facts.vote(frame, result)
         if memory.voices and voices:
-            memory.voices.collector.add(frame.start_samples, voices)
+            await asyncio.to_thread(memory.voices.collector.add, frame.start_samples, voices)
         verdict = memory.channels.inspect(frame, result)
         memory.facts.note(frame, verdict.oddities)
         memory.windows += 1
-        return self._write(memory.channels.feed(frame, verdict))
+        return await self._write(memory.channels.feed(frame, verdict))
 
-    def _write(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+    async def _write(self, segments: Sequence[Segment]) -> Sequence[Segment]:
         """As the text stage has them, numbered, with the label of their channel."""
-        written = []
-        for segment in segments:
-            formatted = self._recording.formatter.format(segment)
-            if formatted:
-                is_final = self._recording.voices is None
-                written.append(replace(formatted, index=self.memory.segments, final=is_final))
-                self.memory.segments += 1
-        return written
+        is_slow = self._recording.formats_slowly and segments
+        formatted = await asyncio.to_thread(self._formatted, segments) if is_slow else self._formatted(segments)
+        is_final = self._recording.voices is None
+        first = self.memory.segments
+        self.memory.segments += len(formatted)
+        return [replace(segment, index=index, final=is_final) for index, segment in enumerate(formatted, first)]
+
+    def _formatted(self, segments: Sequence[Segment]) -> Sequence[Segment]:
+        return [written for segment in segments if (written := self._recording.formatter.format(segment))]
 
     async def _send(self, segments: Sequence[Segment]) -> None:
         if segments:

@@ -56,7 +56,11 @@ class Enrolment:
             async for item in items:
                 if isinstance(item, Window):
                     voices = await self._adapters.engine.voices(
-                        item.audio, profile.model, interactive=True, timeout_s=self._options.window_timeout_s
+                        item.audio,
+                        profile.model,
+                        revision=profile.revision,
+                        interactive=True,
+                        timeout_s=self._options.window_timeout_s,
                     )
                     diarizer.add(item.start_samples, voices)
                 elif isinstance(item, AudioSummary):

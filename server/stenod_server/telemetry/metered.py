@@ -48,10 +48,14 @@ class MeteredEngine:
         self._recent_s.append(took_s)
         return result
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
         started_s = time.monotonic()
         try:
-            result = await self._engine.voices(audio, model, interactive=interactive, timeout_s=timeout_s)
+            result = await self._engine.voices(
+                audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s
+            )
         except StenodError as error:
             self._failures.labels(error.reason).inc()
             raise

@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
@@ -12,7 +13,7 @@ from stenod_server.engine.watch import WatchOptions
 from stenod_server.errors import ContractViolation, EngineUnavailable, StenodError
 from tests.integration.engine.conftest import MakeTriton, recognise, statistics_when, windows_in
 from tests.support.eventually import eventually
-from tests.support.triton import SLEEPER
+from tests.support.triton import SLEEPER, SLEEPER_VOICES, add_sleeper_voices
 
 QUICK = WatchOptions(interval_s=0.5, retry_initial_s=0.05, retry_maximum_s=0.2, control_timeout_s=1.0)
 
@@ -104,3 +105,30 @@ async def test_closing_ends_the_windows_in_flight(sleeper_triton: EmbeddedTriton
     await engine.close()
     await eventually(window.done)
     assert isinstance(window.exception(), EngineUnavailable)
+
+
+async def test_a_model_of_voices_that_breaks_costs_no_recognition(make_triton: MakeTriton) -> None:
+    own = await make_triton(start=False, models=[SLEEPER, SLEEPER_VOICES])
+    models_dir = own.root / "models"
+    add_sleeper_voices(models_dir)
+    wrong = models_dir / SLEEPER_VOICES / "wrong"
+    wrong.touch()
+    await own.embedded.start()
+    engine = own.embedded.engine
+    assert engine.is_ready()
+    assert (await recognise(engine)).words
+    with pytest.raises(EngineUnavailable, match=f"{SLEEPER_VOICES}"):
+        await engine.voice_profiles()
+    wrong.unlink()  # the next check finds it
+    await eventually(lambda: any(SLEEPER_VOICES in target.loaded.voices for target in engine._watches))
+    assert (await engine.voice_profiles())[SLEEPER_VOICES].revision == "1"
+    audio = np.full(16_000, 3, np.int16)
+    heard = await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
+    assert len(heard.voices) == 1
+    wrong.touch()
+    with pytest.raises(ContractViolation):
+        await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
+    await eventually(lambda: all(SLEEPER_VOICES in target.loaded.broken for target in engine._watches))
+    assert (await recognise(engine)).words
+    with pytest.raises(EngineUnavailable):  # it was there: the window is tried again
+        await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)

@@ -13,6 +13,8 @@ from stenod_server.engine.triton import TritonEngine
 from stenod_server.errors import InvalidField
 from tests.support.models import DEFAULT_MODEL, VOICES_MODEL, read_audio
 
+REVISION = "campplus-92f29b94e6948786-1"
+
 
 @pytest.fixture
 async def engine(embedded_triton: EmbeddedTriton) -> AsyncIterator[TritonEngine]:
@@ -30,7 +32,9 @@ async def test_windows_sent_together_are_heard_as_each_is_alone(
     model = load_voices(voices_profile_of(entry / "config.pbtxt"), entry / "1", threads=1)
     speech = read_audio(embedded_triton.settings.models_dir / DEFAULT_MODEL / "samples" / "two_cities.wav")
     windows = [speech[:200_000], speech[200_000:230_000], np.zeros(20_000, np.int16), speech[:9_000], speech[:0]]
-    sent = (engine.voices(window, VOICES_MODEL, interactive=False, timeout_s=60.0) for window in windows)
+    sent = (
+        engine.voices(window, VOICES_MODEL, revision=REVISION, interactive=False, timeout_s=60.0) for window in windows
+    )
     together = await asyncio.gather(*sent)
     assert together[0].voices
     for window, found in zip(windows, together, strict=True):
@@ -47,12 +51,12 @@ async def test_it_is_listed_apart_from_the_recognisers(engine: TritonEngine) -> 
     assert list(await engine.profiles()) == [DEFAULT_MODEL]
     profiles = await engine.voice_profiles()
     assert list(profiles) == [VOICES_MODEL]
-    assert (profiles[VOICES_MODEL].dimensions, profiles[VOICES_MODEL].revision) == (192, "campplus-92f29b94e6948786-1")
+    assert (profiles[VOICES_MODEL].dimensions, profiles[VOICES_MODEL].revision) == (192, REVISION)
 
 
 async def test_a_window_that_is_too_long_fails_alone(engine: TritonEngine) -> None:
-    good = engine.voices(np.zeros(16_000, np.int16), VOICES_MODEL, interactive=True, timeout_s=60.0)
-    bad = engine.voices(np.zeros(480_001, np.int16), VOICES_MODEL, interactive=True, timeout_s=60.0)
+    good = engine.voices(np.zeros(16_000, np.int16), VOICES_MODEL, revision=REVISION, interactive=True, timeout_s=60.0)
+    bad = engine.voices(np.zeros(480_001, np.int16), VOICES_MODEL, revision=REVISION, interactive=True, timeout_s=60.0)
     heard, refused = await asyncio.gather(good, bad, return_exceptions=True)
     assert not isinstance(heard, BaseException)
     assert isinstance(refused, InvalidField)

@@ -56,8 +56,10 @@ class Collector:
 class Mute(FakeEngine):
     """Tells no voices."""
 
-    async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
-        del audio, model, interactive, timeout_s
+    async def voices(
+        self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+    ) -> WindowVoices:
+        del audio, model, revision, interactive, timeout_s
         raise EngineUnavailable("no voices")
 
 
@@ -136,7 +138,7 @@ async def test_every_word_is_measured() -> None:
 
 def speakers(collector: Collector) -> Recording:
     plan = WindowPlan(10 * HZ, 30 * HZ)
-    return recording(plan=plan, diarization=Diarization(), voices=Voices("fake-voices", collector))
+    return recording(plan=plan, diarization=Diarization(), voices=Voices("fake-voices", collector, "1"))
 
 
 async def test_voices_go_to_their_collector_in_order_and_segments_are_drafts() -> None:
@@ -164,9 +166,11 @@ async def test_words_and_voices_of_a_window_are_asked_for_at_once_with_one_engin
             self.asked += 1
             await eventually(lambda: self.asked == 2)
 
-        async def voices(self, audio: Int16Audio, model: str, *, interactive: bool, timeout_s: float) -> WindowVoices:
+        async def voices(
+            self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
+        ) -> WindowVoices:
             await self._both()
-            return await super().voices(audio, model, interactive=interactive, timeout_s=timeout_s)
+            return await super().voices(audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s)
 
         async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> Any:
             await self._both()

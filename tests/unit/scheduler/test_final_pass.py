@@ -147,22 +147,21 @@ async def test_a_job_whose_pass_takes_its_nodes_down_is_given_up(tmp_path: Path)
         dying.append(_Dying(store, 0))
         return dying[-1]  # type: ignore[return-value]
 
-    async with _dying(tmp_path / "a", 0) as (first, job):
-        async with contextlib.AsyncExitStack() as nodes:
-            for count in (1, 2):
-                options: dict[str, Any] = {"stores": first.stores, "around": around, "max_rescues": 3}
-                rig = await nodes.enter_async_context(
-                    open_rig(tmp_path, node=f"node-{count}", front_end=_recording(), **options)
-                )
-                rig.clock.advance(3600 * count)
-                await rig.scheduler._dispatcher._leases.beat()
-                await asyncio.wait_for(dying[-1].died.wait(), 20)
-                assert (await rig.stores.jobs.get(TENANT, job.job_id)).rescues == count
-            rig.clock.advance(3600)
-            await rig.stores.jobs.rescue_expired(now=rig.clock.now(), max_rescues=3)
-            ended = await rig.scheduler.get(TENANT, job.job_id)
-            assert ended.failure
-            assert (ended.state, ended.failure.reason) == (JobState.FAILED, "POISON_JOB")
+    async with _dying(tmp_path / "a", 0) as (first, job), contextlib.AsyncExitStack() as nodes:
+        for count in (1, 2):
+            options: dict[str, Any] = {"stores": first.stores, "around": around, "max_rescues": 3}
+            rig = await nodes.enter_async_context(
+                open_rig(tmp_path, node=f"node-{count}", front_end=_recording(), **options)
+            )
+            rig.clock.advance(3600 * count)
+            await rig.scheduler._dispatcher._leases.beat()
+            await asyncio.wait_for(dying[-1].died.wait(), 20)
+            assert (await rig.stores.jobs.get(TENANT, job.job_id)).rescues == count
+        rig.clock.advance(3600)
+        await rig.stores.jobs.rescue_expired(now=rig.clock.now(), max_rescues=3)
+        ended = await rig.scheduler.get(TENANT, job.job_id)
+        assert ended.failure
+        assert (ended.state, ended.failure.reason) == (JobState.FAILED, "POISON_JOB")
 
 
 async def test_what_another_revision_of_the_model_of_voices_heard_is_not_gone_on_from(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ async def test_a_small_checkpoint_goes_with_every_report() -> None:
 
 async def test_a_job_that_gets_no_further_sends_no_checkpoint() -> None:
     recorder, store = _recorder(FakeClock(), interval_s=0.0)
-    windows = 0
-    recorder.follow(lambda: Checkpoint(windows, 0, "{}"))
-    for windows in (0, 1, 1, 1, 2):
-        await recorder.segments([make_segment(len(store.segments))])
+    windows = iter((0, 1, 1, 1, 2, 2))
+    recorder.follow(lambda: Checkpoint(next(windows), 0, "{}"))
+    for index in range(5):
+        await recorder.segments([make_segment(index)])
     await recorder.hand_over()
     assert (store.checkpoints, store.segments) == ([1, 2], [0, 1, 2, 3, 4])
 

@@ -40,10 +40,15 @@ def each_word(change: Change) -> Step:
     """A step that changes or drops words one by one. What is an entity stays one while it has a word."""
 
     def step(pieces: Sequence[Piece]) -> list[Piece]:
-        changed = (replace(piece, words=tuple(filter(None, map(change, piece.words)))) for piece in pieces)
+        changed = (_changed(piece, change) for piece in pieces)
         return [piece for piece in changed if piece.words]
 
     return step
+
+
+def _changed(piece: Piece, change: Change) -> Piece:
+    words = tuple(filter(None, map(change, piece.words)))
+    return piece if words == piece.words else replace(piece, words=words)
 
 
 def merged(words: Sequence[Word], text: str) -> Word:
@@ -63,12 +68,15 @@ def merged(words: Sequence[Word], text: str) -> Word:
     )
 
 
-def spread(words: Sequence[Word], texts: Sequence[str]) -> list[Word]:
-    """Other words for some: one for one where they are as many, otherwise sharing their time evenly."""
+def spread(words: Sequence[Word], texts: Sequence[str], *, until_samples: int | None = None) -> list[Word]:
+    """Other words for some: one for one where they are as many, otherwise sharing their time evenly, up to where the
+    next word begins, which may be before the last of these ends.
+    """
     if len(words) == len(texts):
         return [replace(word, text=text) for word, text in zip(words, texts, strict=True)]
     whole = merged(words, "")
-    length = whole.end_samples - whole.start_samples
+    end_samples = whole.end_samples if until_samples is None else min(whole.end_samples, until_samples)
+    length = max(0, end_samples - whole.start_samples)
     bounds = [whole.start_samples + length * place // len(texts) for place in range(len(texts) + 1)]
     return [
         replace(whole, text=text, start_samples=start, end_samples=end)

@@ -36,6 +36,8 @@ def _begins_sentence(piece: Piece, kept: Sequence[Piece]) -> bool:
 
 
 def _begun(piece: Piece, lead: str, *, needs_capital: bool) -> Piece:
+    if not lead and not needs_capital:
+        return piece
     first, *others = piece.words
     text = first.text
     if needs_capital and text.islower():

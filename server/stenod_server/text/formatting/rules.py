@@ -6,13 +6,13 @@ from typing import Final
 from stenod_server.domain.formatting import Formatting, ProfanityFilter
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import InvalidField
-from stenod_server.text.formatting import disfluencies, other_numerals, profanity, replacements, spelling
+from stenod_server.text.formatting import disfluencies, finders, other_numerals, profanity, spelling
 
 WITHOUT_EFFECT: Final = "FIELD_WITHOUT_EFFECT"
 CUT_SHORT: Final = Warning(
     WITHOUT_EFFECT,
-    "formatting.replacements: not all were made, for they would have written more than "
-    f"{replacements.MOST_WRITTEN_CHARACTERS} characters into one segment",
+    "formatting.replacements: not all were made in every segment, for in one they would have been too much work, or "
+    f"have written more than {finders.MOST_WRITTEN_CHARACTERS} characters into it",
 )
 _AUTO: Final = "auto"
 _NUMERALS: Final = other_numerals.LANGUAGES | {"en"}
@@ -26,7 +26,7 @@ def check(asked: Formatting, language: str, names: Mapping[str, str]) -> None:
         _check_locale(asked.output_locale, language, names["output_locale"])
     for place, one in enumerate(asked.replacements):
         try:
-            replacements.finder(one)
+            finders.finder(one)
         except ValueError as error:
             raise InvalidField(f"{names['replacements']}.{place}", f"{one.pattern!r}: {error}") from error
 

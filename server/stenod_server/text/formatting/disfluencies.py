@@ -6,6 +6,7 @@ The English ones are those that Speechmatics documents as disfluencies, without 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from stenod_server.domain.transcript import Word, WordTag
@@ -33,8 +34,14 @@ HESITATIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def tagged(word: Word, *, hesitations: frozenset[str]) -> Word:
-    if without_marks(word.text).lower() not in hesitations:
+@lru_cache(maxsize=8192)  # people say the same words again and again
+def is_one(text: str, language: str) -> bool:
+    """Whether a word is a disfluency; never in a language that is not in HESITATIONS."""
+    return without_marks(text).lower() in HESITATIONS.get(language, ())
+
+
+def tagged(word: Word, *, language: str) -> Word:
+    if not is_one(word.text, language):
         return word
     return replace(word, tags=tuple(dict.fromkeys((*word.tags, WordTag.DISFLUENCY))))
 

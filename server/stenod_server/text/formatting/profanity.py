@@ -6,7 +6,7 @@ which a transcript must not lose; ours keep what such lists agree on and what ha
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -25,17 +25,30 @@ def swear_words(language: str) -> frozenset[str]:
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
-def tagged(word: Word, *, swearing: frozenset[str], mask: bool) -> Word:
+@lru_cache(maxsize=8192)  # people say the same words again and again
+def is_one(text: str, language: str) -> bool:
+    """Whether a word is a swear word: `shit`, `bull-shit`, `holier-than-shit`; never in a language that is not in
+    LANGUAGES.
+    """
+    if language not in LANGUAGES:
+        return False
+    bare = _bare(affixes(text)[1]).lower()
+    return bool({bare, bare.replace("-", ""), *bare.split("-")} & swear_words(language))
+
+
+def tagged(word: Word, *, language: str, mask: bool) -> Word:
     """With `mask`, all letters but the first are asterisks."""
-    lead, core, trail = affixes(word.text)
-    bare = core.replace("’", "'").removesuffix("'s").removesuffix("'")  # noqa: RUF001  as recognisers write it
-    if not _swears(bare.lower(), swearing):
+    if not is_one(word.text, language):
         return word
-    masked = bare[:1] + _LETTER.sub("*", bare[1:]) + core[len(bare) :]
-    text = lead + masked + trail if mask else word.text
+    text = _masked(word.text) if mask else word.text
     return replace(word, text=text, tags=tuple(dict.fromkeys((*word.tags, WordTag.PROFANITY))))
 
 
-def _swears(bare: str, swearing: frozenset[str]) -> bool:
-    """`shit`, `bull-shit`, `holier-than-shit`."""
-    return bool({bare, bare.replace("-", ""), *bare.split("-")} & swearing)
+def _masked(text: str) -> str:
+    lead, core, trail = affixes(text)
+    bare = _bare(core)
+    return lead + bare[:1] + _LETTER.sub("*", bare[1:]) + core[len(bare) :] + trail
+
+
+def _bare(core: str) -> str:
+    return core.replace("’", "'").removesuffix("'s").removesuffix("'")  # noqa: RUF001  as recognisers write it

@@ -9,7 +9,7 @@ from stenod_server.domain.formatting import Formatting, ProfanityFilter, Replace
 from stenod_server.domain.formatting_rules import FIELDS
 from stenod_server.domain.transcript import Segment, WordTag
 from stenod_server.errors import InvalidField
-from stenod_server.text.formatting import Formatter, rules
+from stenod_server.text.formatting import Formatter, disfluencies, profanity, rules, spelling
 from tests.support.formatting_cases import SOUND_SAMPLES, WORD_SAMPLES, spoken
 
 _MASK = ProfanityFilter.MASK
@@ -248,6 +248,36 @@ def test_what_no_segment_could_be_given_is_refused_by_name(
 def test_what_some_segment_could_be_given_is_taken() -> None:
     for language in ("auto", "en", "en-US"):
         rules.check(Formatting(output_locale="en-GB", replacements=(Replacement("/a(b)/", r"\1"),)), language, FIELDS)
+
+
+def test_a_segment_of_which_nothing_changes_is_itself() -> None:
+    segment = spoken(["I", "like,", "you", "know,", "umbrellas"])
+    for language in ("en", "auto", "pl"):
+        assert Formatter(Formatting(), language).format(segment) is segment
+    assert Formatter(Formatting(), "en").format(replace(segment, words=())) is None
+
+
+def test_what_a_word_is_is_found_out_once() -> None:
+    segment = spoken(["Um,", "damn", "shit"])
+    formatter = Formatter(Formatting(), "en")
+    formatter.format(segment)
+    before = [tag.is_one.cache_info().misses for tag in (disfluencies, profanity)]
+    formatter.format(segment)
+    assert [tag.is_one.cache_info().misses for tag in (disfluencies, profanity)] == before
+
+
+@pytest.mark.parametrize("language", ["en", "auto"])
+def test_what_formatting_needs_is_read_when_a_formatter_is_made(language: str) -> None:
+    for table in (spelling.spellings, profanity.swear_words):
+        table.cache_clear()
+    profanity.is_one.cache_clear()
+    formatter = Formatter(Formatting(output_locale="en-GB"), language)
+    read = [table.cache_info().misses for table in (spelling.spellings, profanity.swear_words)]
+    assert read[0] == 1
+    formatted = formatter.format(spoken(["shit", "color"]))
+    assert formatted is not None
+    assert formatted.text == "shit colour"
+    assert [table.cache_info().misses for table in (spelling.spellings, profanity.swear_words)] == read
 
 
 _texts = st.lists(

@@ -1,8 +1,10 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
-from stenod_server.domain.transcript import Word
+from stenod_server.domain.transcript import Word, WordTag
 from stenod_server.ports import Int16Audio
 from stenod_server.recognition.loudness import as_heard
 from tests.support.waves import joined, noise, silence
@@ -31,3 +33,11 @@ def test_words_at_the_edge_and_without_length_have_a_volume() -> None:
     assert all(volume is not None and 0 <= volume < 75 for volume in found)
     assert volumes((0, 1), audio=silence(0)) == [0.0]
     assert volumes(audio=audio) == []
+
+
+def test_all_else_of_a_word_stays() -> None:
+    """Whatever a word has, so that a field that is added to it is not lost here."""
+    word = Word("so", 10, 20, 0.9, "en", "", "S1", None, (WordTag.DISFLUENCY,))
+    (heard,) = as_heard(silence(1), [word], channel="Agent")
+    assert heard == replace(word, channel="Agent", volume=0.0)
+    assert all(getattr(heard, one.name) != one.default for one in fields(Word))

@@ -44,7 +44,7 @@ async def test_turns_come_in_order_of_time_with_the_label_of_their_channel(
     turns = [segment.channel for segment in transcript.segments]
     said = [label for place, label in enumerate(turns) if place == 0 or label != turns[place - 1]]
     assert said == ["Agent", "Channel 2", "Agent", "Channel 2"]
-    assert transcript.duration_s == pytest.approx(32.0)
+    assert transcript.duration_s == pytest.approx(min(32 * HZ, call.audio.shape[1]) / HZ)
 
 
 async def test_a_recording_of_one_channel_has_one_whatever_labels_there_are(client: stenod.Client) -> None:

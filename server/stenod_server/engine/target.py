@@ -59,7 +59,7 @@ class Health(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The models of a Triton that say what they are, by name; others (an encoder of an ensemble, say) serve nobody, and
-    so does a model of voices that is `broken`: it failed the last check.
+    so does a model of voices that is `broken`: its profile cannot be read, or it failed the last check.
     """
 
     recognisers: Mapping[str, ModelProfile]
@@ -179,6 +179,7 @@ class Target:
         return Loaded(
             recognisers={one.model: one for one in found if isinstance(one, ModelProfile)},
             voices={one.model: one for one in found if isinstance(one, VoiceProfile)},
+            broken={name: one for name, one in zip(names, found, strict=True) if isinstance(one, ContractViolation)},
         )
 
     async def executions_by_batch_size(self) -> Mapping[int, int]:
@@ -196,7 +197,8 @@ class Target:
             await asyncio.gather(self._restarted, return_exceptions=True)
         await self._channel.close()
 
-    async def _profile(self, name: str) -> ModelProfile | VoiceProfile | None:
+    async def _profile(self, name: str) -> ModelProfile | VoiceProfile | ContractViolation | None:
+        """Raises ContractViolation of a recogniser's profile alone, and gives it of one of voices."""
         answer = await self._call(self._stub.ModelConfig, service_pb2.ModelConfigRequest(name=name))
         parameters = answer.config.parameters
         try:
@@ -207,7 +209,10 @@ class Target:
                 text = parameters[contract.VOICES_PROFILE_PARAMETER].string_value
                 return _voice_profile(name, contract.VoicesProfile.from_json(text))
         except (TypeError, ValueError) as error:
-            raise ContractViolation(f"the profile of {name} at {self.url} cannot be read: {error}") from error
+            problem = ContractViolation(f"the profile of {name} at {self.url} cannot be read: {error}")
+            if contract.PROFILE_PARAMETER not in parameters:
+                return problem
+            raise problem from error
         return None
 
     async def _call(self, method: Any, request: Any) -> Any:

@@ -82,7 +82,7 @@ async def check(target: Target, canaries: Mapping[str, Canary], options: WatchOp
 
 async def _without_broken(target: Target, loaded: Loaded, options: WatchOptions) -> Loaded:
     """Raises where the Triton failed, and not the model of voices alone."""
-    broken: dict[str, StenodError] = {}
+    broken = dict(loaded.broken)
     for name, profile in loaded.voices.items():
         try:
             await _unless_starved(partial(_ask_voices, target, profile, options.canary_timeout_s), options)

@@ -1,12 +1,15 @@
 """Which Triton gets the next window. Channels connect at their first call, so none does here."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from tritonclient.grpc import service_pb2
 
 from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE
 from stenod_server.engine.target import Health, Loaded, Target, pick, voices_of
-from stenod_server.errors import EngineUnavailable, ModelNotFound, WindowTimeout
+from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, WindowTimeout
+from tests.support.triton import SLEEPER, SLEEPER_PROFILE
 
 
 @pytest.fixture
@@ -78,3 +81,31 @@ async def test_doubt_wakes_the_watch_and_does_not_raise_the_dead(targets: list[T
     targets[0].doubt(WindowTimeout("slow"))
     assert targets[0].health is Health.ASIDE
     assert targets[0].doubted.is_set()
+
+
+class _Configured(Target):
+    """Has models of these names, each with one parameter of its config and what it says."""
+
+    parameters: dict[str, tuple[str, str]]
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        del method
+        if isinstance(request, service_pb2.ModelStatisticsRequest):
+            return service_pb2.ModelStatisticsResponse(model_stats=[{"name": name} for name in self.parameters])
+        answer = service_pb2.ModelConfigResponse()
+        key, text = self.parameters[request.name]
+        answer.config.parameters[key].string_value = text
+        return answer
+
+
+async def test_a_profile_of_voices_that_cannot_be_read_costs_that_model_alone() -> None:
+    target = _Configured("127.0.0.1:1", {})
+    good = ("profile", SLEEPER_PROFILE.to_json())
+    target.parameters = {SLEEPER: good, "newer": ("voices_profile", '{"of": "another release"}')}
+    loaded = await target.read_loaded()
+    assert (loaded.names, list(loaded.broken)) == ([SLEEPER], ["newer"])
+    assert "the profile of newer" in str(loaded.broken["newer"])
+    target.parameters = {SLEEPER: ("profile", "{}")}
+    with pytest.raises(ContractViolation, match=f"the profile of {SLEEPER}"):
+        await target.read_loaded()
+    await target.close()

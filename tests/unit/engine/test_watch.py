@@ -214,6 +214,15 @@ def test_a_model_of_voices_that_fails_is_left_out_until_it_is_right_again(proble
     run_in_virtual_time(main())
 
 
+def test_a_model_of_voices_whose_profile_cannot_be_read_is_left_out() -> None:
+    async def main() -> None:
+        target = _CheckedTarget(unreadable={"newer": ContractViolation("its profile")})
+        await check(cast("Target", target), {}, OPTIONS)
+        assert (target.loaded.names, list(target.loaded.broken)) == (["fake", "voices"], ["newer"])
+
+    run_in_virtual_time(main())
+
+
 @pytest.mark.parametrize("problem", [{"died": True}, {"absent": True}])
 def test_a_triton_that_dies_of_the_voices_or_is_gone_gets_no_windows(problem: dict[str, bool]) -> None:
     async def main() -> None:
@@ -277,6 +286,7 @@ class _CheckedTarget(_Target):
     given_up: list[StenodError] = field(default_factory=list)
     timeouts: int = 0  # of canaries, before one is answered
     problem_of_voices: StenodError | None = None
+    unreadable: dict[str, StenodError] = field(default_factory=dict)
 
     async def is_ready(self) -> bool:
         if self.problem_of_questions is not None:
@@ -284,7 +294,7 @@ class _CheckedTarget(_Target):
         return True
 
     async def read_loaded(self) -> Loaded:
-        return Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE})
+        return Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE}, self.unreadable)
 
     async def voices(self, audio: Int16Audio, profile: VoiceProfile, *, interactive: bool, timeout_s: float) -> object:
         assert (len(audio), profile, interactive) == (16_000, FAKE_VOICE_PROFILE, True)

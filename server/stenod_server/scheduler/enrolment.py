@@ -1,12 +1,13 @@
 """An identifier of a voice from a short recording of one person alone, for APIs that take recordings in its place."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stenod_server.domain.audio import to_seconds
 from stenod_server.domain.job import JobConfig
-from stenod_server.errors import InvalidField
+from stenod_server.errors import EngineUnavailable, InvalidField
 from stenod_server.ports import AudioSummary, VoiceProfile, Window, WindowPlan
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.routing import Router
@@ -37,14 +38,18 @@ class Enrolment:
     async def identifier(self, reference: Reference, config: JobConfig, tenant: str) -> str:
         """For a job of this config, which tells speakers apart. Takes no engine: it is a window at most.
 
-        Raises InvalidField for a recording that is too short, too long or without speech; what `AudioFrontEnd.windows`,
-        `Engine.voices` and `Router.voices` raise.
+        Raises InvalidField for a recording that is too short, too long or without speech; EngineUnavailable where it is
+        not heard in the time of a window; what `AudioFrontEnd.windows`, `Engine.voices` and `Router.voices` raise.
         """
         profile = await self._router.voices(config)
         if profile is None:
             raise InvalidField(reference.field, "goes with telling speakers apart alone")
-        async with self._adapters.blobs.local_path(reference.key) as path:
-            turns = await self._heard(path, reference.field, profile, config)
+        try:
+            async with asyncio.timeout(self._options.window_timeout_s):
+                async with self._adapters.blobs.local_path(reference.key) as path:
+                    turns = await self._heard(path, reference.field, profile, config)
+        except TimeoutError as error:  # somebody waits at the line: not for as long as a job would
+            raise EngineUnavailable("the recogniser did not hear the recording in time") from error
         if not turns.speakers:
             raise InvalidField(reference.field, "nobody is heard in it")
         voice = max(turns.speakers, key=lambda speaker: speaker.speech_samples)

@@ -119,7 +119,8 @@ class Scheduler:
             self._gate.check_free(config)
 
     async def enrol(self, reference: Reference, config: JobConfig, tenant: str) -> str:
-        """An identifier of the voice in a recording: see `Enrolment.identifier`."""
+        """An identifier of the voice in a recording: see `Enrolment.identifier`. Raises what `check` raises, too."""
+        await self.check(config)
         return await Enrolment(self._adapters, self._options, self._router).identifier(reference, config, tenant)
 
     async def submit(self, tenant: str, submission: Submission, media: Media) -> Job:

@@ -7,7 +7,8 @@ the facts; the voices.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ class VoiceCollector(Protocol):
     """Who finds out, over a whole recording, which voices are of one person."""
 
     def add(self, start_samples: int, voices: WindowVoices) -> None:
-        """The voices of the next window, which starts at that sample of the file."""
+        """The voices of the next window, which starts at that sample of the file. Takes its time: in a thread."""
         ...
 
     def remember(self) -> Mapping[str, Any]:
@@ -69,8 +70,19 @@ class Memory:
     facts: Facts = field(default_factory=Facts)
     windows: int = 0
     segments: int = 0
+    _is_whole: bool = field(default=True, init=False)
 
-    def checkpoint(self) -> Checkpoint:
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """What comes of a window. A step that breaks, or is cancelled, is never over."""
+        self._is_whole = False
+        yield
+        self._is_whole = True
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Before a window or behind it; None in the middle of one."""
+        if not self._is_whole:
+            return None
         plain = {
             "signature": self.signature,
             "channels": self.channels.remember(),

@@ -55,26 +55,35 @@ class FinalPass:
             await recorder.hand_over()
             rest = await self._replaced(job, label, drafts)
         else:
-            rest = list(label(recorder.rest()))
+            drafts_left = recorder.rest()
+            rest = await asyncio.to_thread(lambda: list(label(drafts_left)))
         speakers = self._identification.speakers_of(turns, *whose)
         return replace(info, speakers=speakers, warnings=(*info.warnings, *warnings)), rest
 
     async def _replaced(self, job: Job, label: "partial[Iterator[Segment]]", drafts: int) -> Sequence[Segment]:
-        """Store the final segments but for the last of them."""
+        """Store the final segments but for the last of them. They are labelled in threads, one after the other."""
         read = _Read()
-        segments, batch = label(read), list[Segment]()
+        segments = label(read)
         async for draft in self._store.segments(job.job_id, final=False):
             read.add(draft)
-            while len(read) > _AHEAD_SEGMENTS:
-                batch.append(next(segments))
-            if len(batch) >= BATCH_SEGMENTS:
-                if not await self._store.finalise(job.lease, batch):
-                    raise JobStopped(StopReason.LOST)
-                batch = []
+            if len(read) >= BATCH_SEGMENTS + _AHEAD_SEGMENTS:
+                await self._store_batch(job, _ready(segments, read))
         if read.count != drafts:  # the last report did not reach the store; it goes there with the job's release
             raise StoreUnavailable(f"{drafts - read.count} of {drafts} drafts are not stored")
         read.is_whole = True
-        return [*batch, *segments]
+        return await asyncio.to_thread(list, segments)
+
+    async def _store_batch(self, job: Job, segments: Iterator[Segment]) -> None:
+        batch: list[Segment] = []
+        await asyncio.to_thread(batch.extend, segments)
+        if not await self._store.finalise(job.lease, batch):
+            raise JobStopped(StopReason.LOST)
+
+
+def _ready(segments: Iterator[Segment], read: "_Read") -> Iterator[Segment]:
+    """Those that can be told by what is read."""
+    while len(read) > _AHEAD_SEGMENTS:
+        yield next(segments)
 
 
 class _Read(Iterator[Segment]):

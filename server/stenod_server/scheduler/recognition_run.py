@@ -106,6 +106,8 @@ class Recogniser:
             self._recordings.of(job, route, path, decoding, interactive=running.interactive),
             watch=await self._recordings.watch(self._router.heeded(job.config), route),
             voices=listening.voices if listening else None,
+            formatter=await self._recordings.formatter(job, route),
+            formats_slowly=bool(job.config.formatting.replacements),
         )
 
     async def _resumable(self, job: Job, recording: Recording) -> Job:

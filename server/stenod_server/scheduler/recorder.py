@@ -55,7 +55,7 @@ class Recorder:
         self._pending: list[Segment] = []
         # A job that goes on where it was has got somewhere already.
         self._progress = job.progress if job.checkpoint else Progress()
-        self._checkpoint: Callable[[], Checkpoint] | None = None
+        self._checkpoint: Callable[[], Checkpoint | None] = lambda: None
         self._sent_windows = job.checkpoint.windows if job.checkpoint else 0
         self._has_written = bool(job.checkpoint and job.checkpoint.segments)
         self._written_s = clock.monotonic_s()
@@ -71,16 +71,14 @@ class Recorder:
         """What has not been written: goes with the completion, so that a short job costs one write."""
         return tuple(self._pending)
 
-    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+    def follow(self, checkpoint: Callable[[], Checkpoint | None]) -> None:
         self._checkpoint = checkpoint
 
     def seal(self) -> int:
         """No more segments come; where the run is, is not asked again. Gives how many there are of the whole job."""
-        if self._checkpoint is None:
-            return 0
         checkpoint = self._checkpoint()
         self._checkpoint = lambda: checkpoint
-        return checkpoint.segments
+        return checkpoint.segments if checkpoint else 0
 
     def recognised(self, frame: Frame) -> None:
         self._telling.window(to_seconds(frame.kept_samples))
@@ -108,8 +106,7 @@ class Recorder:
 
     async def hand_over(self) -> None:
         """Report where the run is, for the one that goes on with it; to be called before the job is given back."""
-        if self._checkpoint is not None:
-            await self._report(self._checkpoint())
+        await self._report(self._checkpoint())
 
     async def _write(self) -> None:
         await self._report(self._checkpoint_if_due())
@@ -117,9 +114,8 @@ class Recorder:
 
     def _checkpoint_if_due(self) -> Checkpoint | None:
         now_s = self._clock.monotonic_s()
-        if self._checkpoint is None or now_s < self._next_checkpoint_s:
+        if now_s < self._next_checkpoint_s or (checkpoint := self._checkpoint()) is None:
             return None
-        checkpoint = self._checkpoint()
         self._next_checkpoint_s = now_s + max(0.0, len(checkpoint.memory) / CHECKPOINT_BYTES_PER_S - 1)
         return checkpoint
 

@@ -33,8 +33,11 @@ class Recordings:
             window_timeout_s=self._options.window_timeout_s,
             limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
             diarization=job.config.diarization,
-            formatter=Formatter(job.config.formatting, _written_in(job, route)),
         )
+
+    async def formatter(self, job: Job, route: Route) -> Formatter:
+        """Made in a thread: it compiles the regular expressions of the job."""
+        return await asyncio.to_thread(Formatter, job.config.formatting, _written_in(job, route))
 
     async def watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
         """Over the language of each window, where the recogniser speaks several and does not say which it heard."""

@@ -1,17 +1,22 @@
 import asyncio
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import Checkpoint
 from stenod_server.domain.transcript import Segment, TranscriptInfo
-from stenod_server.engine.fake import FakeEngine
+from stenod_server.engine.fake import FAKE_VOICE_PROFILE, FakeEngine
 from stenod_server.errors import ContractViolation, EngineUnavailable, NoAudio, UnsupportedMedia
-from stenod_server.ports import AudioProgress, RecognitionRequest, WindowPlan
+from stenod_server.ports import AudioProgress, RecognitionRequest, WindowPlan, WindowVoices
+from stenod_server.recognition.memory import Voices
 from stenod_server.recognition.pipeline import Pipeline, Recording
 from stenod_server.recognition.stitch import Frame, SegmentRules
+from stenod_server.text.formatting.formatter import Formatter
 from tests.support.eventually import eventually, settle
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 
@@ -44,7 +49,7 @@ class ListSink:
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
 
-    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+    def follow(self, checkpoint: Callable[[], Checkpoint | None]) -> None:
         self.checkpoint = checkpoint
 
     def recognised(self, frame: Frame) -> None:
@@ -71,13 +76,14 @@ class Run:
         self.engines, self.sink = CountedEngines(engines), ListSink()
         self._pipeline = Pipeline(engine, front_end, max_ahead=max_ahead)
 
-    async def transcribe(self) -> TranscriptInfo:
+    async def transcribe(self, **more: Any) -> TranscriptInfo:
         recording = Recording(
             path=Path("recording.wav"),
             plan=WindowPlan(10 * HZ, 30 * HZ),
             request=RecognitionRequest("fake"),
             window_timeout_s=5.0,
             rules=SegmentRules(pause_samples=HZ // 4),
+            **more,
         )
         return await self._pipeline.transcribe(recording, self.engines, self.sink)
 
@@ -212,6 +218,64 @@ async def test_cancelling_leaks_no_engine_and_no_window(turns: int) -> None:
     with pytest.raises(asyncio.CancelledError):
         await work
     assert (engine.in_flight, run.engines.held, run.front_end.open) == (0, 0, 0)
+
+
+class Slow(Formatter):
+    """Holds the thread in which it formats until the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(Formatting())
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+
+    def format(self, segment: Segment) -> Segment | None:
+        self.has_begun.set()
+        assert self.may_end.wait(20)
+        return super().format(segment)
+
+
+async def test_while_a_window_is_formatted_others_go_on_and_no_checkpoint_is_given() -> None:
+    run, slow = Run(ScriptedFrontEnd(make_windows(3)), FakeEngine()), Slow()
+    work = asyncio.create_task(run.transcribe(formatter=slow, formats_slowly=True))
+    await eventually(slow.has_begun.is_set)
+    assert run.sink.checkpoint() is None
+    slow.may_end.set()
+    await work
+    assert run.starts_s() == [0, 1, 2, 3, 4, 5]
+    last = run.sink.checkpoint()
+    assert last
+    assert (last.windows, last.segments) == (3, 6)
+
+
+class Collector:
+    """Holds the thread in which it is given voices until the test says so."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+        self.starts: list[int] = []
+
+    def add(self, start_samples: int, _voices: WindowVoices) -> None:
+        self.has_begun.set()
+        assert self.may_end.wait(20)
+        self.starts.append(start_samples)
+
+    def remember(self) -> dict[str, Any]:
+        return {"starts": self.starts}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        self.starts = memory["starts"]
+
+
+async def test_while_voices_are_collected_others_go_on_and_no_checkpoint_is_given() -> None:
+    run, collector = Run(ScriptedFrontEnd(make_windows(3)), FakeEngine()), Collector()
+    work = asyncio.create_task(run.transcribe(voices=Voices(FAKE_VOICE_PROFILE.model, collector, "1")))
+    await eventually(collector.has_begun.is_set)
+    assert run.sink.checkpoint() is None
+    collector.may_end.set()
+    await work
+    assert collector.starts == [0, 2 * HZ, 4 * HZ]
+    last = run.sink.checkpoint()
+    assert last
+    assert '"starts":[0,32000,64000]' in last.memory
 
 
 async def test_a_front_end_without_a_summary_is_a_breach_of_contract() -> None:

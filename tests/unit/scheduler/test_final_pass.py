@@ -130,7 +130,7 @@ async def test_who_takes_over_from_a_node_that_died_on_the_way_begins_the_pass_a
 ) -> None:
     async with _dying(tmp_path / "a", batches) as (dead, job):
         half = await _stored(dead, job, final=True)
-        assert len(half) >= 8 * batches
+        assert len(half) >= 8 * batches - bool(batches)  # the first is told when words behind it are known
         assert len(await _stored(dead, job, final=False)) == len(VOICES)
         async with open_rig(tmp_path, stores=dead.stores, node="node-b", front_end=_recording()) as rig:
             rig.clock.advance(3600)

@@ -102,8 +102,9 @@ class Recogniser:
         self, running: Running, job: Job, route: Route, path: Path, listening: Listening | None
     ) -> Recording:
         decoding = abilities.honoured(route.profile, job.config.decoding)
+        voices = listening.profile if listening else None
         return replace(
-            self._recordings.of(job, route, path, decoding, interactive=running.interactive),
+            self._recordings.of(job, route, path, decoding, interactive=running.interactive, voices=voices),
             watch=await self._recordings.watch(self._router.heeded(job.config), route),
             voices=listening.voices if listening else None,
             formatter=await self._recordings.formatter(job, route),

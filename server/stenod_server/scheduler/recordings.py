@@ -7,7 +7,7 @@ from pathlib import Path
 from stenod_server.domain.decoding import Decoding
 from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import Job, JobConfig
-from stenod_server.ports import RecognitionRequest, WindowPlan
+from stenod_server.ports import RecognitionRequest, VoiceProfile, WindowPlan
 from stenod_server.recognition.drift import AUTO, LanguageWatch
 from stenod_server.recognition.guard import GuardLimits
 from stenod_server.recognition.pipeline import Recording
@@ -25,10 +25,20 @@ class Recordings:
         self._options = options
         self._texts_of = lru_cache(maxsize=8)(LangidTextLanguage)
 
-    def of(self, job: Job, route: Route, path: Path, decoding: Decoding, *, interactive: bool) -> Recording:
+    def of(
+        self,
+        job: Job,
+        route: Route,
+        path: Path,
+        decoding: Decoding,
+        *,
+        interactive: bool,
+        voices: VoiceProfile | None = None,
+    ) -> Recording:
+        """`voices`: of the model that is asked about the same windows."""
         return Recording(
             path=path,
-            plan=self._plan(job, route),
+            plan=self._plan(job, route, voices),
             request=RecognitionRequest(route.profile.model, route.language, decoding=decoding, interactive=interactive),
             window_timeout_s=self._options.window_timeout_s,
             limits=GuardLimits(scripts=scripts_of(route.profile.languages)),
@@ -48,10 +58,13 @@ class Recordings:
         texts = await asyncio.to_thread(self._texts_of, tuple(sorted(among or profile.languages)))
         return LanguageWatch(texts, route.language)
 
-    def _plan(self, job: Job, route: Route) -> WindowPlan:
+    def _plan(self, job: Job, route: Route, voices: VoiceProfile | None) -> WindowPlan:
+        most_samples = route.profile.window_max_samples
+        if voices:  # one cut for both
+            most_samples = min(most_samples, voices.window_max_samples)
         return WindowPlan(
-            route.profile.window_target_samples,
-            route.profile.window_max_samples,
+            min(route.profile.window_target_samples, most_samples),
+            most_samples,
             start_s=job.config.start_s,
             end_s=job.config.end_s,
             chunks=self._options.chunks,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.diarization import Diarization, DiarizationMode
 from stenod_server.domain.job import JobConfig
 from stenod_server.engine.fake import FAKE_VOICE_PROFILE, FakeEngine
@@ -13,7 +14,7 @@ from stenod_server.errors import EngineUnavailable, OptionNotServed
 from stenod_server.ports import VoiceProfile
 from stenod_server.scheduler.routing import Router, RoutingTable
 from tests.support.builders import FakeClock
-from tests.unit.scheduler.rig import open_rig
+from tests.unit.scheduler.rig import TENANT, open_rig
 
 SPEAKERS = JobConfig(diarization=Diarization(mode=DiarizationMode.SPEAKER))
 OTHERS = [replace(FAKE_VOICE_PROFILE, model=name) for name in ("b-voices", "a-voices", "c-voices")]
@@ -58,6 +59,17 @@ async def test_while_nobody_answers_what_there_was_counts() -> None:
     before = await router.voices(SPEAKERS)
     engine.lost = True
     assert await router.voices(SPEAKERS) == before
+
+
+async def test_a_recording_is_cut_as_both_models_take_it(tmp_path: Path) -> None:
+    narrow = replace(FAKE_VOICE_PROFILE, window_max_samples=5 * HZ)
+    async with open_rig(tmp_path, engine=FakeEngine(voice_profiles=(narrow,))) as rig:
+        for diarization in (SPEAKERS.diarization, Diarization()):
+            job = await rig.submit(diarization=diarization)
+            await rig.scheduler.wait(TENANT, job.job_id)
+        together, alone = rig.front_end.plans
+        assert (together.window_target_samples, together.window_max_samples) == (5 * HZ, 5 * HZ)
+        assert (alone.window_target_samples, alone.window_max_samples) == (10 * HZ, 30 * HZ)
 
 
 async def test_a_job_that_nobody_can_hear_is_refused_and_told_what_to_do(tmp_path: Path) -> None:

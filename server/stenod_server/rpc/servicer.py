@@ -127,9 +127,8 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         renderer = self._renderings.open(form, job, shape) if form else None
         yield pb.GetTranscriptResponse(info=convert.info(job.info) if job.info else None)
         if renderer is None:
-            async for segment in self._segments(job):
-                if segment.index >= from_index:
-                    yield pb.GetTranscriptResponse(segment=segment)
+            async for segment in self._segments(job, from_index):
+                yield pb.GetTranscriptResponse(segment=segment)
             return
         async for piece in self._rendered(job, renderer):
             yield pb.GetTranscriptResponse(rendered_chunk=piece.encode())
@@ -190,11 +189,13 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         )
         return await self._intake.submit(caller().tenant, submission, fields.media_origin(request.media))
 
-    async def _segments(self, job: Job) -> AsyncIterator[transcript_pb2.Segment]:
-        """All of them: which utterance one belongs to follows from those before it."""
+    async def _segments(self, job: Job, from_index: int = 0) -> AsyncIterator[transcript_pb2.Segment]:
+        """Those before are read, too: which utterance one belongs to follows from them."""
         turns = Turns()
         async for segment in self._scheduler.segments(caller().tenant, job.job_id):
-            yield convert.segment(segment, turns.place(segment))
+            turn = turns.place(segment)
+            if segment.index >= from_index:
+                yield convert.segment(segment, turn)
 
     async def _rendered(self, job: Job, renderer: Renderer) -> AsyncIterator[str]:
         """The pieces that say something, in order."""

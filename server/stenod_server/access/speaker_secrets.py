@@ -57,8 +57,18 @@ def make_speaker_secrets(directory: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+        _sync_directory(directory)
     except OSError as error:
         raise InvalidField(_SETTING, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _sync_directory(directory: Path) -> None:
+    """A name is not safe before its directory is."""
+    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _read(path: Path) -> bytes:

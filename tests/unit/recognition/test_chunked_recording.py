@@ -57,14 +57,15 @@ class Sink:
         self.got: list[Segment] = []
         self.places: list[tuple[Checkpoint, list[Segment]]] = []
 
-    def follow(self, checkpoint: Callable[[], Checkpoint]) -> None:
+    def follow(self, checkpoint: Callable[[], Checkpoint | None]) -> None:
         self._checkpoint = checkpoint
 
     def recognised(self, frame: Frame) -> None: ...
 
     async def progress(self, *, done_samples: int, total_samples: int) -> None:
         del done_samples, total_samples
-        self.places.append((self._checkpoint(), [*self.got]))
+        if (checkpoint := self._checkpoint()) is not None:
+            self.places.append((checkpoint, [*self.got]))
 
     async def segments(self, segments: Sequence[Segment]) -> None:
         self.got += segments

@@ -17,7 +17,7 @@ from stenod_server.ports import RecognitionRequest, WindowPlan, WindowVoices
 from stenod_server.recognition.channels import Channels
 from stenod_server.recognition.facts import Facts
 
-FORMAT = 2  # of the memory; another one is of another release, and of no use
+FORMAT = 3  # of the memory; another one is of another release, and of no use
 
 
 class VoiceCollector(Protocol):

@@ -107,6 +107,11 @@ class Rig:
     async def until(self, holds: Callable[[], bool]) -> None:
         await eventually(holds)
 
+    async def released(self, job: Job, *, times: int = 1) -> None:
+        """Wait until the job has been given back so often and waits for its backoff: now the clock may go on."""
+        told, running = f"released {job.job_id}", self.scheduler._dispatcher.running
+        await eventually(lambda: self.seen.events.count(told) == times and job.job_id not in running)
+
     async def runs(self, *jobs: Job) -> None:
         """Wait until these jobs run here."""
         await eventually(lambda: all(job.job_id in self.scheduler._dispatcher.running for job in jobs))

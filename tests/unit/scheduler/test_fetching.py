@@ -38,7 +38,7 @@ async def test_a_fetch_that_fails_for_a_passing_reason_is_tried_again(tmp_path: 
         rig.fetcher.media[URI] = RECORDING
         rig.fetcher.failures = [FetchFailed("reset by peer")]
         job = await _submit(rig)
-        await eventually(lambda: f"released {job.job_id}" in rig.seen.events)
+        await rig.released(job)
         assert (await rig.scheduler.get(TENANT, job.job_id)).failures == 1
         rig.clock.advance(60)
         done = await rig.scheduler.wait(TENANT, job.job_id)

@@ -27,7 +27,6 @@ from stenod_server.scheduler.recorder import Recorder, Telling
 from stenod_server.speakers.diarizer import Diarizer
 from stenod_server.speakers.identification import identification_of_its_own
 from tests.support.builders import FakeClock, make_info, make_job, make_segment
-from tests.support.eventually import eventually
 from tests.support.front_end import ScriptedFrontEnd
 from tests.unit.scheduler.rig import TENANT, Rig, open_rig
 
@@ -211,7 +210,7 @@ async def test_who_has_lost_the_job_stops_in_the_pass(tmp_path: Path) -> None:
         around=lambda store: Lost(store, 0),  # type: ignore[arg-type,return-value]
     ) as rig:
         job = await rig.submit(diarization=SPEAKER)
-        await eventually(lambda: f"released {job.job_id}" in rig.seen.events)
+        await rig.released(job)
         assert await _stored(rig, job, final=True) == []
 
 
@@ -234,7 +233,7 @@ async def test_drafts_that_did_not_reach_the_store_are_not_left_out(tmp_path: Pa
         around=lambda store: Forgetful(store, 100),  # type: ignore[arg-type,return-value]
     ) as rig:
         job = await rig.submit(diarization=SPEAKER)
-        await eventually(lambda: f"released {job.job_id}" in rig.seen.events)
+        await rig.released(job)
         waiting = await rig.scheduler.get(TENANT, job.job_id)
         assert waiting.failure
         assert (waiting.failure.reason, waiting.failure.message) == (

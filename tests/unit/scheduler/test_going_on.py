@@ -156,7 +156,7 @@ async def test_a_passing_failure_keeps_the_windows_before_it(tmp_path: Path) -> 
         job = await rig.submit()
         await eventually(lambda: rig.seen.windows == 5)
         engine.fail(EngineUnavailable("gone"))
-        await eventually(lambda: f"released {job.job_id}" in rig.seen.events)
+        await rig.released(job)
         waiting = await rig.scheduler.get(TENANT, job.job_id)
         assert (waiting.failures, waiting.state) == (1, JobState.QUEUED)
         rig.clock.advance(60)

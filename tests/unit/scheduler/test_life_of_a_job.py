@@ -62,7 +62,7 @@ async def test_bad_input_fails_at_once_and_is_never_tried_again(tmp_path: Path) 
 async def test_a_passing_failure_is_tried_again_after_its_backoff(tmp_path: Path) -> None:
     async with open_rig(tmp_path, engine=FakeEngine(failures=[EngineUnavailable("gone")])) as rig:
         job = await rig.submit()
-        await rig.until(lambda: f"released {job.job_id}" in rig.seen.events)
+        await rig.released(job)
         rig.clock.advance(9.9)
         await settle(200)
         assert await rig.state(job) is JobState.QUEUED
@@ -76,7 +76,7 @@ async def test_the_last_attempt_that_fails_is_final(tmp_path: Path) -> None:
     async with open_rig(tmp_path, engine=engine, front_end=ScriptedFrontEnd(make_windows(1))) as rig:
         job = await rig.submit()
         for count in (1, 2):
-            await rig.until(lambda count=count: rig.seen.events.count(f"released {job.job_id}") == count)  # type: ignore[misc]
+            await rig.released(job, times=count)
             rig.clock.advance(60)
         done = await rig.scheduler.wait(TENANT, job.job_id)
         assert (done.state, done.attempt) == (JobState.FAILED, 3)

@@ -13,7 +13,7 @@ import stenod
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Word
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
-from stenod_server.ports import Int16Audio, RecognitionRequest, Window, WindowResult
+from stenod_server.ports import Int16Audio, ModelProfile, RecognitionRequest, Window, WindowResult
 from tests.support.front_end import ScriptedFrontEnd
 from tests.support.node import fake_node
 
@@ -25,8 +25,8 @@ SPOKEN = [replace(FAKE_PROFILE, languages=("en", "de", "pl"))]
 class Speaker(FakeEngine):
     """Hears the same words in every window, evenly spread."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(SPOKEN)
+    def __init__(self, said: str, profiles: Sequence[ModelProfile] = SPOKEN) -> None:
+        super().__init__(profiles)
         self._texts = said.split()
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
@@ -41,13 +41,18 @@ def _window(audio: Sequence[int]) -> Window:
 
 
 async def _transcribed(
-    tmp_path: Path, said: str, audio: Sequence[int] | None = None, **asked: Any
+    tmp_path: Path,
+    said: str,
+    audio: Sequence[int] | None = None,
+    *,
+    profiles: Sequence[ModelProfile] = SPOKEN,
+    **asked: Any,
 ) -> stenod.Transcript:
     """Of one window, by a client."""
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     front_end = ScriptedFrontEnd([_window([0] * WINDOW_SAMPLES if audio is None else audio)])
     async with (
-        fake_node(tmp_path, Speaker(said), front_end) as node,
+        fake_node(tmp_path, Speaker(said, profiles), front_end) as node,
         stenod.Client(node.address) as client,
     ):
         return await client.transcribe(tmp_path / "a.wav", **{"language": "en", **asked})
@@ -99,3 +104,14 @@ async def test_what_no_text_could_be_given_is_refused_at_submit(
 ) -> None:
     with pytest.raises(stenod.errors.InvalidRequest, match=field):
         await _transcribed(tmp_path, SAID, **asked)
+
+
+async def test_marks_and_capitals_that_nobody_writes_are_told_where_they_are_asked_for(tmp_path: Path) -> None:
+    bare = [replace(SPOKEN[0], writes_marks=False, writes_capitals=False)]
+    asked = await _transcribed(tmp_path, "so it is", profiles=bare, punctuation=True, casing=True)
+    assert [(reason, message.partition(":")[0]) for reason, message in asked.warnings] == [
+        ("FIELD_WITHOUT_EFFECT", "formatting.punctuation"),
+        ("FIELD_WITHOUT_EFFECT", "formatting.casing"),
+    ]
+    assert not (await _transcribed(tmp_path, "so it is", profiles=bare)).warnings
+    assert not (await _transcribed(tmp_path, "So it is.", punctuation=True, casing=True)).warnings

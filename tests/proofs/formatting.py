@@ -3,8 +3,9 @@
     python -m tests.proofs.formatting [--without-service]
 
 1. The table of what is said and how it is to be written (tests/support/formatting_cases.tsv): the pass rate by kind.
-2. The reference texts of the English speech set, formatted: after Whisper's English normalisation, which writes numbers
-   in digits itself, they are to be what they were. Prints every word that is touched.
+2. The reference texts of the English speech set, formatted: every change is to be one that was reviewed, and every one
+   of those is to be made (tests/support/formatted_references.tsv). After Whisper's English normalisation, which writes
+   numbers in digits itself and hides some changes, they are to be what they were.
 3. The whole service with `numerals` on and off over the English read and spontaneous speech: the word error rate is to
    be the same within 0.1 points. Prints what becomes of the recogniser's text.
 
@@ -17,15 +18,15 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from whisper_normalizer.english import EnglishTextNormalizer
 
 import stenod
 from tests.proofs.wer import word_error_rate
+from tests.support.formatted_references import changes, made, references, reviewed
 from tests.support.formatting_cases import Case, cases, with_numerals
 from tests.support.models import build_models
 from tests.support.server import serving
@@ -60,22 +61,27 @@ def table_holds() -> bool:
     return rate >= LEAST_PASSED_RATIO
 
 
-def texts_hold(texts: Sequence[str]) -> bool:
-    """Prints what is touched, and the texts that are others after normalisation."""
+def changes_hold(texts: Mapping[str, str]) -> bool:
+    """Prints what is written anew and was not reviewed, and the other way round."""
+    now, before = Counter(made(texts)), Counter(reviewed())
+    print(f"{now.total()} places of the reference texts are written anew, {before.total()} were reviewed")
+    for title, lines in (("not reviewed", now - before), ("no longer made", before - now)):
+        print("".join(f"  {title}: {line}\n" for line in lines.elements()), end="")
+    return now == before
+
+
+def texts_hold(texts: Mapping[str, str]) -> bool:
+    """Prints the texts that are others after normalisation."""
     normalise = EnglishTextNormalizer()
-    touched, damaged = 0, []
-    for text in texts:
-        written = with_numerals(text)
-        changes = list(_changes(text, written))
-        touched += len(changes)
-        for change in changes:
-            print(f"  {change}")
-        if _joined(normalise(written)) != _joined(normalise(text)):
-            damaged.append((text, written))
-    words = sum(len(text.split()) for text in texts)
-    print(f"{len(texts)} reference texts, {words} words: {touched} places written anew, {len(damaged)} texts damaged")
-    for text, written in damaged:
-        print("\n".join(f"  damaged: {change}" for change in _changes(normalise(text), normalise(written))))
+    damaged = []
+    for text in texts.values():
+        before, after = normalise(text), normalise(with_numerals(text))
+        if _joined(before) != _joined(after):
+            damaged.append((before, after))
+    words = sum(len(text.split()) for text in texts.values())
+    print(f"{len(texts)} reference texts, {words} words: {len(damaged)} texts damaged")
+    for before, after in damaged:
+        print("\n".join(f"  damaged: {change}" for change in changes(before, after)))
     return not damaged
 
 
@@ -89,20 +95,11 @@ def _passes(case: Case) -> bool:
     return written == case.written and with_numerals(written, case.language) == written
 
 
-def _changes(before: str, after: str) -> Iterator[str]:
-    """What stands in place of what, with a word on either side."""
-    old, new = before.split(), after.split()
-    for tag, start, end, first, last in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            around = (" ".join(old[max(0, start - 1) : start]), " ".join(old[end : end + 1]))
-            yield f"{around[0]} [{' '.join(old[start:end])} → {' '.join(new[first:last])}] {around[1]}"
-
-
 async def service_holds(heard: Sequence[Recording]) -> bool:
     """Prints what becomes of the recogniser's text, and the word error rates."""
     both = await _transcribed(heard)
     for recording, plain, written in zip(heard, both.plain, both.written, strict=True):
-        for change in _changes(plain, written):
+        for change in changes(plain, written):
             print(f"  {recording.id}: {change}")
     references = [recording.text for recording in heard]
     before, after = word_error_rate(references, both.plain), word_error_rate(references, both.written)
@@ -131,9 +128,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--without-service", action="store_true", help="only the table and the reference texts")
     asked = parser.parse_args()
-    held = [table_holds()]
-    texts = {r.text: None for r in recordings() if r.text and r.fields["language"] == "en"}
-    held.append(texts_hold(list(texts)))
+    held = [table_holds(), changes_hold(references()), texts_hold(references())]
     if not asked.without_service:
         held.append(await service_holds([*english_with_text(), *recordings("long")]))
     print("formatting holds" if all(held) else "formatting does NOT hold")

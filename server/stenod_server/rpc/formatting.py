@@ -37,6 +37,7 @@ def from_proto(message: job_pb2.FormattingConfig) -> Formatting:
         output_locale=message.output_locale,
         volume_threshold=as_decimal(message.volume_threshold),
         replacements=tuple(Replacement(one.pattern, one.replacement) for one in message.replacements),
+        asked=tuple(name for name in ("punctuation", "casing") if message.HasField(name) and getattr(message, name)),
     )
     return formatting_rules.check(asked, FIELDS)
 
@@ -50,7 +51,7 @@ def to_proto(asked: Formatting) -> job_pb2.FormattingConfig:
         punctuation_sensitivity=sensitivity if sensitivity != DEFAULT_SENSITIVITY else None,
         numerals=asked.numerals or None,
         entities=asked.entities,
-        casing=None if asked.casing else False,
+        casing=asked.casing if "casing" in asked.asked or not asked.casing else None,
         remove_disfluencies=asked.remove_disfluencies or None,
         profanity_filter=NUMBERS[asked.profanity_filter],
         output_locale=asked.output_locale,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Final
 
 from stenod_server.domain.diarization import UNKNOWN_SPEAKER
@@ -16,6 +17,7 @@ from stenod_server.text.json_v2_results import UNKNOWN_LANGUAGE, Results
 from stenod_server.text.language_stretches import LanguageStretches
 
 FORMAT: Final = "2.9"
+_VERSION: Final = f"stenod-{version('stenod')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _metadata(job: Job, info: TranscriptInfo, extras: JsonV2Extras, spoken: Lang
     metadata: dict[str, Any] = {
         "created_at": timestamp(job.end_time or job.create_time),
         "type": "transcription",
+        "orchestrator_version": _VERSION,
         "transcription_config": dict(extras.transcription_config) or {"language": job.config.language},
         "language_pack_info": _language_pack(job, info, spoken),
     }

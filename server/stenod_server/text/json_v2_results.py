@@ -34,8 +34,10 @@ class Results:
         if not segment.words:
             return
         yield from self._release(before_ms=_ms(segment.start_s))
-        for words, entity in _units(segment):
-            self._add(words, entity, segment)
+        units = list(_units(segment))
+        following = [*(_text(words[0]) for words, _ in units[1:]), ""]
+        for (words, entity), text in zip(units, following, strict=True):
+            self._add(words, entity, segment, following=text)
 
     def finish(self) -> Iterator[Mapping[str, Any]]:
         yield from self._release(before_ms=None)
@@ -44,10 +46,10 @@ class Results:
         while self._waiting and (before_ms is None or self._waiting[0][0] < before_ms):
             yield heapq.heappop(self._waiting)[-1]
 
-    def _add(self, words: Sequence[Word], entity: Entity | None, segment: Segment) -> None:
+    def _add(self, words: Sequence[Word], entity: Entity | None, segment: Segment, *, following: str) -> None:
         word = words[-1]
         *firsts, last = map(_text, words)
-        end, marks = split_marks(last)
+        end, marks = split_marks(last, following)
         texts = [*firsts, end] if end else firsts
         channel = word.channel or segment.channel
         said_by = (channel, word.speaker or segment.speaker)

@@ -1,8 +1,10 @@
 """The `json` rendering, which is complete; times in seconds from the start of the file, rounded to the millisecond.
 
-    {"job_id", "language", "language_confidence", "duration", "channels", "warnings",
+    {"job_id", "language", "language_confidence", "model", "duration", "speech_duration", "window_count",
+     "from_cache", "channels", "warnings",
      "segments": [{"start", "end", "text", "speaker", "channel", "language", "confidence", "utterance", "paragraph",
-                   "words": [{"text", "start", "end", "confidence", "speaker", "channel", "volume", "tags"}],
+                   "words": [{"text", "start", "end", "confidence", "language", "speaker", "channel", "volume",
+                              "tags"}],
                    "entities": [{"kind", "first_word", "word_count", "text", "spoken": [word, …]}]}],
      "utterances": [{"start", "end", "speaker", "channel", "confidence", "first_segment", "segment_count"}],
      "paragraphs": [the same],
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stenod_server.domain.audio import to_seconds
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.transcript import Entity, Segment, Speaker, TranscriptInfo, Word
 from stenod_server.text.turns import Turns, mean_confidence
 
@@ -62,7 +65,11 @@ class JsonRenderer:
             job_id=job_id,
             language=info.language or None,
             language_confidence=_ratio(info.language_confidence),
+            model=info.model or None,
             duration=_seconds(info.duration_s),
+            speech_duration=_seconds(to_seconds(info.speech_samples)),
+            window_count=info.windows,
+            from_cache=info.from_cache,
             channels=list(info.channels),
             warnings=[{"reason": warning.reason, "message": warning.message} for warning in info.warnings],
         )
@@ -79,7 +86,8 @@ class JsonRenderer:
     def feed(self, segment: Segment) -> str:
         separator = "," if self._texts else ""
         for word in segment.words:
-            if label := word.speaker or segment.speaker:
+            label = word.speaker or segment.speaker
+            if label not in {"", UNKNOWN_SPEAKER}:
                 self._speakers.setdefault(label, Speaker(label))
         turn, confidence = self._turns.place(segment), mean_confidence(segment.words)
         for stretches, place in ((self._utterances, turn.utterance), (self._paragraphs, turn.paragraph)):
@@ -124,6 +132,7 @@ def _word(word: Word, segment: Segment) -> dict[str, Any]:
         "start": _seconds(word.start_s),
         "end": _seconds(word.end_s),
         "confidence": _ratio(word.confidence),
+        "language": word.language or segment.language or None,
         "speaker": word.speaker or segment.speaker or None,
         "channel": word.channel or segment.channel or None,
         "volume": None if word.volume is None else round(word.volume, 2),

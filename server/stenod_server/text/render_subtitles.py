@@ -1,5 +1,6 @@
 """SubRip and WebVTT. Cues are built of whole words and never overlap."""
 
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.domain.transcript import Segment
 from stenod_server.text.cue_track import Cue, CueTrack
@@ -52,11 +53,17 @@ class VttRenderer:
         return f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n\n"
 
     def _voice(self, said_by: str, text: str) -> str:
-        return f"<v {_escape(said_by)}>{text}</v>" if said_by and self._names_speakers else text
+        return f"<v {_escape(said_by)}>{text}</v>" if _is_known(said_by) and self._names_speakers else text
 
 
 def _name(said_by: str, before: str, *, in_dialogue: bool) -> str:
-    return f"{said_by}:" if said_by and (in_dialogue or said_by != before) else ""
+    if not _is_known(said_by):
+        return _DASH if in_dialogue and said_by else ""
+    return f"{said_by}:" if in_dialogue or said_by != before else ""
+
+
+def _is_known(said_by: str) -> bool:
+    return said_by not in {"", UNKNOWN_SPEAKER}
 
 
 def _dash(said_by: str, before: str, *, in_dialogue: bool) -> str:  # noqa: ARG001  a Lead

@@ -48,7 +48,7 @@ class Turns:
 
     def _go_on(self, last: Segment, segment: Segment) -> None:
         pause_samples = segment.start_samples - self._end_samples
-        is_sentence_over = ends_sentence(last.words[-1].text)
+        is_sentence_over = ends_sentence(last.words[-1].text, segment.words[0].text)
         if said_by(segment) != said_by(last) or pause_samples > _longest_pause(is_sentence_over):
             self._turn = Turn(self._turn.utterance + 1, self._turn.paragraph + 1)
             self._end_samples = self._words = 0

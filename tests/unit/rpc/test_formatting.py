@@ -97,3 +97,12 @@ def test_what_makes_no_sense_is_refused_by_name(asked: dict[str, Any], refusal: 
     with pytest.raises(InvalidRequest) as refused:
         from_proto(job_pb2.FormattingConfig(**asked))
     assert refused.value.message.startswith(refusal)
+
+
+def test_what_is_on_by_itself_is_known_to_be_asked_for_or_not() -> None:
+    assert from_proto(job_pb2.FormattingConfig()).asked == ()
+    assert from_proto(job_pb2.FormattingConfig(punctuation=False, casing=False)).asked == ()
+    both = from_proto(job_pb2.FormattingConfig(punctuation=True, casing=True))
+    assert both.asked == ("punctuation", "casing")
+    assert to_proto(both).casing
+    assert not to_proto(Formatting()).HasField("casing")

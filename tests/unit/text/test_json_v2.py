@@ -61,6 +61,19 @@ def test_the_point_of_an_abbreviation_and_marks_inside_of_words_stay_where_they_
     ]
 
 
+def test_the_answer_no_ends_a_sentence_and_the_number_does_not() -> None:
+    results = rendered([make_segment("No. We")])["results"]
+    assert [(r["alternatives"][0]["content"], r.get("is_eos")) for r in results[:2]] == [("No", None), (".", True)]
+    assert of_words("No.") == of_words("No", ".") == [("word", "No"), ("punctuation", ".")]
+    assert of_words("No.", "5") == [("word", "No."), ("word", "5")]
+    assert of_words("'Nos.", "5.'") == [
+        ("word", "'Nos."),
+        ("word", "5"),
+        ("punctuation", "."),
+        ("punctuation", "'"),
+    ]
+
+
 def test_a_mark_that_stands_alone_attaches_to_nothing() -> None:
     [_, mark, _] = rendered([make_segment("so — it")])["results"]
     assert (mark["type"], mark["attaches_to"], mark["start_time"]) == ("punctuation", "none", mark["end_time"])
@@ -104,6 +117,7 @@ def test_the_head_has_what_clients_need() -> None:
         "tracking": {"title": "t", "tags": ["a"], "details": {"k": 1}},
     }
     assert whole["metadata"]["type"] == "transcription"
+    assert whole["metadata"]["orchestrator_version"].startswith("stenod-")
     assert whole["metadata"]["transcription_config"] == {"language": "en"}
     assert whole["metadata"]["language_pack_info"] == {
         "language_description": "English",

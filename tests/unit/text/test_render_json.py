@@ -24,7 +24,11 @@ def test_the_object_has_the_documented_keys_and_seconds() -> None:
         "job_id": "job-1",
         "language": "en",
         "language_confidence": 0.98,
+        "model": INFO.model,
         "duration": 12.5,
+        "speech_duration": round(INFO.speech_samples / 16_000, 3),
+        "window_count": INFO.windows,
+        "from_cache": False,
         "channels": [],
         "text": "Hello, world.",
         "segments": [
@@ -40,11 +44,18 @@ def test_the_object_has_the_documented_keys_and_seconds() -> None:
         "start": 1.4,
         "end": 1.7,
         "confidence": 0.9,
+        "language": "en",
         "speaker": "S1",
         "channel": "left",
         "volume": None,
         "tags": [],
     }
+
+
+def test_of_speakers_that_are_not_known_there_is_no_entry() -> None:
+    result = rendered([make_segment("Hello.", speaker="S1"), make_segment("Yes.", start_s=2.0, speaker="UU")])
+    assert [speaker["label"] for speaker in result["speakers"]] == ["S1"]
+    assert result["segments"][1]["speaker"] == "UU"
 
 
 def test_words_have_their_volume_and_tags_and_entities_what_was_spoken() -> None:

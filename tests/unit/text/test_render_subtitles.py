@@ -83,6 +83,15 @@ def test_speakers_who_speak_too_fast_in_turn_have_a_line_each() -> None:
     assert "<v S1>- Who goes there?</v>\n<v S2>- A friend of us.</v>" in rendered(turns, "vtt")
 
 
+def test_whose_voice_is_not_known_has_no_name() -> None:
+    turns = [fast("Who goes there?", speaker="S1"), fast("A friend of us.", start_s=0.35, speaker="UU")]
+
+    assert [cue.lines for cue in read(rendered(turns))] == [["S1: Who goes there?", "- A friend of us."]]
+    assert "<v S1>- Who goes there?</v>\n- A friend of us." in rendered(turns, "vtt")
+    [cue] = read(rendered([make_segment("A friend of us.", speaker="UU")]))
+    assert cue.lines == ["A friend of us."]
+
+
 def test_one_who_speaks_too_fast_fills_a_cue() -> None:
     in_haste = [fast("Let us go", speaker="S1"), fast("then, you and I.", start_s=0.35, speaker="S1")]
 

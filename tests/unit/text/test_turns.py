@@ -36,6 +36,11 @@ def test_a_long_pause_ends_an_utterance_and_a_sentence_bears_a_longer_one(
     assert placed(make_segment(text), make_segment("Go.", start_s=0.3 + pause_s))[1] == (utterance, utterance)
 
 
+@pytest.mark.parametrize(("text", "following", "utterance"), [("No.", "It is.", 1), ("No.", "5 is.", 0)])
+def test_the_answer_no_ends_a_sentence_where_no_number_follows(text: str, following: str, utterance: int) -> None:
+    assert placed(make_segment(text), make_segment(following, start_s=2.4))[1] == (utterance, utterance)
+
+
 def test_a_pause_counts_from_the_end_of_whoever_spoke_longest() -> None:
     long = make_segment("word " * 30)
     assert placed(long, make_segment("aside.", start_s=1.0), make_segment("Go on.", start_s=13.0))[2] == (0, 0)
@@ -58,7 +63,7 @@ def test_numbers_go_up_one_by_one_and_no_sentence_is_cut_within_an_utterance(giv
         if next_utterance > utterance:
             assert next_paragraph > paragraph
         elif next_paragraph > paragraph:
-            assert ends_sentence(before.words[-1].text)
+            assert ends_sentence(before.words[-1].text, after.words[0].text)
         if said_by(before) != said_by(after):
             assert next_utterance > utterance
 

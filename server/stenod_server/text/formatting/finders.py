@@ -16,8 +16,8 @@ from typing import Final
 import re2
 
 from stenod_server.domain.formatting import Replacement
-from stenod_server.text.formatting.marks import affixes
 from stenod_server.text.formatting.templates import Template, template
+from stenod_server.text.punctuation import affixes
 
 MOST_WRITTEN_CHARACTERS: Final = 20_000  # into one segment; the longest that is spoken has some hundred
 _MOST_BYTES: Final = 256 * 1024  # of one regular expression, compiled: there may be a hundred

@@ -106,9 +106,9 @@ def _written(asked: Formatting, language: str) -> Iterator[Step]:
         mask = asked.profanity_filter is ProfanityFilter.MASK
         yield each_word(partial(profanity.tagged, language=code, mask=mask))
     if not asked.punctuation:
-        yield each_word(marks.without)
+        yield marks.without
     elif asked.permitted_marks:
-        yield each_word(partial(marks.only, permitted=frozenset(asked.permitted_marks)))
+        yield partial(marks.only, permitted=frozenset(asked.permitted_marks))
     if not asked.casing:
         yield each_word(_lower)
 

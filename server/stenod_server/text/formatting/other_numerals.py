@@ -10,12 +10,21 @@ from typing import Final, Protocol
 from text_to_num import find_numbers
 
 from stenod_server.domain.transcript import Word
-from stenod_server.text.formatting.marks import affixes
 from stenod_server.text.formatting.piece import Piece, merged
+from stenod_server.text.punctuation import affixes
 
 LANGUAGES: Final = frozenset({"da", "de", "es", "fr", "it", "nl", "pt"})
+KINDS: Final = frozenset({"cardinal", "decimal", "ordinal", "phone"})
 LEAST_IN_DIGITS: Final = 10
 _LEAST_OF_PHONE: Final = 5  # digits said one by one
+_SCALES: Final = frozenset({10**6, 10**9, 10**12})
+_HALVES: Final = frozenset(
+    {
+        *("halb", "halbe", "halbes", "halben", "anderthalb", "halve", "half", "halv", "halvt", "demi", "demie"),
+        *("medio", "media", "mezzo", "mezza", "meio", "meia"),
+    }
+)
+_ANDS: Final = frozenset({"y", "e", "et", "en", "und", "og"})
 # `a million` is one number; text2num takes its article for a word.
 _ARTICLES: Final = frozenset({"en", "et", "ein", "eine", "un", "une", "una", "uno", "um", "uma", "een", "één"})
 # What is counted exactly, in all of these languages.
@@ -58,7 +67,8 @@ def numerals(pieces: Sequence[Piece], *, language: str) -> list[Piece]:
     """`language`: one of LANGUAGES."""
     words = [word for piece in pieces for word in piece.words]
     tokens = _tokens(words)
-    return list(_pieces(words, _runs(tokens, find_numbers(tokens, language, threshold=0))))
+    numbers = _without_nouns(find_numbers(tokens, language, threshold=0))
+    return list(_pieces(words, _runs(tokens, numbers)))
 
 
 def _tokens(words: Sequence[Word]) -> list[_Token]:
@@ -81,6 +91,15 @@ def _pieces(words: Sequence[Word], runs: Sequence[Sequence[_Number]]) -> Iterato
             yield Piece((merged(said, whole),), kind, tuple(said))
             done = end
     yield from (Piece((word,)) for word in words[done:])
+
+
+def _without_nouns(numbers: Sequence[_Number]) -> list[_Number]:
+    """Without ordinals that a number counts, for those are none: `trinta segundos`, `vinte quartos`."""
+    return [
+        number
+        for before, number in zip([None, *numbers], numbers, strict=False)
+        if before is None or not number.is_ordinal or before.is_ordinal or before.end != number.start
+    ]
 
 
 def _runs(tokens: Sequence[_Token], numbers: Sequence[_Number]) -> list[list[_Number]]:
@@ -107,16 +126,26 @@ def _is_large(number: _Number) -> bool:
 
 
 def _is_of_scale(words: Sequence[Word], number: _Number) -> bool:
-    """`eine Million`: the article says how many, so it stays prose."""
-    before = affixes(words[number.start - 1].text)[1].lower() if number.start else ""
-    return number.value >= 10**6 and before in _ARTICLES
+    """`eine Million`, `zweieinhalb Millionen`, `dos millones y medio`: words say how many, so it stays prose."""
+    if number.value < min(_SCALES):
+        return False
+    is_bare = number.end == number.start + 1 and number.value in _SCALES
+    has_half = _bare(words, number.end) in _ANDS and _bare(words, number.end + 1) in _HALVES
+    return is_bare or has_half or _bare(words, number.start - 1) in _ARTICLES
 
 
 def _is_phrase(words: Sequence[Word], run: Sequence[_Number]) -> bool:
-    """`mil gracias`, `tausend Dank`: `a hundred` and `a thousand` of these languages, where they count nothing."""
+    """`mil gracias`, `tausend Dank`: `a hundred` and `a thousand` of these languages, where they count nothing; `ein
+    halbes Hundert Euro`.
+    """
     (first, *others) = run
-    behind = affixes(words[first.end].text)[1].lower() if first.end < len(words) else ""
-    return not others and first.end == first.start + 1 and first.value in {100, 1000} and behind not in _COUNTED
+    if others or first.end != first.start + 1 or first.value not in {100, 1000}:
+        return False
+    return _bare(words, first.end) not in _COUNTED or _bare(words, first.start - 1) in _HALVES
+
+
+def _bare(words: Sequence[Word], place: int) -> str:
+    return affixes(words[place].text)[1].lower() if 0 <= place < len(words) else ""
 
 
 def _kind(number: _Number) -> str:

@@ -1,7 +1,7 @@
 """Swear words: whole words with their inflections, by a list for each language (`data/profanity`).
 
 The lists are short on purpose. Public ones (LDNOOBW, cuss) also hold words of the body, of medicine and of every day,
-which a transcript must not lose; ours keep what such lists agree on and what has no harmless sense.
+which a transcript must not lose; ours keep what such lists agree on and what is hardly said in a harmless sense.
 """
 
 import re
@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Final
 
 from stenod_server.domain.transcript import Word, WordTag
-from stenod_server.text.formatting.marks import affixes
+from stenod_server.text.punctuation import affixes
 
 LANGUAGES: Final = frozenset({"de", "en", "es", "fr", "it"})
 _LETTER: Final = re.compile(r"[^\W\d_]")

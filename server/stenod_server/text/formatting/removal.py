@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from stenod_server.text.formatting.piece import Piece
-from stenod_server.text.punctuation import ends_sentence, is_sentence_end, without_marks
+from stenod_server.text.punctuation import ends_sentence, has_end, is_sentence_end, without_marks
 
 _COMMAS: Final = ",;،、，；"  # noqa: RUF001  marks of other scripts
 
@@ -18,7 +18,7 @@ def removed(pieces: Sequence[Piece], goes: Callable[[Piece], bool]) -> list[Piec
         if goes(piece):
             lead += _lead(piece.words[0].text)
             needs_capital |= _begins_sentence(piece, kept)
-            _end_like(kept, piece.words[-1].text)
+            _end_like(kept, piece)
             continue
         kept.append(_begun(piece, lead, needs_capital=needs_capital))
         lead, needs_capital = "", False
@@ -32,7 +32,7 @@ def _lead(text: str) -> str:
 
 def _begins_sentence(piece: Piece, kept: Sequence[Piece]) -> bool:
     core = without_marks(piece.words[0].text)
-    return core[:1].isupper() and (not kept or ends_sentence(kept[-1].words[-1].text))
+    return core[:1].isupper() and (not kept or ends_sentence(kept[-1].words[-1].text, piece.words[0].text))
 
 
 def _begun(piece: Piece, lead: str, *, needs_capital: bool) -> Piece:
@@ -45,18 +45,22 @@ def _begun(piece: Piece, lead: str, *, needs_capital: bool) -> Piece:
     return replace(piece, words=(replace(first, text=lead + text), *others))
 
 
-def _end_like(kept: list[Piece], text: str) -> None:
+def _end_like(kept: list[Piece], gone: Piece) -> None:
     """The last word that stays ends as the one that goes did."""
     if not kept:
         return
     before, last = kept[-1], kept[-1].words[-1]
     bare = last.text.rstrip(_COMMAS) or last.text
-    core = without_marks(text)
-    trail = text.rpartition(core)[2] if core else text
-    if any(map(is_sentence_end, trail)) and not ends_sentence(last.text):
-        ended = bare + trail
+    trail = _trail(gone.words[-1].text)
+    if any(map(is_sentence_end, trail)) and not ends_sentence(last.text, gone.words[0].text):
+        ended = bare + (trail.lstrip(".") if has_end(bare) else trail)  # one point is enough behind `etc.`
     elif trail[:1] in _COMMAS and trail:
         ended = bare
     else:
         return
     kept[-1] = replace(before, words=(*before.words[:-1], replace(last, text=ended)))
+
+
+def _trail(text: str) -> str:
+    core = without_marks(text)
+    return text.rpartition(core)[2] if core else text

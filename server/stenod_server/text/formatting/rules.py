@@ -16,6 +16,7 @@ CUT_SHORT: Final = Warning(
 )
 _AUTO: Final = "auto"
 _NUMERALS: Final = other_numerals.LANGUAGES | {"en"}
+_ENGLISH_KINDS: Final = other_numerals.KINDS | {"alphanum", "date", "fraction", "money", "percentage", "span", "time"}
 
 
 def check(asked: Formatting, language: str, names: Mapping[str, str]) -> None:
@@ -34,8 +35,8 @@ def check(asked: Formatting, language: str, names: Mapping[str, str]) -> None:
 def warnings(asked: Formatting, language: str) -> Iterator[Warning]:
     """What is asked and has no effect on segments in this language."""
     code = primary(language)
-    if (asked.numerals or asked.entities) and code not in _NUMERALS:
-        yield _without_effect("numerals" if asked.numerals else "entities", code, _NUMERALS)
+    if asked.numerals or asked.entities:
+        yield from _of_numerals("numerals" if asked.numerals else "entities", code)
     if asked.remove_disfluencies and code not in disfluencies.HESITATIONS:
         yield _without_effect("remove_disfluencies", code, frozenset(disfluencies.HESITATIONS))
     if asked.profanity_filter is ProfanityFilter.MASK and code not in profanity.LANGUAGES:
@@ -71,6 +72,15 @@ def _check_locale(locale: str, language: str, field: str) -> None:
 
 def _same(locale: str, other: str) -> bool:
     return locale.lower() == other.lower()
+
+
+def _of_numerals(field: str, code: str) -> Iterator[Warning]:
+    if code not in _NUMERALS:
+        yield _without_effect(field, code, _NUMERALS)
+    elif code != "en":
+        there_are, missing = sorted(other_numerals.KINDS), sorted(_ENGLISH_KINDS - other_numerals.KINDS)
+        says = f"of speech in {code!r} these are written: {', '.join(there_are)}; not these: {', '.join(missing)}"
+        yield Warning(WITHOUT_EFFECT, f"formatting.{field}: {says}")
 
 
 def _without_effect(field: str, code: str, languages: frozenset[str]) -> Warning:

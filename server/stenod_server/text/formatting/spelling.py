@@ -10,9 +10,8 @@ from importlib import resources
 from typing import Final
 
 from stenod_server.domain.transcript import Word
-from stenod_server.text.formatting.marks import affixes
 from stenod_server.text.formatting.piece import Piece
-from stenod_server.text.punctuation import ends_sentence
+from stenod_server.text.punctuation import affixes, ends_sentence
 
 _COLUMNS: Final = ("en-US", "en-GB", "en-CA", "en-AU")
 LOCALES: Final[Mapping[str, Sequence[str]]] = {"en": _COLUMNS}
@@ -32,13 +31,14 @@ def spellings(locale: str) -> Mapping[str, str]:
 def spelled(pieces: Sequence[Piece], *, spellings: Mapping[str, str]) -> list[Piece]:
     """What is an entity keeps its words."""
     given: list[Piece] = []
-    begins_sentence = True
+    before = ""
     for piece in pieces:
         is_word = not piece.kind
+        begins_sentence = not before or ends_sentence(before, piece.words[0].text)
         given.append(
             replace(piece, words=(_spelled(piece.words[0], spellings, begins_sentence),)) if is_word else piece
         )
-        begins_sentence = ends_sentence(piece.words[-1].text)
+        before = piece.words[-1].text
     return given
 
 

@@ -42,6 +42,14 @@ def _tagged(said: str, language: str = "en") -> list[str]:
         ("I went. Um, you know, er, then", "I went. You know then"),
         ("Um, iPhones are, er, good.", "iPhones are good."),
         ("Um. Uh.", None),
+        ("No. Um. I think", "No. I think"),
+        ("No. Um, it is late.", "No. It is late."),
+        ("No um. I think", "No. I think"),
+        ("Apples, pears, etc. um. So", "Apples, pears, etc. So"),
+        ("Apples, etc., um? So", "Apples, etc.? So"),
+        ("at five p.m. Um, we left", "at five p.m. We left"),
+        ("Dr. um. Smith", "Dr. Smith"),
+        ("Really... um. Yes", "Really... Yes"),
         ("Uh-huh.", "Uh-huh."),
         ("I like, you know, umbrellas", "I like, you know, umbrellas"),
     ],
@@ -84,6 +92,20 @@ def test_swear_words_of_other_languages_are_masked(language: str, said: str, mas
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Tit for tat, they prick up their ears, a fag, pussy willow, spic and span, two great tits."),
+        ("fr", "Un cul-de-sac, la tapette, il met en branle."),
+        ("es", "La zorra, la verga del barco, las hostias y la polla."),
+        ("it", "Il cavallo di Troia."),
+    ],
+)
+def test_words_that_have_a_harmless_sense_are_no_swear_words(language: str, said: str) -> None:
+    assert _text(said, Formatting(profanity_filter=_MASK), language) == said
+    assert _tagged(said, language) == []
+
+
+@pytest.mark.parametrize(
     ("locale", "written"),
     [
         ("en-GB", "The colour of organised theatres, travelling kilometres. COLOUR"),
@@ -121,6 +143,32 @@ def test_marks_that_are_not_permitted_go_and_capitals_stay() -> None:
     said = "Hello, Mr. Smith! It's 3.5 (yes); well-done... Ok?"
     assert _text(said, Formatting(permitted_marks=("?",))) == "Hello Mr. Smith It's 3.5 yes well-done Ok?"
     assert _text(said, Formatting(permitted_marks=(",", "!"))) == "Hello, Mr. Smith! It's 3.5 yes well-done Ok"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("No. I mean it.", "No I mean it"),
+        ("At No. 5, or Nos. 6 and 7.", "At No. 5 or Nos. 6 and 7"),
+        ("Nr. 5? Sí. No.", "Nr. 5? Sí No"),
+        ("'hello'. ‘Yes,’ no", "hello Yes no"),  # noqa: RUF001  as recognisers write it
+        ("'Hello, my world,' he said. 'Tis", "Hello my world he said 'Tis"),
+        ("the dogs' bowls, rock 'n' roll", "the dogs' bowls rock n roll"),
+        ("(Mr. Smith) at 5 p.m.", "Mr. Smith at 5 p.m."),
+    ],
+)
+def test_the_point_of_an_abbreviation_stays_and_single_quotes_go_in_pairs(said: str, written: str) -> None:
+    assert _text(said, Formatting(permitted_marks=("?",))) == written
+
+
+def test_a_pair_of_quotes_goes_where_the_mark_inside_of_it_stays() -> None:
+    assert _text("'hello'. 'Good bye.'", Formatting(permitted_marks=(".",))) == "hello. Good bye."
+    assert _text("'hello'. 'Good bye.'", Formatting(punctuation=False)) == "hello Good bye"
+
+
+def test_a_word_behind_no_begins_a_sentence_and_is_spelled() -> None:
+    assert _text("No. Color is", Formatting(output_locale="en-GB")) == "No. Colour is"
+    assert _text("Dr. Color is", Formatting(output_locale="en-GB")) == "Dr. Color is"
 
 
 def test_without_punctuation_words_carry_no_marks_and_what_is_nothing_else_goes() -> None:
@@ -222,6 +270,19 @@ def test_what_there_is_not_for_a_language_is_named_in_a_warning() -> None:
     assert [warning.message.partition(":")[0] for warning in told] == [f"formatting.{field}" for field in fields]
     assert all("'pl'" in warning.message for warning in told)
     assert Formatter(asked, "en").warnings() == ()
+
+
+@pytest.mark.parametrize("language", ["da", "de", "es", "fr", "it", "nl", "pt", "de-CH"])
+def test_kinds_of_numbers_that_a_language_has_not_are_named_in_a_warning(language: str) -> None:
+    code = language[:2]
+    for asked, field in ((Formatting(numerals=True), "numerals"), (Formatting(entities=True), "entities")):
+        (warning,) = Formatter(asked, language).warnings()
+        assert warning.reason == "FIELD_WITHOUT_EFFECT"
+        assert warning.message == (
+            f"formatting.{field}: of speech in {code!r} these are written: cardinal, decimal, ordinal, phone; "
+            "not these: alphanum, date, fraction, money, percentage, span, time"
+        )
+    assert Formatter(Formatting(), language).warnings() == ()
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,27 @@
-"""Numbers, and what they count: money, percentages, measures, ranges, fractions, places in a row."""
+"""Numbers, and what they count: money, percentages, measures, fractions, places in a row."""
 
 from typing import Final
 
-from stenod_server.text.formatting.english import times
+from stenod_server.text.formatting.english import dates, seconds
 from stenod_server.text.formatting.english.line import Line, Match
 from stenod_server.text.formatting.english.numbers import Quantity, below_hundred, cardinal, ordinal, quantity, suffixed
 from stenod_server.text.formatting.english.vocabulary import (
     CURRENCIES,
     DENOMINATORS,
+    DETERMINERS,
     LABELS,
     MEASURES,
     NUMBER_WORDS,
     ORDINAL_UNITS,
     PERCENT,
-    SCALES,
     SMALL_CURRENCIES,
 )
 
 LEAST_IN_DIGITS: Final = 10  # smaller numbers are words in prose
+# What makes a pronoun of the `one` behind `chapter`: read each chapter one by one.
+_BEHIND_PRONOUNS: Final = (("more",), ("another",), ("by", "one"), ("at", "a", "time"), ("after", "another"))
 _STERLING: Final = frozenset({"en-GB"})
 _GOES_ON: Final = ORDINAL_UNITS.keys() | {"oh", "hundreds", "thousands", "hundredth", "thousandth", "millionth"}
-_TIME_WORDS: Final = frozenset({"at", "it's", "until", "till", "by", "around", "about", "is"})
 
 
 def money(line: Line, at: int) -> Match | None:
@@ -56,26 +57,6 @@ def percentage(line: Line, at: int) -> Match | None:
     return Match(end, "percentage", ((f"{found.digits}%", end),))
 
 
-def span(line: Line, at: int) -> Match | None:
-    """`five to ten`: both in digits, as one of them would be."""
-    low = quantity(line, at, joined=False)
-    behind = _connected(line, at, low.end) if low else 0
-    if not low or not behind or line.text(behind) == "a":
-        return None
-    until = times.time(line, behind) if low.value in range(1, 13) else None
-    if until:
-        return _ranged(line, low, behind, until)
-    high = quantity(line, behind, joined=False)
-    if not high or not low.value < high.value:
-        return None
-    if _is_time(line, at, low, high) or _shares_scale(line, low, high):
-        return Match(high.end)
-    last = money(line, behind) or percentage(line, behind) or _plain(line, high)
-    if not last:
-        return None
-    return _ranged(line, low, behind, last)
-
-
 def fraction(line: Line, at: int) -> Match | None:
     """Those that people say by their denominators from eleven on; halves to tenths stay words."""
     top = cardinal(line, at)
@@ -85,9 +66,11 @@ def fraction(line: Line, at: int) -> Match | None:
 
 
 def place(line: Line, at: int) -> Match | None:
-    """Ordinals from the tenth on. `second` alone is a unit of time more often than not."""
+    """Ordinals from the tenth on."""
     found = ordinal(line, at)
     if not found or found.value < LEAST_IN_DIGITS or line.phrase(found.end - 1, "eleventh", "hour"):
+        return None
+    if line.text(found.end - 1) == "second" and not seconds.is_ordinal(line, at, found.end):
         return None
     return Match(found.end, "ordinal", ((suffixed(found.value), found.end),))
 
@@ -97,25 +80,39 @@ def number(line: Line, at: int) -> Match | None:
     found = _negative(line, at) or quantity(line, at, joined=line.text(at - 1) != "between")
     if not found or _is_clock(line, at, found) or _is_small_half(line, found):
         return None
-    if _runs_on(line, found.end):
+    if _runs_on(line, found.end) and not _is_length(line, at, found):
         return Match(_end_of_run(line, found.end))
     if found.value >= LEAST_IN_DIGITS and line.text(at) == "a" and not _has_rest(found, at):
-        return _plain(line, found) if line.text(found.end) in MEASURES else None
+        return plain(line, found) if line.text(found.end) in MEASURES else None
     if "." in found.digits:
         return Match(found.end, "decimal", found.words) if _is_decimal(line, at, found) else None
-    is_small_in_digits = found.value > 1 and (line.text(found.end) in MEASURES or line.text(at - 1) in LABELS)
+    is_measure = found.value > 1 and line.text(found.end) in MEASURES  # one foot in the grave
+    is_small_in_digits = is_measure or _is_name(line, at, found)
     if found.value >= LEAST_IN_DIGITS or found.digits.startswith("-") or is_small_in_digits:
         return Match(found.end, "cardinal", found.words)
     return None
 
 
-def _ranged(line: Line, low: Quantity, behind: int, last: Match) -> Match:
-    """From `low` over the words before the atom `behind` to `last`, whose sign of a currency both have."""
-    between = [(line.text(place), place + 1) for place in range(low.end, behind)]
-    first = last.written[0][0][0]
-    sign = first if last.kind == "money" and not first.isdigit() else ""
-    scale = [(low.scale, low.end)] if low.scale else []
-    return Match(last.end, "span", ((sign + low.digits, low.digits_end), *scale, *between, *last.written))
+def plain(line: Line, found: Quantity) -> Match | None:
+    """A number that is written in digits wherever it stands."""
+    is_written = found.value >= LEAST_IN_DIGITS or line.text(found.end) in MEASURES or "." in found.digits
+    if not is_written or _runs_on(line, found.end) or line.text(found.end) in CURRENCIES.keys() - MEASURES:
+        return None
+    return Match(found.end, "cardinal", found.words)
+
+
+def _is_name(line: Line, at: int, found: Quantity) -> bool:
+    """`chapter one`, but neither `in this chapter two people meet` nor `each page one by one`."""
+    if line.text(at - 1) not in LABELS or found.value < 1:
+        return False
+    is_determined = line.text(at - 2) in DETERMINERS
+    if found.value > 1:
+        return not is_determined or not dates.is_counted(line.text(found.end))
+    return not is_determined and not any(line.phrase(found.end, *words) for words in _BEHIND_PRONOUNS)
+
+
+def _is_length(line: Line, at: int, found: Quantity) -> bool:
+    return found.value >= LEAST_IN_DIGITS and seconds.is_unit(line, at, found.end)
 
 
 def _number(line: Line, at: int) -> Quantity | None:
@@ -141,26 +138,6 @@ def _percent_end(line: Line, at: int) -> int:
     return at + 2 if line.phrase(at, "per", "cent") else 0
 
 
-def _connected(line: Line, at: int, end: int) -> int:
-    """Where the other end of a range begins; 0: there is none."""
-    joint = line.text(end)
-    if joint in {"to", "or"} or (joint == "and" and line.text(at - 1) == "between"):
-        return end + 1
-    if joint == "in" and line.phrase(at, "one"):
-        return end + 1
-    return end + 2 if line.phrase(end, "out", "of") else 0
-
-
-def _is_time(line: Line, at: int, low: Quantity, high: Quantity) -> bool:
-    """`ten to five` and, behind `at`, `five to ten`."""
-    return (
-        line.text(low.end) == "to"
-        and low.value in {5, 10, 20, 25}
-        and high.value <= 12
-        and (line.text(at - 1) in _TIME_WORDS)
-    )
-
-
 def _is_clock(line: Line, at: int, found: Quantity) -> bool:
     """`half past ten`, `twenty to five`: both numbers stay words."""
     if line.text(at - 1) in {"past", "to"} and line.text(at - 2) in {"half", "quarter", "five", "ten", "twenty"}:
@@ -174,18 +151,6 @@ def _is_small_half(line: Line, found: Quantity) -> bool:
     """`two and a half hours`."""
     is_counting = not found.scale and line.text(found.end) not in MEASURES
     return line.text(found.end - 1) == "half" and found.value < LEAST_IN_DIGITS and is_counting
-
-
-def _shares_scale(line: Line, low: Quantity, high: Quantity) -> bool:
-    """`three to four hundred`: it may be said of both."""
-    return low.value < 100 <= high.value and line.text(high.end - 1) in {"hundred", *SCALES}
-
-
-def _plain(line: Line, found: Quantity) -> Match | None:
-    is_written = found.value >= LEAST_IN_DIGITS or line.text(found.end) in MEASURES or "." in found.digits
-    if not is_written or _runs_on(line, found.end) or line.text(found.end) in CURRENCIES.keys() - MEASURES:
-        return None
-    return Match(found.end, "cardinal", found.words)
 
 
 def _negative(line: Line, at: int) -> Quantity | None:

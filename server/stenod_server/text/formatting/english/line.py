@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from stenod_server.domain.transcript import Word
-from stenod_server.text.formatting import marks
 from stenod_server.text.formatting.english.vocabulary import IN_COMPOUNDS, NUMBER_WORDS, ORDINAL_UNITS, SCALES
+from stenod_server.text.punctuation import affixes as plain_affixes
 
 _HALVES_OF_DAY: Final = frozenset({"a.m", "p.m"})
 _MULTIPLIERS: Final = SCALES.keys() | {"hundred"}
@@ -72,7 +72,7 @@ class Line:
 
 def affixes(text: str) -> tuple[str, str, str]:
     """The marks before a word, the word, and those behind it; the points of `p.m.` and of an initial are the word's."""
-    lead, core, trail = marks.affixes(text)
+    lead, core, trail = plain_affixes(text)
     if trail.startswith(".") and (core.lower() in _HALVES_OF_DAY or (len(core) == 1 and core.isalpha())):
         return lead, core + ".", trail[1:]
     return lead, core, trail

@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from stenod_server.domain.transcript import Word
-from stenod_server.text.formatting.english import amounts, dates, sequences, times
+from stenod_server.text.formatting.english import amounts, dates, sequences, spans, times
 from stenod_server.text.formatting.english.line import Atom, Line, Match, affixes
 from stenod_server.text.formatting.piece import Piece, merged
 
 Rule: TypeAlias = Callable[[Line, int], Match | None]
 _RULES: Final[Sequence[Rule]] = (
     dates.date,
+    spans.part,
     times.time,
-    amounts.span,
+    spans.span,
     amounts.money,
     amounts.percentage,
     sequences.digits,

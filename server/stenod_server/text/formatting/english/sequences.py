@@ -11,6 +11,8 @@ _LEAST_OF_PHONE: Final = 7
 _TIMES: Final = {"double": 2, "triple": 3, "treble": 3}
 _SHORT: Final = frozenset({"us", "uk", "eu", "tv", "un", "pc", "cd", "dj", "ok", "ai", "uv", "hr", "vr"})
 _LEAST_LETTERS: Final = 3
+# They stand before a name: J. R. R. van Dam.
+_PARTICLES: Final = frozenset({"de", "van", "von", "der", "den", "di", "da", "du", "la", "le", "del", "della", "ter"})
 
 
 def digits(line: Line, at: int) -> Match | None:
@@ -29,18 +31,26 @@ def digits(line: Line, at: int) -> Match | None:
 
 
 def letters(line: Line, at: int) -> Match | None:
-    """Letters in one case, so that the article before `B C D` is none of them."""
+    """Letters in one case, so that the article before `B C D` is none of them. With points, before a name, they are
+    initials: J. R. R. Tolkien.
+    """
     first = line.atoms[at]
     start = end = at
     if first.text in {"a", "i"} and _is_letter(line, at + 1) and line.atoms[at + 1].is_capital != first.is_capital:
         return None
     while _is_letter(line, end) and line.atoms[end].is_capital == first.is_capital:
         end += 1
+    if first.text.endswith(".") and _begins_name(line, end):
+        return None
     said = "".join(line.text(index)[0] for index in range(start, end))
     is_short = said in _SHORT
     if not is_short and (len(said) < _LEAST_LETTERS or len(set(said) - {"a", "i"}) < 2):
         return None
     return Match(end, "alphanum", ((said.upper(), end),))
+
+
+def _begins_name(line: Line, at: int) -> bool:
+    return at < len(line.atoms) and (line.atoms[at].is_capital or line.text(at) in _PARTICLES)
 
 
 def _group(line: Line, at: int) -> tuple[str, int]:

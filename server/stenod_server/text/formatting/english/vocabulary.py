@@ -87,3 +87,17 @@ LABELS: Final = frozenset(
         "verse",
     ]
 )
+POSSESSIVES: Final = frozenset({"my", "your", "his", "her", "its", "our", "their", "whose"})
+DETERMINERS: Final = POSSESSIVES | {
+    "the", "this", "that", "these", "those", "a", "an", "no", "any", "some", "every", "each", "either", "neither",
+    "which", "what", "another", "same", "only",
+}  # fmt: skip
+UNITS_OF_TIME: Final = frozenset(
+    word + plural
+    for word in ("second", "minute", "hour", "day", "night", "week", "month", "year", "decade", "generation")
+    for plural in ("", "s")
+)
+# Behind `of` and before `a million`: a third of a million.
+PARTS: Final = frozenset(
+    word + plural for word in ("quarter", "fraction", *list(ORDINAL_UNITS)[2:], *ORDINALS) for plural in ("", "s")
+) | {"half", "halves"}

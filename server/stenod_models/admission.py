@@ -9,7 +9,7 @@ from stenod_models.recogniser import Int16Audio, Recognition
 
 
 def check_options(options: RecognitionOptions, profile: Profile) -> None:
-    """Raises ValueError for a task, a beam or a prompt that the profile does not offer."""
+    """Raises ValueError for a task, a beam, a prompt or a bias that the profile does not offer."""
     if options.task not in profile.tasks:
         raise ValueError(f"task {options.task!r}: {profile.model} offers {', '.join(profile.tasks)}")
     if options.beam_size > profile.max_beam_size:
@@ -18,6 +18,8 @@ def check_options(options: RecognitionOptions, profile: Profile) -> None:
         )
     if options.prompt and not profile.takes_prompt:
         raise ValueError(f"prompt: {profile.model} takes none")
+    if options.mark_bias and not profile.takes_mark_bias:
+        raise ValueError(f"mark_bias: {profile.model} takes none")
 
 
 def check_lengths(windows: Sequence[Int16Audio], profile: Profile) -> None:

@@ -61,6 +61,7 @@ BULK_PRIORITY: Final = 2
 MAX_HOTWORDS: Final = 1000  # entries of one request
 DEFAULT_BOOST: Final = 2.0
 MAX_BOOST: Final = 20.0
+MAX_MARK_BIAS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +95,24 @@ class Hotword:
 class RecognitionOptions:
     """Decoding options of one window; windows are batched together only when these are equal.
 
-    `task` is `transcribe` or `translate`. `beam_size` 1 is greedy. `hotwords` are at most MAX_HOTWORDS. A family that
-    cannot honour a value refuses the request rather than ignoring it.
+    `task` is `transcribe` or `translate`. `beam_size` 1 is greedy. `hotwords` are at most MAX_HOTWORDS. `mark_bias`, at
+    most MAX_MARK_BIAS either way, is what punctuation gains in log-probability (natural logarithm): above 0 while it is
+    decoded, below 0 when it is done (see decoding/marks.py). A family that cannot honour a value refuses the request
+    rather than ignoring it.
     """
 
     task: str = "transcribe"
     beam_size: int = 1
     hotwords: tuple[Hotword, ...] = ()
     prompt: str = ""
+    mark_bias: float = 0.0
 
     def to_json(self) -> str:
         # `asdict` would take 20 ms for 1000 hotwords.
         hotwords = [{"text": one.text, "boost": one.boost, "sounds_like": one.sounds_like} for one in self.hotwords]
         plain = {"task": self.task, "beam_size": self.beam_size, "hotwords": hotwords, "prompt": self.prompt}
-        return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        asked = {"mark_bias": self.mark_bias} if self.mark_bias else {}  # unknown to models of an earlier release
+        return json.dumps(plain | asked, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -127,10 +132,15 @@ class RecognitionOptions:
         if options.task not in {"transcribe", "translate"} or options.beam_size < 1:
             message = f"OPTIONS: task {options.task!r} with beam_size {options.beam_size} is not known"
             raise ValueError(message)
+        if not abs(options.mark_bias) <= MAX_MARK_BIAS:
+            raise ValueError(
+                f"OPTIONS: mark_bias {options.mark_bias!r} is above {MAX_MARK_BIAS}, or below -{MAX_MARK_BIAS}"
+            )
         return options
 
     def _is_well_typed(self) -> bool:
-        return type(self.beam_size) is int and isinstance(self.task, str) and isinstance(self.prompt, str)
+        texts = isinstance(self.task, str) and isinstance(self.prompt, str)
+        return texts and type(self.beam_size) is int and type(self.mark_bias) in {int, float}
 
 
 def _hotwords(raw: Any) -> tuple[Hotword, ...]:
@@ -147,7 +157,9 @@ class Profile:
     the length the segmenter aims at, `window_max_samples` the length it never exceeds. `revision` is of what the model
     was built from: `stenod models add` sets it; empty means unknown, and then no transcript of it is used again.
     `identifies_languages`: with AUTO_LANGUAGE it hears which of its languages is spoken, and how sure it is.
-    `max_beam_size`, `takes_hotwords` and `takes_prompt` say which RecognitionOptions it honours, as `tasks` does.
+    `max_beam_size`, `takes_hotwords`, `takes_prompt` and `takes_mark_bias` say which RecognitionOptions it honours, as
+    `tasks` does. `writes_marks` and `writes_capitals` say what its text has; what was built before profiles said so is
+    taken to write both.
     """
 
     model: str
@@ -166,6 +178,9 @@ class Profile:
     max_beam_size: int = 1
     takes_hotwords: bool = False
     takes_prompt: bool = False
+    takes_mark_bias: bool = False
+    writes_marks: bool = True
+    writes_capitals: bool = True
     sample_rate_hz: int = field(default=SAMPLE_RATE_HZ)
 
     @property

@@ -51,6 +51,9 @@ def segment(message: transcript_pb2.Segment) -> Segment:
         speaker=message.speaker,
         channel=message.channel,
         language=message.language,
+        confidence=message.confidence,
+        utterance=message.utterance_index if message.HasField("utterance_index") else None,
+        paragraph=message.paragraph_index if message.HasField("paragraph_index") else None,
         final=message.final,
         proto=message,
     )

@@ -82,7 +82,9 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Words said in one breath. While `final` is False, labels and formatting may still change."""
+    """Words said in one breath. While `final` is False, labels and formatting may still change. `confidence` is the
+    mean of the words'; `utterance` and `paragraph` count from 0, and are not known while the job runs.
+    """
 
     index: int
     text: str
@@ -93,6 +95,9 @@ class Segment:
     speaker: str
     channel: str
     language: str
+    confidence: float
+    utterance: int | None
+    paragraph: int | None
     final: bool
     proto: transcript_pb2.Segment = field(repr=False, compare=False)
 

@@ -95,7 +95,7 @@ CATALOGUE: Final[Mapping[str, CatalogueEntry]] = MappingProxyType(
                 licence="MIT",
                 download_bytes=91_000_000,
                 languages=("en",),
-                revision=4,
+                revision=5,
                 precision="int8",
                 wheel=moonshine.WHEEL,
                 build=moonshine.build,
@@ -106,7 +106,7 @@ CATALOGUE: Final[Mapping[str, CatalogueEntry]] = MappingProxyType(
                 licence="CC-BY-4.0",
                 download_bytes=2_510_000_000,
                 languages=tuple(_PARAKEET_V3_LANGUAGES.split()),
-                revision=1,
+                revision=2,
                 hub="nvidia/parakeet-tdt-0.6b-v3",
             ),
             CatalogueEntry(
@@ -138,7 +138,7 @@ CATALOGUE: Final[Mapping[str, CatalogueEntry]] = MappingProxyType(
                 licence="MIT",
                 download_bytes=1_620_000_000,
                 languages=tuple(_WHISPER_V3_LANGUAGES.split()),
-                revision=1,
+                revision=2,
                 hub="openai/whisper-large-v3-turbo",
             ),
         )

@@ -7,14 +7,15 @@ import importlib
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from stenod_models.contract import Profile
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.parakeet_checkpoint import Checkpoint, read_checkpoint
-from stenod_models.export.parakeet_nemo import is_nemo_export, read_nemo_export, try_nemo_export
+from stenod_models.export.parakeet_nemo import NemoExport, is_nemo_export, read_nemo_export, try_nemo_export
 from stenod_models.export.parakeet_verification import verify
 from stenod_models.export.pbtxt import profile_of, set_profile
 from stenod_models.export.templates import template_of
@@ -31,6 +32,7 @@ RUNTIMES: Final[dict[str, Runtime]] = {
     "bf16": "torch",
 }
 
+_SENTENCE_ENDS: Final = frozenset(".?!。？！؟।")  # noqa: RUF001  marks of other scripts
 _LANGUAGES: Final = re.compile(r"^language:\s*\n((?:\s*-\s*\S+\s*\n)+)", re.MULTILINE)
 
 Report = Callable[[str, float], None]
@@ -46,16 +48,29 @@ def build(target: Path, *, source: Path, precision: str, report: Report, device:
     config = target / "config.pbtxt"
     profile = profile_of(config)
     batch = _GPU_BATCH if device == "cuda" else profile.max_batch_size
-    set_profile(config, replace(profile, languages=languages_of(source) or profile.languages, max_batch_size=batch))
+    profile = replace(profile, languages=languages_of(source) or profile.languages, max_batch_size=batch)
     for licence in source.glob("LICEN[CS]E*"):
         shutil.copy(licence, target / "LICENCE")
     report("reading the weights", 0.0)
     if is_nemo_export(source) and device == "cuda":
         raise ModelBuildError(f"{source} has NeMo's graphs, which run on a CPU alone: a GPU takes the checkpoint")
     if is_nemo_export(source):
-        _build_from_nemo(target / VERSION, source, precision, report)
+        export = read_nemo_export(source, precision)
+        set_profile(config, with_writing(profile, export.pieces))
+        _build_from_nemo(target / VERSION, export, report)
     else:
-        _build_from_checkpoint(target / VERSION, read_checkpoint(source, precision=precision, runtime=runtime), report)
+        checkpoint = read_checkpoint(source, precision=precision, runtime=runtime)
+        set_profile(config, with_writing(profile, checkpoint.pieces))
+        _build_from_checkpoint(target / VERSION, checkpoint, report)
+
+
+def with_writing(profile: Profile, pieces: Sequence[str]) -> Profile:
+    """The profile saying what these pieces can write. Letters that have no capitals need none; bytes are for what no
+    piece has, and tell nothing.
+    """
+    letters = set("".join(piece for piece in pieces if not vocabulary.is_byte(piece)))
+    has_capitals = any(map(str.isupper, letters)) or not any(map(str.islower, letters))
+    return replace(profile, writes_marks=bool(letters & _SENTENCE_ENDS), writes_capitals=has_capitals)
 
 
 def _build_from_checkpoint(version: Path, checkpoint: Checkpoint, report: Report) -> None:
@@ -74,8 +89,7 @@ def write_entry(version: Path, checkpoint: Checkpoint) -> None:
         _write_graphs(version, checkpoint)
 
 
-def _build_from_nemo(version: Path, source: Path, precision: str, report: Report) -> None:
-    export = read_nemo_export(source, precision)
+def _build_from_nemo(version: Path, export: NemoExport, report: Report) -> None:
     _describe(version, export.architecture, export.pieces)
     report("copying the graphs", 0.2)
     export.copy(version)

@@ -114,6 +114,7 @@ def _profile(checkpoint: Checkpoint, device: str, precision: str) -> Profile:
         max_beam_size=_MAX_BEAM,
         takes_hotwords=True,
         takes_prompt=True,
+        takes_mark_bias=True,
     )
 
 

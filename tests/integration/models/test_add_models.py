@@ -167,12 +167,13 @@ def test_each_thing_that_goes_wrong_is_said_and_leaves_no_entry(
 def test_a_name_of_the_catalogue_is_built_once_for_each_thing_that_is_asked_of_it(
     tmp_path: Path, hub: Hub, exporter: Built
 ) -> None:
-    hub.repository = CATALOGUE["whisper-large-v3-turbo"].hub
+    listed = CATALOGUE["whisper-large-v3-turbo"]
+    hub.repository = listed.hub
     for request in (BuildRequest(), BuildRequest(precision="fp32"), BuildRequest(precision="int8"), BuildRequest()):
         entry = add("whisper-large-v3-turbo", tmp_path, progress=quiet, request=request)
     assert [call["precision"] for call in exporter] == ["fp32", "int8"]
     record = record_of(entry)
-    assert (record["revision"], record["source_revision"], record["licence"]) == (1, REVISION, "MIT")
+    assert (record["revision"], record["source_revision"], record["licence"]) == (listed.revision, REVISION, "MIT")
     assert [model.is_current for model in installed(tmp_path)] == [True]
 
 

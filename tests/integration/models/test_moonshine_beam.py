@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pytest
 
 from stenod_models.contract import Hotword, RecognitionOptions
-from stenod_models.decoding.hotwords import PhraseTrie
 from stenod_models.export.errors import ModelBuildError
 from stenod_models.export.language_models import remove_language_model, set_language_model
 from stenod_models.export.pbtxt import profile_of
@@ -47,10 +46,9 @@ def texts(result: Recognition) -> list[str]:
 
 def test_a_beam_of_one_says_what_greedy_decoding_says(recogniser: MoonshineRecogniser, speech: Audio) -> None:
     windows = [speech[: 10 * HZ], speech[10 * HZ : 16 * HZ], speech[20 * HZ : 24 * HZ]]
-    nothing_to_hear = PhraseTrie([], np.zeros(32_768, np.bool_))
     alike = zip(
         recogniser._greedy(windows, lambda _row: False),
-        recogniser._beam(windows, 1, nothing_to_hear, lambda _row: False),
+        recogniser._beam(windows, 1, (), lambda _row: False),
         strict=True,
     )
     for greedy, beam in alike:
@@ -59,6 +57,23 @@ def test_a_beam_of_one_says_what_greedy_decoding_says(recogniser: MoonshineRecog
         assert greedy[0].tokens == beam[0].tokens
         assert beam[0].probabilities == pytest.approx(greedy[0].probabilities, rel=1e-3)
         np.testing.assert_allclose(beam[1], greedy[1][: len(beam[1])], atol=1e-4)
+
+
+def test_marks_are_set_more_or_less_readily(recogniser: MoonshineRecogniser, speech: Audio) -> None:
+    windows = [speech[start * HZ : (start + 11) * HZ] for start in (0, 11, 22, 33)]
+
+    def heard(bias: float, beam_size: int = 1) -> list[str]:
+        options = RecognitionOptions(mark_bias=bias, beam_size=beam_size)
+        return [text for result in recognise(recogniser, windows, options) for text in texts(result)]
+
+    def marks(words: Sequence[str]) -> int:
+        return sum(not word[-1].isalnum() for word in words)
+
+    usual, few = heard(0.0), heard(-8.0)
+    assert marks(few) < marks(usual) / 4
+    assert [word.strip(".,") for word in usual] == [word.strip(".,") for word in few]
+    assert marks(heard(-8.0, beam_size=2)) < marks(usual) / 4
+    assert marks(heard(3.0)) > marks(usual)
 
 
 def test_a_beam_hears_what_greedy_decoding_misses(recogniser: MoonshineRecogniser, speech: Audio) -> None:

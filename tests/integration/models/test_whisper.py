@@ -76,6 +76,19 @@ def test_english_is_heard_word_by_word(whisper_base: WhisperRecogniser, canary: 
     assert all(0 < word.confidence <= 1 for word in result.words)
 
 
+def test_marks_are_set_as_readily_as_is_asked(
+    whisper_base: WhisperRecogniser, canary: tuple[Window, list[str]]
+) -> None:
+    def texts(bias: float) -> list[str]:
+        options = RecognitionOptions(mark_bias=bias)
+        return [word.text for word in recognise(whisper_base, canary[0], options=options).words]
+
+    usual, bare = texts(0.0), texts(-20.0)
+    assert any(not word[-1].isalnum() for word in usual)
+    assert bare == [word.rstrip(".,;:!?") for word in usual]
+    assert texts(12.0) != usual  # nothing but marks: no transcript
+
+
 def test_words_have_the_times_that_another_model_finds(
     whisper_base: WhisperRecogniser, canary: tuple[Window, list[str]], built_models_dir: Path
 ) -> None:

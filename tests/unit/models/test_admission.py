@@ -56,12 +56,14 @@ def test_nothing_is_run_where_nothing_is_audible() -> None:
         (RecognitionOptions(task="translate"), "task 'translate': m offers transcribe"),
         (RecognitionOptions(beam_size=3), "beam_size 3: m searches with at most 2"),
         (RecognitionOptions(prompt="so"), "prompt: m takes none"),
+        (RecognitionOptions(mark_bias=-1.0), "mark_bias: m takes none"),
     ],
 )
 def test_an_option_is_refused_unless_the_profile_offers_it(options: RecognitionOptions, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_options(options, PROFILE)
-    check_options(options, replace(PROFILE, tasks=("transcribe", "translate"), max_beam_size=3, takes_prompt=True))
+    able = replace(PROFILE, tasks=("transcribe", "translate"), max_beam_size=3, takes_prompt=True, takes_mark_bias=True)
+    check_options(options, able)
 
 
 def test_a_window_is_as_long_as_the_last_bucket_at_most() -> None:

@@ -38,11 +38,20 @@ def test_options_survive_json() -> None:
         '{"hotwords": [{"text": "x", "boost": true}]}',
         '{"hotwords": [{"text": "x", "unknown": 1}]}',
         '{"prompt": 5}',
+        '{"mark_bias": "much"}',
+        '{"mark_bias": true}',
+        '{"mark_bias": NaN}',
+        '{"mark_bias": -21}',
     ],
 )
 def test_bad_options_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  JSON's own error is one
         RecognitionOptions.from_json(text)
+
+
+def test_a_bias_is_said_only_where_there_is_one() -> None:
+    assert "mark_bias" not in RecognitionOptions().to_json()
+    assert RecognitionOptions.from_json(RecognitionOptions(mark_bias=-2.5).to_json()).mark_bias == -2.5
 
 
 def test_a_hotword_may_be_a_plain_string() -> None:
@@ -61,7 +70,17 @@ def test_profile_survives_json_and_counts_engines() -> None:
 
 def test_a_profile_of_before_options_were_published_promises_none() -> None:
     old = json.loads(PROFILE.to_json())
-    for name in ("max_beam_size", "takes_hotwords", "takes_prompt"):
+    for name in (
+        "max_beam_size",
+        "takes_hotwords",
+        "takes_prompt",
+        "takes_mark_bias",
+        "writes_marks",
+        "writes_capitals",
+    ):
         del old[name]
     profile = Profile.from_json(json.dumps(old))
     assert (profile.max_beam_size, profile.takes_hotwords, profile.takes_prompt) == (1, False, False)
+    assert not profile.takes_mark_bias
+    assert profile.writes_marks
+    assert profile.writes_capitals

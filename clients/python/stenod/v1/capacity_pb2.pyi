@@ -58,7 +58,7 @@ class ActiveJob(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., reserved_engines: _Optional[int] = ..., elastic_engines: _Optional[int] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "family", "languages", "operating_points", "is_default", "window_target_duration", "window_max_duration", "max_batch_size", "length_bucket_durations", "tasks", "max_beam_size", "takes_vocabulary", "takes_prompt")
+    __slots__ = ("name", "family", "languages", "operating_points", "is_default", "window_target_duration", "window_max_duration", "max_batch_size", "length_bucket_durations", "tasks", "max_beam_size", "takes_vocabulary", "takes_prompt", "takes_punctuation_sensitivity", "writes_punctuation", "writes_capitals")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
     LANGUAGES_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,9 @@ class Model(_message.Message):
     MAX_BEAM_SIZE_FIELD_NUMBER: _ClassVar[int]
     TAKES_VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     TAKES_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    TAKES_PUNCTUATION_SENSITIVITY_FIELD_NUMBER: _ClassVar[int]
+    WRITES_PUNCTUATION_FIELD_NUMBER: _ClassVar[int]
+    WRITES_CAPITALS_FIELD_NUMBER: _ClassVar[int]
     name: str
     family: str
     languages: _containers.RepeatedScalarFieldContainer[str]
@@ -85,4 +88,7 @@ class Model(_message.Message):
     max_beam_size: int
     takes_vocabulary: bool
     takes_prompt: bool
-    def __init__(self, name: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., operating_points: _Optional[_Iterable[_Union[_job_pb2.OperatingPoint, str]]] = ..., is_default: _Optional[bool] = ..., window_target_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., window_max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_batch_size: _Optional[int] = ..., length_bucket_durations: _Optional[_Iterable[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_job_pb2.Task, str]]] = ..., max_beam_size: _Optional[int] = ..., takes_vocabulary: _Optional[bool] = ..., takes_prompt: _Optional[bool] = ...) -> None: ...
+    takes_punctuation_sensitivity: bool
+    writes_punctuation: bool
+    writes_capitals: bool
+    def __init__(self, name: _Optional[str] = ..., family: _Optional[str] = ..., languages: _Optional[_Iterable[str]] = ..., operating_points: _Optional[_Iterable[_Union[_job_pb2.OperatingPoint, str]]] = ..., is_default: _Optional[bool] = ..., window_target_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., window_max_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_batch_size: _Optional[int] = ..., length_bucket_durations: _Optional[_Iterable[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[_job_pb2.Task, str]]] = ..., max_beam_size: _Optional[int] = ..., takes_vocabulary: _Optional[bool] = ..., takes_prompt: _Optional[bool] = ..., takes_punctuation_sensitivity: _Optional[bool] = ..., writes_punctuation: _Optional[bool] = ..., writes_capitals: _Optional[bool] = ...) -> None: ...

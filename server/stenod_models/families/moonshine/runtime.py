@@ -11,9 +11,9 @@ from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, Recog
 from stenod_models.decoding.beam import BeamSearch, Fusion, decode_beam
 from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.greedy import Hypothesis, decode_greedy
-from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.marks import MarkTokens
 from stenod_models.decoding.phrase_book import PhraseBook
-from stenod_models.decoding.spellings import respelled
+from stenod_models.decoding.spellings import Span, respelled
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.runs import BeamRun, GreedyRun
 from stenod_models.families.moonshine.sessions import EncodedBatch, Encoder, FloatArray, StepGraph
@@ -49,6 +49,7 @@ class MoonshineRecogniser:
         self._decoder = StepGraph(artefacts / "decoder.onnx", threads)
         texts = self._tokenizer.texts()
         self._phrases = PhraseBook(texts, lambda text: (self._tokenizer.tokens(text),))
+        self._marks = MarkTokens(texts)
         pieces = WordPieces(opens_word=opens_word_of(texts), end_token=arch.END_TOKEN, spell=self._spell)
         self._language_model = fusion_beside(artefacts, pieces)
         self._least_beam = self._language_model.use.beam_size if self._language_model else 1
@@ -82,20 +83,20 @@ class MoonshineRecogniser:
         for batch in batches:
             self._greedy(batch, lambda _row: False, cap=2)
         if self._language_model is not None:
-            self._beam(batches[0], self._least_beam, self._phrases.trie_of(()), lambda _row: False)
+            self._beam(batches[0], self._least_beam, (), lambda _row: False)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]
     ) -> list[Recognition | None]:
         beam_size = max(options.beam_size, self._least_beam)
-        if beam_size == 1 and not options.hotwords:
+        trie = self._phrases.trie_of(options.hotwords) if options.hotwords else None
+        fusions = [fusion for fusion in (trie, self._marks.raised(options.mark_bias)) if fusion is not None]
+        if beam_size == 1 and not fusions:
             found = self._greedy(windows, is_cancelled)
-            trie = None
         else:
-            trie = self._phrases.trie_of(options.hotwords)
-            found = self._beam(windows, beam_size, trie, is_cancelled)
+            found = self._beam(windows, beam_size, fusions, is_cancelled)
         return [
-            None if decoded is None else self._words(window, *decoded, trie)
+            None if decoded is None else self._timed(window, *decoded, self._written(decoded[0], options))
             for window, decoded in zip(windows, found, strict=True)
         ]
 
@@ -113,16 +114,16 @@ class MoonshineRecogniser:
         ]
 
     def _beam(
-        self, windows: Sequence[Int16Audio], beam_size: int, trie: PhraseTrie, is_cancelled: Callable[[int], bool]
+        self,
+        windows: Sequence[Int16Audio],
+        beam_size: int,
+        fusions: Sequence[Fusion],
+        is_cancelled: Callable[[int], bool],
     ) -> list[_Decoded | None]:
         caps = [_token_cap(len(window)) for window in windows]
+        fused = (*fusions, *filter(None, [self._language_model]))
+        search = BeamSearch(beam_size=beam_size, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, fusions=fused)
         run = BeamRun(self._beam_decoder.start(self._encode(windows), max(caps), beam_size))
-        fusions: list[Fusion] = [] if trie.is_empty else [trie]
-        if self._language_model is not None:
-            fusions.append(self._language_model)
-        search = BeamSearch(
-            beam_size=beam_size, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, fusions=fusions
-        )
         return [
             None if hypothesis is None else (hypothesis, run.attention_of(row, hypothesis))
             for row, hypothesis in enumerate(decode_beam(run, caps, search, is_cancelled=is_cancelled))
@@ -133,18 +134,20 @@ class MoonshineRecogniser:
 
     @cached_property
     def _beam_decoder(self) -> StepGraph:
-        """Loaded when it is first asked for: most jobs want no beam and no hotwords, and it holds its own weights."""
+        """Loaded when it is first asked for: most jobs want nothing that needs it, and it holds its own weights."""
         return StepGraph(self._artefacts / "beam_decoder.onnx", self._threads)
 
     def _spell(self, tokens: Sequence[int]) -> str:
         return " ".join(word.text for word in self._tokenizer.words(tokens))
 
-    def _words(
-        self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray, trie: PhraseTrie | None
+    def _written(self, hypothesis: Hypothesis, options: RecognitionOptions) -> list[Span]:
+        tokens = hypothesis.tokens
+        words = self._marks.sure(self._tokenizer.words(tokens), tokens, hypothesis.probabilities, options.mark_bias)
+        return respelled(words, self._phrases.trie_of(options.hotwords).matches(tokens)) if options.hotwords else words
+
+    def _timed(
+        self, window: Int16Audio, hypothesis: Hypothesis, attention: FloatArray, words: Sequence[Span]
     ) -> Recognition:
-        words = self._tokenizer.words(hypothesis.tokens)
-        if trie is not None:
-            words = respelled(words, trie.matches(hypothesis.tokens))
         if not words:
             return _EMPTY
         rows = len(hypothesis.tokens) + hypothesis.ended  # the end token's attention says where the last word ends

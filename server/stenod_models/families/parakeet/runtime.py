@@ -10,7 +10,7 @@ import numpy.typing as npt
 from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.confidence import geometric_mean
-from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.marks import MarkTokens
 from stenod_models.decoding.phrase_book import PhraseBook
 from stenod_models.decoding.spellings import Span, respelled
 from stenod_models.device import CPU, Device, UnavailableDeviceError
@@ -62,6 +62,7 @@ class ParakeetRecogniser:
         self._backend = backend
         self._language_model = language_model
         self._phrases = PhraseBook(vocabulary.texts(), vocabulary.spellings)
+        self._marks = MarkTokens(vocabulary.texts())
 
     @classmethod
     def load(cls, artefacts: Path, profile: Profile, *, threads: int, device: Device = CPU) -> Self:
@@ -110,10 +111,11 @@ class ParakeetRecogniser:
         options: RecognitionOptions,
         is_cancelled: Callable[[int], bool],
     ) -> list[Recognition | None]:
-        search = self._search_for(options)
-        found = self._backend.decode(windows, is_cancelled, search)
+        found = self._backend.decode(windows, is_cancelled, self._search_for(options))
         return [
-            None if emissions is None else self._heard(emissions, len(window), spoken, search.trie)
+            None
+            if emissions is None
+            else self._heard(emissions, len(window), spoken, self._written(emissions, options))
             for window, emissions in zip(windows, found, strict=True)
         ]
 
@@ -124,17 +126,20 @@ class ParakeetRecogniser:
         return (self.profile.languages[0], 1.0) if len(self.profile.languages) == 1 else (_UNDETERMINED, 0.0)
 
     def _search_for(self, options: RecognitionOptions) -> Search:
-        trie = self._phrases.trie_of(options.hotwords) if options.hotwords else None
+        marks = self._marks.raised(options.mark_bias)
+        trie = self._phrases.trie_of(options.hotwords)
         least = self._language_model.use.beam_size if self._language_model else 1
         beam_size = max(options.beam_size, least)
-        return Search(beam_size, None if trie is None or trie.is_empty else trie, self._language_model)
+        return Search(beam_size, None if trie.is_empty and marks is None else trie, self._language_model, marks)
+
+    def _written(self, emissions: Emissions, options: RecognitionOptions) -> list[Span]:
+        tokens = emissions.tokens
+        words = self._marks.sure(self._vocabulary.words(tokens), tokens, emissions.probabilities, options.mark_bias)
+        return respelled(words, self._phrases.trie_of(options.hotwords).matches(tokens)) if options.hotwords else words
 
     def _heard(
-        self, emissions: Emissions, samples: int, language: tuple[str, float], trie: PhraseTrie | None
+        self, emissions: Emissions, samples: int, language: tuple[str, float], spelled: Sequence[Span]
     ) -> Recognition:
-        spelled = self._vocabulary.words(emissions.tokens)
-        if trie is not None:
-            spelled = respelled(spelled, trie.matches(emissions.tokens))
         firsts = [emissions.starts[word.first] for word in spelled]
         limits = [*firsts[1:], -(-samples // FRAME_SAMPLES)]
         words = [self._timed(word, emissions, limit, samples) for word, limit in zip(spelled, limits, strict=False)]

@@ -19,6 +19,10 @@ _BYTE: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _CLOSING: Final = frozenset(".,!?;:\u2026%)]}\u201d\u2019'\"")
 
 
+def is_byte(piece: str) -> bool:
+    return _BYTE.fullmatch(piece) is not None
+
+
 class Vocabulary:
     """`pieces[token]` is the token's text; empty for what is never text (control tokens, the unknown token)."""
 

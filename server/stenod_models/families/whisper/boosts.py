@@ -2,11 +2,10 @@
 
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from stenod_models.decoding.hotwords import PhraseTrie
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -34,20 +33,32 @@ class Noise:
         return noise
 
 
-class Favour:
-    """Phrases that are easier to hear."""
+class Favoured(Protocol):
+    """A PhraseTrie, a MarkBias; see beam.Fusion."""
 
-    def __init__(self, trie: PhraseTrie, vocabulary: int) -> None:
-        self._trie = trie
+    def start(self, rows: int) -> npt.NDArray[Any]: ...
+
+    def advance(self, states: Any, tokens: IntArray) -> npt.NDArray[Any]: ...
+
+    def add_to(self, scores: FloatArray, states: Any) -> None:
+        """Add to the scores of the whole vocabulary, (rows, vocabulary), in place."""
+        ...
+
+
+class Favour:
+    """Phrases that are easier to hear, marks that are set more or less readily."""
+
+    def __init__(self, favoured: Favoured, vocabulary: int) -> None:
+        self._favoured = favoured
         self._vocabulary = vocabulary
-        self._states: IntArray | None = None
+        self._states: npt.NDArray[Any] | None = None
 
     def __call__(self, tokens: IntArray) -> FloatArray:
         rows = len(tokens)
         before = self._states
-        self._states = self._trie.start(rows) if before is None else self._trie.advance(before[:rows], tokens)
+        self._states = self._favoured.start(rows) if before is None else self._favoured.advance(before[:rows], tokens)
         boosts = np.zeros((rows, self._vocabulary), np.float32)
-        self._trie.add_to(boosts, self._states)
+        self._favoured.add_to(boosts, self._states)
         return boosts
 
 

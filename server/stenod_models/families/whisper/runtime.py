@@ -8,6 +8,8 @@ import numpy as np
 from stenod_models.admission import check_lengths, check_options, recognise_audible
 from stenod_models.contract import AUTO_LANGUAGE, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion
+from stenod_models.decoding.hotwords import PhraseTrie
+from stenod_models.decoding.marks import MarkBias, MarkTokens
 from stenod_models.decoding.phrase_book import PhraseBook
 from stenod_models.decoding.spellings import respelled
 from stenod_models.device import CPU, Device
@@ -46,6 +48,7 @@ class WhisperRecogniser:
         )
         texts = token_texts(self._vocabulary, arch.vocabulary)
         self._phrases = PhraseBook(texts, lambda text: (self._vocabulary.encode(text),))
+        self._marks = MarkTokens(texts)
         never = self._vocabulary.never_chosen(arch.vocabulary, arch.suppressed)
         self._suppressed = np.where(never, SUPPRESSED, np.float32(0))[None]
         self._suppressed_first = self._suppressed.copy()
@@ -143,15 +146,19 @@ class WhisperRecogniser:
             search = self._search(batch.options)
             return decode_by_beam(beam, steps, search, vocabulary=self._vocabulary, is_cancelled=is_cancelled)
         boosts: list[Boosts] = [Noise(batch.windows, temperature, arch.vocabulary)] if temperature else []
-        if batch.options.hotwords:
-            boosts.append(Favour(self._phrases.trie_of(batch.options.hotwords), arch.vocabulary))
+        boosts.extend(Favour(favoured, arch.vocabulary) for favoured in self._favoured(batch.options))
         step = PromptedRun(run, batch.prompts, self._suppressed_first, self._suppressed, together(boosts))
         return decode(step, steps, vocabulary=self._vocabulary, is_cancelled=is_cancelled, temperature=temperature)
 
     def _search(self, options: RecognitionOptions) -> BeamSearch:
         end = self._vocabulary.end
-        fusions: list[Fusion] = [self._phrases.trie_of(options.hotwords)] if options.hotwords else []
+        fusions: Sequence[Fusion] = self._favoured(options)
         return BeamSearch(beam_size=options.beam_size, start_token=end, end_token=end, fusions=fusions)
+
+    def _favoured(self, options: RecognitionOptions) -> list[PhraseTrie | MarkBias]:
+        trie = self._phrases.trie_of(options.hotwords) if options.hotwords else None
+        marks = self._marks.raised(options.mark_bias)
+        return [favoured for favoured in (trie, marks) if favoured is not None]
 
     def _recognition(
         self, window: Int16Audio, heard: Heard, attempt: Attempt, options: RecognitionOptions
@@ -160,6 +167,7 @@ class WhisperRecogniser:
         if is_silence(heard, attempt):
             return silent(heard)
         words = words_of(self._vocabulary, tokens, "en" if options.task == "translate" else heard.language)
+        words = self._marks.sure(words, tokens, attempt.hypothesis.probabilities, options.mark_bias)
         if options.hotwords:
             words = respelled(words, self._phrases.trie_of(options.hotwords).matches(tokens))
         if not words:

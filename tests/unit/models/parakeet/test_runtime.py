@@ -1,6 +1,7 @@
 """What becomes of emissions: words, times, confidences; and what is refused. No networks in here."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -146,6 +147,23 @@ def test_hotwords_are_searched_for_in_every_spelling_and_written_as_they_shall_b
     (search,) = backend.searches
     assert search.trie is not None
     assert [(match.first, match.end) for match in search.trie.matches([0, 1, 2, 3])] == [(1, 3)]
+
+
+def test_marks_that_are_doubtful_are_left_out_and_more_are_searched_for() -> None:
+    profile = replace(PROFILE, takes_mark_bias=True)
+    recogniser = load(Emissions([0, 1, 2, 3], [1, 4, 6, 9], [3, 6, 8, 9], [0.5, 0.8, 0.2, 0.4]), profile=profile)
+
+    def texts(bias: float) -> list[str]:
+        options = RecognitionOptions(mark_bias=bias)
+        (result,) = recogniser.recognise([np.ones(16_000, np.int16)], language="en", options=options)
+        assert result is not None
+        return [word.text for word in result.words]
+
+    assert [texts(bias) for bias in (0.0, -0.1, 0.5)] == [["the", "cat."], ["the", "cat"], ["the", "cat."]]
+    backend = recogniser._backend
+    assert isinstance(backend, ScriptedBackend)
+    assert [search.marks is not None for search in backend.searches] == [False, False, True]
+    assert [search.needs_scores for search in backend.searches] == [False, False, True]
 
 
 def test_hotwords_that_the_vocabulary_cannot_spell_change_nothing() -> None:

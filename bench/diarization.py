@@ -61,7 +61,9 @@ class Row:
 
 
 def row_of(system: str, runs: Sequence[Run], truth: Sequence[SpeakerTime], duration_s: float) -> Row:
-    turns = Told.of(runs[0].texts[JOINED]).turns
+    turns, *others = (Told.of(run.texts[JOINED]).turns for run in runs)
+    if any(other != turns for other in others):
+        raise RuntimeError(f"{system} told the speakers otherwise from round to round")
     errors = [diarization_error(truth, turns, duration_s=duration_s, with_overlap=counted) for counted in (True, False)]
     return Row(system, duration_s, tuple(runs), *errors)
 

@@ -10,7 +10,9 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import httpx
@@ -188,7 +190,7 @@ async def _run_entrypoint(directory: Path, arguments: Sequence[str], *, uid: int
         for path in (who, calls):
             path.write_text("")
             path.chmod(0o666)
-        for parent in (directory, *list(directory.parents)[:2]):
+        for parent in (directory, *takewhile(lambda above: above != Path(gettempdir()), directory.parents)):
             parent.chmod(0o755)
         (tools / "stenod").write_text(
             f'#!/bin/sh\n{{ /usr/bin/id -u; /usr/bin/id -g; }} > "{who}"\n'

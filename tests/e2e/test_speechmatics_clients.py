@@ -161,8 +161,8 @@ async def test_who_speaks_is_read_and_how_it_was_asked_comes_back(url: str, reco
 
 async def test_an_option_that_is_not_built_is_refused_by_name(url: str, recording: Recording) -> None:
     async with async_client(url) as client:
-        config = batch_models.TranscriptionConfig(punctuation_overrides={"sensitivity": 0.2})
-        named = r"HTTP 400.*transcription_config\.punctuation_overrides\.sensitivity: this feature is not built yet"
+        config = batch_models.TranscriptionConfig(language_hints=["en"])
+        named = r"HTTP 400.*transcription_config\.language_hints: this feature is not built yet"
         with pytest.raises(batch.BatchError, match=named):
             await client.submit_job(str(recording.path), transcription_config=config)
 

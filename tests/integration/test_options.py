@@ -21,7 +21,7 @@ from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.http_node import HttpNode, http_node
 from tests.support.speechmatics import config_with, refusal, submit
 
-PLAIN = replace(FAKE_PROFILE, model="plain", languages=("en",))
+PLAIN = replace(FAKE_PROFILE, model="plain", languages=("en",), takes_mark_bias=False)
 ABLE = replace(
     FAKE_PROFILE,
     model="able",
@@ -29,6 +29,7 @@ ABLE = replace(
     tasks=("transcribe", "translate"),
     takes_hotwords=True,
     takes_prompt=True,
+    takes_mark_bias=True,
     max_beam_size=4,
 )
 RECORDING = {"file": ("a.wav", b"RIFF")}
@@ -64,10 +65,11 @@ async def test_of_a_job_of_the_grpc_api(http: HttpNode, engine: FakeEngine) -> N
             vocabulary=[{"content": "Aoife", "sounds_like": ["eefa"]}, "Sinn Féin"],
             beam_size=4,
             prompt="Of harps.",
+            punctuation_sensitivity=0.25,
         )
         await client.wait(job.job_id)
         models = {model.name: model.proto for model in await client.models()}
-    expected = Decoding(task=Task.TRANSLATE, vocabulary=VOCABULARY, beam_size=4, prompt="Of harps.")
+    expected = Decoding(task=Task.TRANSLATE, vocabulary=VOCABULARY, beam_size=4, prompt="Of harps.", mark_bias=-2.0)
     assert _decoded(engine) == ("able", expected)
     assert job.proto.config.additional_vocabulary[0].boost == 2.0
     assert (models["able"].takes_vocabulary, models["plain"].takes_vocabulary) == (True, False)
@@ -84,6 +86,11 @@ async def test_of_a_job_of_the_grpc_api(http: HttpNode, engine: FakeEngine) -> N
         ),
         ({"decoding": {"beam_size": 2}}, "config.decoding.beam_size", "plain searches with at most 1"),
         ({"decoding": {"prompt": "a"}}, "config.decoding.prompt", "plain takes none"),
+        (
+            {"formatting": {"punctuation_sensitivity": 0.9}},
+            "config.formatting.punctuation_sensitivity",
+            "plain sets its marks as it does",
+        ),
     ],
 )
 async def test_what_the_named_model_cannot_do_is_refused(
@@ -129,6 +136,17 @@ async def test_additional_vocab_of_speechmatics(http: HttpNode, engine: FakeEngi
     assert job["config"]["transcription_config"]["additional_vocab"] == VOCAB
     log = (await http.client.get(f"/v2/jobs/{answer.json()['id']}/log")).text
     assert "phrases of more than 6 words are left out: 1" in log
+
+
+async def test_sensitivity_of_speechmatics(http: HttpNode, engine: FakeEngine) -> None:
+    asked = {"punctuation_overrides": {"sensitivity": 0.0}}
+    answer = await submit(http, config_with("transcription_config", **asked), params={"wait": 30})
+    assert answer.json()["status"] == "done", answer.text
+    assert _decoded(engine) == ("able", Decoding(mark_bias=-4.0))
+    refused = await submit(http, config_with("transcription_config", **asked, model="plain"))
+    assert refusal(refused)[2].startswith(
+        "transcription_config.punctuation_overrides.sensitivity: plain sets its marks"
+    )
 
 
 async def test_additional_vocab_that_the_model_cannot_listen_for_is_refused(http: HttpNode, engine: FakeEngine) -> None:

@@ -4,19 +4,27 @@
 
 The arranged call of the speech set, two people on a channel each, goes through a whole service with the default model:
 as it is, and with each channel added to the other at -15, -20 and -25 dB, as it is, later, and filtered; turn by turn,
-and with one channel moved so that both speak at once for a good part. For comparison, each channel of the first way
-goes through alone, as a file of its own: then there is nothing that the bleed could be known by.
+and with one channel moved so that both speak at once for a good part. For comparison, the channels go through alone, as
+files of their own, where nothing is removed: without bleed, which is what all else is measured by, and with it.
 
-Words of a channel are aligned with that channel's text. Right is a word at a place of that text; foreign is one that
-has no place there, said while the other channel speaks; doubled is a foreign one that the other channel has as well,
-within half a second. Lost is what the same channel without bleed has, and this one does not. Channel accuracy is right
-÷ (right + foreign).
+Words of a channel are aligned with that channel's text. Foreign is a word that is not the one at its place there, and
+that the other channel says at that time, within half a second, or that stands in a turn of the other channel alone;
+doubled is a foreign one that the other channel has in this transcript as well. Channel accuracy is the share of the
+words that are not foreign. Lost is a place of the text that the channel without bleed, alone, has an own word at, and
+this one does not; won is the reverse: windows that are cut elsewhere are heard a little differently, for better or
+worse.
 
 Then recordings of which nobody wrote down the words, turn by turn, to be read; and a file of 32 channels that hear each
-other, whose length must not change the memory. Exit status 1 when accuracy is below 99 %, a word is doubled, more than
-2 % of the own words are lost (windows that are cut elsewhere are heard a little differently: the comparison loses
-words, too), a sample of an own turn is changed where one speaks at a time, nothing is doubled in the comparison (then
-the proof is blind), or memory grows.
+other, whose length must not change the memory. Exit status 1 when
+
+- accuracy is below 99 %;
+- a word is doubled; where both speak at once, more than one in 200: a word that is misheard may be one that the other
+  happens to say (they are printed);
+- more own words are lost than won, by 1 %; where both speak at once, by that, and by what the same channels lose alone:
+  bleed under a voice changes what is heard, removed or not;
+- a sample of an own turn is changed where one speaks at a time;
+- nothing is doubled in the comparison: then the proof is blind;
+- memory grows.
 """
 
 import argparse
@@ -48,10 +56,12 @@ from tests.support.waves import write_wav
 LEVELS_DB = (-15.0, -20.0, -25.0)
 WAYS = (PLAIN, DELAYED, FILTERED)
 LEAST_ACCURACY = 0.99
-MOST_LOST = 0.02
+MOST_LOST = 0.01
+MOST_DOUBLED_AT_ONCE = 0.005
 NEAR_S = 0.5  # two hearings of one word
 BESIDE_S = 0.25  # of a turn: words at its edges are its own
 MANY = 32
+FEW = 5  # words that can be read
 SHORT_S = 240.0
 
 normalise = EnglishTextNormalizer()
@@ -68,9 +78,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of both channels. `own` are the places of the texts at which there is a word."""
+    """Of both channels. `own` are the places of the texts at which there is an own word, `words` are of the texts."""
 
-    right: int
+    heard: int
     foreign: tuple[str, ...]
     doubled: tuple[str, ...]
     own: frozenset[tuple[int, int]]
@@ -78,48 +88,54 @@ class Outcome:
 
     @property
     def accuracy(self) -> float:
-        return self.right / max(1, self.right + len(self.foreign))
+        return 1 - len(self.foreign) / max(1, self.heard)
 
     def lost(self, clean: "Outcome") -> int:
         return len(clean.own - self.own)
 
-    def holds(self, clean: "Outcome") -> bool:
-        is_whole = self.lost(clean) <= MOST_LOST * self.words
-        return self.accuracy >= LEAST_ACCURACY and not self.doubled and is_whole
+    def won(self, clean: "Outcome") -> int:
+        return len(self.own - clean.own)
+
+    def missed(self, clean: "Outcome") -> int:
+        return self.lost(clean) - self.won(clean)
 
 
 def pieces_of(words: Sequence[stenod.Word]) -> list[Piece]:
     return [Piece(text, word.start_s, word.end_s) for word in words for text in normalise(word.text).split()]
 
 
-def judged(call: Call, channels: Sequence[Sequence[stenod.Word]]) -> Outcome:
-    """What the transcripts of the channels are, measured by the texts."""
-    heard = [pieces_of(words) for words in channels]
-    right, words = 0, 0
+Heard = Sequence[Sequence[Piece]]
+
+
+def judged(call: Call, heard: Heard, said: Heard) -> Outcome:
+    """What the transcripts of the channels are, measured by the texts, and by what is `said` on each without bleed."""
     foreign: list[str] = []
     doubled: list[str] = []
     own: set[tuple[int, int]] = set()
-    for channel, pieces in enumerate(heard):
-        text = normalise(call.text(channel))
-        words += len(text.split())
-        placed, extra = aligned(text, pieces)
-        right += len(pieces) - len(extra)
-        own |= {(channel, place) for place in placed}
-        strangers = [piece for piece in extra if is_during_others(call, channel, piece)]
-        foreign += [piece.text for piece in strangers]
-        doubled += [piece.text for piece in strangers if any(is_same(piece, other) for other in heard[1 - channel])]
-    return Outcome(right, tuple(foreign), tuple(doubled), frozenset(own), words)
+    texts = [normalise(call.text(channel)) for channel in range(len(heard))]
+    for channel, (text, pieces) in enumerate(zip(texts, heard, strict=True)):
+        other = 1 - channel
+        for piece, place, is_right in aligned(text, pieces):
+            is_stray = place is None and is_during_others(call, channel, piece)
+            if is_right or not (is_stray or is_among(piece, said[other])):
+                own |= {(channel, place)} if place is not None else set()
+                continue
+            foreign.append(piece.text)
+            if is_among(piece, heard[other]):
+                doubled.append(piece.text)
+    count = sum(map(len, heard))
+    return Outcome(count, tuple(foreign), tuple(doubled), frozenset(own), sum(len(text.split()) for text in texts))
 
 
-def aligned(text: str, pieces: Sequence[Piece]) -> tuple[set[int], list[Piece]]:
-    """The places of the text that have a word, and the words that have no place."""
+def aligned(text: str, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, int | None, bool]]:
+    """Each word with its place in the text, if it has one, and whether it is the word there."""
     if not pieces:
-        return set(), []
+        return
     output = jiwer.process_words(text, " ".join(piece.text for piece in pieces))
-    pairs = [chunk for chunk in output.alignments[0] if chunk.type in {"equal", "substitute"}]
-    placed = {place for chunk in pairs for place in range(chunk.ref_start_idx, chunk.ref_end_idx)}
-    used = {place for chunk in pairs for place in range(chunk.hyp_start_idx, chunk.hyp_end_idx)}
-    return placed, [piece for place, piece in enumerate(pieces) if place not in used]
+    for chunk in output.alignments[0]:
+        for offset, piece in enumerate(pieces[chunk.hyp_start_idx : chunk.hyp_end_idx]):
+            place = None if chunk.type == "insert" else chunk.ref_start_idx + offset
+            yield piece, place, chunk.type == "equal"
 
 
 def is_during_others(call: Call, channel: int, piece: Piece) -> bool:
@@ -129,8 +145,12 @@ def is_during_others(call: Call, channel: int, piece: Piece) -> bool:
     return bool(speaking) and channel not in speaking
 
 
-def is_same(one: Piece, other: Piece) -> bool:
-    return one.text == other.text and abs(one.start_s + one.end_s - other.start_s - other.end_s) / 2 <= NEAR_S
+def is_among(one: Piece, others: Sequence[Piece]) -> bool:
+    """Whether one of them is a hearing of the same word."""
+    return any(
+        one.text == other.text and abs(one.start_s + one.end_s - other.start_s - other.end_s) / 2 <= NEAR_S
+        for other in others
+    )
 
 
 class Bench:
@@ -140,44 +160,50 @@ class Bench:
         self._client = client
         self._path = folder / "call.wav"
 
-    async def together(self, call: Call, audio: Channels) -> Outcome:
+    async def together(self, audio: Channels) -> Heard:
         transcript = await self._client.transcribe(
             write_wav(self._path, audio), language="en", diarization="channel", channel_labels=["first", "second"]
         )
         words = transcript.words
-        return judged(call, [[word for word in words if word.channel == name] for name in ("first", "second")])
+        return [pieces_of([word for word in words if word.channel == name]) for name in ("first", "second")]
 
-    async def apart(self, call: Call, audio: Channels) -> Outcome:
+    async def apart(self, audio: Channels) -> Heard:
         """Each channel as a recording of its own."""
         transcripts = [await self._client.transcribe(write_wav(self._path, one), language="en") for one in audio]
-        return judged(call, [transcript.words for transcript in transcripts])
+        return [pieces_of(transcript.words) for transcript in transcripts]
 
     async def turns(self, path: Path) -> Sequence[stenod.Segment]:
         return (await self._client.transcribe(path, language="en", diarization="channel")).segments
 
 
 async def compare(bench: Bench, call: Call, *, console: Console, name: str) -> bool:
-    """A line for every level and way; whether all of them hold."""
-    clean = await bench.together(call, call.audio)
-    report(console, f"{name}, no bleed", clean, clean)
-    holds = clean.holds(clean)
-    cases = list(product(LEVELS_DB, WAYS))
+    """Two lines for every level and way; whether all of them hold."""
+    said = await bench.apart(call.audio)
+    clean = judged(call, said, said)
+    report(console, f"{name}, no bleed, each channel alone", clean, clean)
+    cases = [(None, PLAIN), *product(LEVELS_DB, WAYS)]
+    holds = True
     for level_db, way in track(cases, description=name, console=Console(stderr=True)):
-        audio = bleeding(call.audio, level_db, way)
-        outcome = await bench.together(call, audio)
-        report(console, f"{name}, {level_db:g} dB, {way.name}", outcome, clean)
-        holds &= outcome.holds(clean)
-        if way is PLAIN:
-            apart = await bench.apart(call, audio)
-            report(console, f"{name}, {level_db:g} dB, each channel alone", apart, clean)
-            holds &= bool(apart.doubled)
+        audio = call.audio if level_db is None else bleeding(call.audio, level_db, way)
+        case = f"{name}, " + ("no bleed" if level_db is None else f"{level_db:g} dB, {way.name}")
+        outcome = judged(call, await bench.together(audio), said)
+        report(console, case, outcome, clean)
+        most_missed = MOST_LOST * clean.words
+        if level_db is not None:
+            apart = judged(call, await bench.apart(audio), said)
+            report(console, f"{case}, each channel alone", apart, clean)
+            holds &= len(apart.doubled) > MOST_DOUBLED_AT_ONCE * clean.words
+            most_missed = max(most_missed, apart.missed(clean) if call.overlap_s else 0)
+        holds &= outcome.accuracy >= LEAST_ACCURACY and outcome.missed(clean) <= most_missed
+        holds &= len(outcome.doubled) <= (MOST_DOUBLED_AT_ONCE * clean.words if call.overlap_s else 0)
     return holds
 
 
 def report(console: Console, name: str, outcome: Outcome, clean: Outcome) -> None:
     console.print(
-        f"{name:48} accuracy {outcome.accuracy:7.2%}  right {outcome.right:4}  foreign {len(outcome.foreign):4}  "
-        f"doubled {len(outcome.doubled):4}  lost {outcome.lost(clean):3} of {outcome.words}",
+        f"{name:62} accuracy {outcome.accuracy:7.2%}  words {outcome.heard:4}  foreign {len(outcome.foreign):4}  "
+        f"doubled {len(outcome.doubled):4}  lost {outcome.lost(clean):3}  won {outcome.won(clean):3} of {outcome.words}"
+        + (f"  ({' '.join(outcome.doubled)})" if 0 < len(outcome.doubled) < FEW else ""),
         highlight=False,
     )
 
@@ -240,7 +266,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=16.0, help="length of the long file of many channels")
     arguments = parser.parse_args()
-    console = Console(width=160)
+    console = Console(width=200)
     models_dir = build_models()
     call = Call.arranged()
     both = call.at_once()

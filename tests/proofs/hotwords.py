@@ -9,16 +9,13 @@ error rate, and the speed, in seconds of audio per second of processor; then wha
 the default model and with Whisper base. Exit status 1 when too few are heard or too many invented.
 """
 
-import argparse
 import random
 import re
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import jiwer
 import numpy as np
@@ -28,9 +25,9 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from stenod_models.contract import MAX_HOTWORDS, SAMPLE_RATE_HZ, Hotword, RecognitionOptions
 from stenod_models.decoding.hotwords import Phrase, PhraseTrie
 from stenod_models.recogniser import Recogniser
-from tests.support.models import build_models, load_default_model, read_audio
+from tests.support.families import prove_families
+from tests.support.models import read_audio
 from tests.support.speech import english_with_text
-from tests.support.whisper_weights import build_whisper_base, load_whisper
 
 LONGEST_S = 30
 RARE_IN = 2  # recordings at most
@@ -177,22 +174,11 @@ def proven(recogniser: Recogniser, every: int) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("families", nargs="*", default=[*FAMILIES], help="moonshine, whisper")
-    parser.add_argument("--every", type=int, default=1, help="take only one recording in so many")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        results = [proven(FAMILIES[family](Path(name)), arguments.every) for family in arguments.families]
+    holds = prove_families(__doc__, proven)
     for entries in (10, 100, MAX_HOTWORDS):
         costs = ", ".join(f"{step_cost_ms(entries, slots):.2f} ms for {slots}" for slots in (1, 8, 40))
         print(f"{entries} entries of three spellings cost a step {costs} hypotheses")
-    return 0 if all(results) else 1
-
-
-FAMILIES: Mapping[str, Callable[[Path], Recogniser]] = {
-    "moonshine": lambda _directory: load_default_model(build_models()),
-    "whisper": lambda directory: load_whisper(build_whisper_base(directory), threads=1),
-}
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

@@ -16,16 +16,18 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import stenod
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.rendering import SubtitleShape
 from tests.support.models import VOICES_MODEL, build_models
 from tests.support.renderings import (
+    Said,
     ShownCue,
     faults_of_cues,
     faults_of_json_v2,
@@ -79,22 +81,27 @@ async def render(client: stenod.Client, recording: Recording) -> tuple[int, Sequ
     whole = json.loads(forms["json"])
     spoken = [word["text"] for segment in whole["segments"] for word in segment["words"]]
     said_by = {segment["speaker"] or segment["channel"] or "" for segment in whole["segments"]}
-    faults = list(faults_of_json_v2(read_json_v2(forms["json-v2"]), spoken))
+    faults = list(faults_of_json_v2(read_json_v2(forms["json-v2"]), said_of(transcript)))
     for cues in (read_srt(forms["srt"]), read_vtt(forms["vtt"])):
         faults += [*faults_of_cues(cues, SHAPE), *faults_of_words(cues, spoken, sorted(said_by))]
     faults += faults_of_turns(whole, transcript)
     return len(spoken), read_srt(forms["srt"]), faults
 
 
+def said_of(transcript: stenod.Transcript) -> Iterator[Said]:
+    for word in transcript.words:
+        yield word.channel, "" if word.speaker == UNKNOWN_SPEAKER else word.speaker, word.text
+
+
 def faults_of_turns(whole: Mapping[str, Any], transcript: stenod.Transcript) -> list[str]:
-    """Where the own json and the messages tell differently who has the word."""
-    told = [(segment["text"], segment["speaker"] or "") for segment in whole["segments"]]
-    messages = [(segment.text, segment.speaker) for segment in transcript.segments]
-    counted = sum(turn["segment_count"] for turn in whole["utterances"])
-    numbers = [segment["utterance"] for segment in whole["segments"]]
+    """Where the own json and the messages tell differently who has the word, and for how long."""
+    told = [(one["text"], one["speaker"] or "", one["utterance"], one["paragraph"]) for one in whole["segments"]]
+    messages = [(one.text, one.speaker, one.utterance, one.paragraph) for one in transcript.segments]
     faults = [] if told == messages else ["the own json has other segments than the messages"]
-    if counted != len(told) or numbers != sorted(numbers) or len(set(numbers)) != len(whole["utterances"]):
-        faults.append("utterances do not hold the segments")
+    for turns, numbers in (("utterances", [one[2] for one in told]), ("paragraphs", [one[3] for one in told])):
+        held = [number for number, turn in enumerate(whole[turns]) for _ in range(turn["segment_count"])]
+        if held != numbers:
+            faults.append(f"{turns} do not hold the segments")
     return faults
 
 

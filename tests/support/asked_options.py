@@ -61,6 +61,14 @@ CASES: Final = [
         {"punctuation_overrides": {"permitted_marks": [".", "?"]}},
     ),
     Case(
+        "fewer marks",
+        written(punctuation_sensitivity=0.2),
+        {"formatting": {"punctuation_sensitivity": 0.2}},
+        {"punctuation_sensitivity": 0.2},
+        ["--punctuation-sensitivity", "0.2"],
+        {"punctuation_overrides": {"sensitivity": 0.2}},
+    ),
+    Case(
         "all marks",
         JobConfig(),
         {},

@@ -4,7 +4,7 @@ import html
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ import srt  # type: ignore[import-untyped]
 import webvtt  # type: ignore[import-untyped]
 from webvtt.models import Timestamp  # type: ignore[import-untyped]
 
+from stenod_server.domain.diarization import UNKNOWN_SPEAKER
 from stenod_server.domain.rendering import SubtitleShape
 from stenod_server.text.cue_layout import MAX_CUE_MS
 from tests.support.speechmatics_clients import batch_models
@@ -93,21 +94,36 @@ def faults_of_words(cues: Sequence[ShownCue], spoken: Sequence[str], speakers: S
         yield f"made up: {made_up}"
 
 
-def faults_of_json_v2(transcript: Any, spoken: Sequence[str]) -> Iterator[str]:
-    """What is out of order, lost, or made up. The characters of the results are those of the words."""
+Said = tuple[str, str, str]
+"""A word: its channel, its speaker ("" where nobody is told), and its text."""
+
+
+def faults_of_json_v2(transcript: Any, spoken: Iterable[Said]) -> Iterator[str]:
+    """What is out of order, lost, made up, or somebody else's. What each says on a channel, results and words alike, is
+    the same text, blanks aside.
+    """
     keys = [(result.start_time, -result.end_time) for result in transcript.results]
     if keys != sorted(keys):
         yield "results are out of order"
-    contents = [result.alternatives[0].content for result in transcript.results]
-    if _letters(contents) != _letters(spoken):
-        yield f"results are not what was said: {_letters(spoken) - _letters(contents)}"
+    told, said = _texts(map(_said, transcript.results)), _texts(spoken)
+    for who in sorted(told.keys() | said.keys()):
+        if told.get(who) != said.get(who):
+            yield f"results of {who} are not what was said: {told.get(who)!r} for {said.get(who)!r}"
     for result in transcript.results:
         if result.type == "entity" and not (result.written_form and result.spoken_form):
             yield f"an entity without its forms: {result}"
 
 
-def _letters(texts: Sequence[str]) -> Counter[str]:
-    return Counter("".join("".join(text.split()) for text in texts))
+def _said(result: Any) -> Said:
+    speaker = result.alternatives[0].speaker
+    return result.channel or "", "" if speaker == UNKNOWN_SPEAKER else speaker, result.alternatives[0].content
+
+
+def _texts(said: Iterable[Said]) -> dict[tuple[str, str], str]:
+    texts: dict[tuple[str, str], str] = {}
+    for channel, speaker, text in said:
+        texts[channel, speaker] = texts.get((channel, speaker), "") + "".join(text.split())
+    return texts
 
 
 def _ms(at: timedelta) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
+import typer
+
 
 def with_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of each of its arguments that is such a group, behind its own."""
@@ -32,6 +34,11 @@ def given_options(group: Any) -> dict[str, Any]:
     """The options of a group that were given, by name."""
     every = {field.name: getattr(group, field.name) for field in fields(group)}
     return {name: value for name, value in every.items() if value is not None}
+
+
+def ratio_option(help_text: str, default: str, panel: str) -> Any:
+    """An option of 0 to 1; `default` is told, not given."""
+    return typer.Option(min=0, max=1, metavar="RATIO", help=help_text, show_default=default, rich_help_panel=panel)
 
 
 def _parameter(field: Field[Any]) -> inspect.Parameter:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stenod_server.cli.option_groups import given_options
+from stenod_server.cli.option_groups import given_options, ratio_option
 
 _PANEL = "Speakers"
 
@@ -50,15 +50,7 @@ class SpeakerOptions:
     min_speakers: Annotated[int | None, _count("The fewest speakers.")] = None
     max_speakers: Annotated[int | None, _count("The most speakers.")] = None
     speaker_sensitivity: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            metavar="RATIO",
-            help="How readily a new speaker is assumed.",
-            show_default="0.5",
-            rich_help_panel=_PANEL,
-        ),
+        float | None, ratio_option("How readily a new speaker is assumed.", "0.5", _PANEL)
     ] = None
     prefer_current_speaker: Annotated[
         bool | None,
@@ -79,6 +71,15 @@ class SpeakerOptions:
             exists=True,
             dir_okay=False,
             help='Speakers that are known: a JSON object like {"Ann": ["IDENTIFIER"]}.',
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    user_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Whose job it is: identifiers that were made for a user are known to jobs of the same one alone.",
             rich_help_panel=_PANEL,
         ),
     ] = None

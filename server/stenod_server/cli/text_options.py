@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stenod_server.cli.option_groups import given_options
+from stenod_server.cli.option_groups import given_options, ratio_option
 
 _PANEL = "Text"
 
@@ -39,6 +39,9 @@ class TextOptions:
     punctuation: Annotated[bool | None, _flag("--punctuation/--no-punctuation", "Marks of punctuation.")] = None
     permitted_marks: Annotated[
         list[str] | None, _repeated("--permitted-mark", "MARK", "The only marks there may be; may be repeated.")
+    ] = None
+    punctuation_sensitivity: Annotated[
+        float | None, ratio_option("How readily marks are set.", "0.5, as the recogniser does", _PANEL)
     ] = None
     remove_disfluencies: Annotated[bool | None, _flag("--remove-disfluencies", 'Leave out words like "um".')] = None
     profanity_filter: Annotated[

@@ -21,6 +21,7 @@ class Option(StrEnum):
     VOCABULARY = "vocabulary"
     BEAM_SIZE = "beam_size"
     PROMPT = "prompt"
+    MARK_BIAS = "mark_bias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,15 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """The same for all windows of a job. `beam_size` 1 is greedy. What `hints` does not name must be honoured."""
+    """The same for all windows of a job. `beam_size` 1 is greedy. `mark_bias` is what a mark of punctuation gains in
+    log-probability. What `hints` does not name must be honoured.
+    """
 
     task: Task = Task.TRANSCRIBE
     vocabulary: tuple[VocabularyEntry, ...] = ()
     beam_size: int = 1
     prompt: str = ""
+    mark_bias: float = 0.0
     hints: tuple[Hint, ...] = ()
 
     def without(self, *options: Option) -> "Decoding":

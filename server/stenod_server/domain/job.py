@@ -131,6 +131,11 @@ class JobConfig:
     origin: Origin = Origin()
     notifications: tuple[Notification, ...] = ()
 
+    @property
+    def asked_of_recogniser(self) -> Decoding:
+        """All that it is to do, or leave."""
+        return replace(self.decoding, mark_bias=self.formatting.mark_bias)
+
     def naming(self, language: str) -> "JobConfig":
         """The same, as if it had named its language."""
         return replace(

@@ -35,6 +35,7 @@ FAKE_PROFILE: Final = ModelProfile(
     tasks=("transcribe",),
     operating_points=("standard",),
     default_engines=8,
+    takes_mark_bias=True,
 )
 
 FAKE_VOICE_PROFILE: Final = VoiceProfile(
@@ -155,6 +156,8 @@ class FakeEngine:
             raise InvalidField("window", f"beam_size {decoding.beam_size} is above {profile.max_beam_size}")
         if (decoding.vocabulary and not profile.takes_hotwords) or (decoding.prompt and not profile.takes_prompt):
             raise InvalidField("window", "a vocabulary, or a prompt, which is not taken")
+        if decoding.mark_bias and not profile.takes_mark_bias:
+            raise InvalidField("window", "a mark_bias, which is not taken")
         if len(audio) > profile.window_max_samples:
             raise InvalidField("window", f"{len(audio)} samples; at most {profile.window_max_samples} are taken")
 

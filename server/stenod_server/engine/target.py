@@ -278,6 +278,9 @@ def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:
         max_beam_size=profile.max_beam_size,
         takes_hotwords=profile.takes_hotwords,
         takes_prompt=profile.takes_prompt,
+        takes_mark_bias=profile.takes_mark_bias,
+        writes_marks=profile.writes_marks,
+        writes_capitals=profile.writes_capitals,
     )
 
 

@@ -48,5 +48,7 @@ def decode_window(response: Any, *, length_samples: int) -> WindowResult:
 @lru_cache(maxsize=16)
 def _options(decoding: Decoding) -> bytes:
     hotwords = tuple(contract.Hotword(entry.content, entry.boost, entry.sounds_like) for entry in decoding.vocabulary)
-    options = contract.RecognitionOptions(decoding.task, decoding.beam_size, hotwords, decoding.prompt)
+    options = contract.RecognitionOptions(
+        decoding.task, decoding.beam_size, hotwords, decoding.prompt, decoding.mark_bias
+    )
     return byte_string(options.to_json())

@@ -33,6 +33,9 @@ class ModelProfile:
     max_beam_size: int = 1
     takes_hotwords: bool = False
     takes_prompt: bool = False
+    takes_mark_bias: bool = False
+    writes_marks: bool = True
+    writes_capitals: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.transcript import Segment, Word, WordTag
 from stenod_server.ports import Window
 from stenod_server.recognition.context_chunks import Tail, first_new, is_before, tail_of
-from stenod_server.text.punctuation import ends_sentence
+from stenod_server.text.punctuation import ends_sentence, ends_sentence_anyhow
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,11 @@ class Stitcher:
         if self._open and self._must_split_before(word):
             yield from self._close()
         self._open.append(word)
-        length = word.end_samples - self._open[0].start_samples
-        if length >= self._rules.sentence_min_samples and ends_sentence(word.text):
+        if self._is_long() and ends_sentence_anyhow(word.text):
             yield from self._close()
+
+    def _is_long(self) -> bool:
+        return self._open[-1].end_samples - self._open[0].start_samples >= self._rules.sentence_min_samples
 
     def _must_split_before(self, word: Word) -> bool:
         first, last = self._open[0], self._open[-1]
@@ -145,6 +147,7 @@ class Stitcher:
             or word.end_samples - first.start_samples > self._rules.max_samples
             or len(self._open) >= self._rules.max_words
             or (word.language, word.channel) != (last.language, last.channel)
+            or (self._is_long() and ends_sentence(last.text, word.text))
         )
 
     def _close(self) -> Iterator[Segment]:

@@ -228,4 +228,7 @@ def model(value: ModelProfile, *, is_default: bool) -> capacity_pb2.Model:
         max_beam_size=value.max_beam_size,
         takes_vocabulary=value.takes_hotwords,
         takes_prompt=value.takes_prompt,
+        takes_punctuation_sensitivity=value.takes_mark_bias,
+        writes_punctuation=value.writes_marks,
+        writes_capitals=value.writes_capitals,
     )

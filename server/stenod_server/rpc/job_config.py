@@ -1,7 +1,5 @@
-"""JobConfig of the API ↔ JobConfig of the domain. Refuses what is malformed, and what is not built, by field name."""
+"""JobConfig of the API ↔ JobConfig of the domain. Refuses what is malformed by field name."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +10,7 @@ from stenod.v1 import job_pb2
 from stenod_server.domain import job_rules
 from stenod_server.domain.job import JobConfig, LowConfidenceAction
 from stenod_server.domain.rendering import SubtitleShape
-from stenod_server.errors import InvalidField, UnsupportedFeature
+from stenod_server.errors import InvalidField
 from stenod_server.rpc import decoding, diarization, formatting, notifications
 from stenod_server.rpc.rendering import subtitle_options, subtitle_shape
 
@@ -34,25 +32,8 @@ LOW_CONFIDENCE_ACTIONS: Final = {
 _ACTION_NUMBERS: Final = {action: number for number, action in LOW_CONFIDENCE_ACTIONS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Unbuilt:
-    """A field whose feature is not built, and how to see that the caller asks for it."""
-
-    path: str
-    is_asked: Callable[[job_pb2.JobConfig], bool]
-
-
-# Every feature of the API that this version refuses. Building one means deleting its row.
-UNBUILT: Final[Sequence[Unbuilt]] = (
-    Unbuilt("formatting.punctuation_sensitivity", lambda c: c.formatting.HasField("punctuation_sensitivity")),
-)
-
-
 def from_proto(message: job_pb2.JobConfig) -> JobConfig:
-    """Check and convert. Raises InvalidField, LimitExceeded, UnsupportedFeature; `field` starts with `config.`."""
-    for unbuilt in UNBUILT:
-        if unbuilt.is_asked(message):
-            raise UnsupportedFeature(f"config.{unbuilt.path}")
+    """Check and convert. Raises InvalidField, LimitExceeded; `field` starts with `config.`."""
     start_s, end_s = _trim(message)
     parallel_engines, max_parallel_engines, priority = _scheduling(message.scheduling)
     action, default_language = _low_confidence(message)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stenod_server.domain.decoding import Decoding, Option
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.transcript import Warning  # noqa: A004  the word the API uses
 from stenod_server.errors import OptionNotServed
 from stenod_server.ports import ModelProfile
@@ -15,6 +16,7 @@ FIELDS: Final[Mapping[Option, str]] = {
     Option.VOCABULARY: "config.additional_vocabulary",
     Option.BEAM_SIZE: "config.decoding.beam_size",
     Option.PROMPT: "config.decoding.prompt",
+    Option.MARK_BIAS: "config.formatting.punctuation_sensitivity",
 }
 
 
@@ -46,6 +48,19 @@ def warnings(profile: ModelProfile, decoding: Decoding) -> tuple[Warning, ...]:
     )
 
 
+def warnings_of_text(profile: ModelProfile, formatting: Formatting) -> tuple[Warning, ...]:
+    """Of marks and capitals that are asked for by name and that the recogniser does not write."""
+    of_marks = "punctuation" if "punctuation" in formatting.asked else "permitted_marks"
+    wants_marks = formatting.punctuation and (of_marks == "punctuation" or bool(formatting.permitted_marks))
+    wants_capitals = formatting.casing and "casing" in formatting.asked
+    told = []
+    if wants_marks and not profile.writes_marks:
+        told.append(f"formatting.{of_marks}: {profile.model} writes no marks of punctuation")
+    if wants_capitals and not profile.writes_capitals:
+        told.append(f"formatting.casing: {profile.model} writes no capitals")
+    return tuple(Warning(WITHOUT_EFFECT, says) for says in told)
+
+
 def _beyond(profile: ModelProfile, decoding: Decoding) -> list[Option]:
     """What is asked for and cannot be had."""
     can = {
@@ -53,6 +68,7 @@ def _beyond(profile: ModelProfile, decoding: Decoding) -> list[Option]:
         Option.VOCABULARY: profile.takes_hotwords or not decoding.vocabulary,
         Option.BEAM_SIZE: decoding.beam_size <= profile.max_beam_size,
         Option.PROMPT: profile.takes_prompt or not decoding.prompt,
+        Option.MARK_BIAS: profile.takes_mark_bias or not decoding.mark_bias,
     }
     return [option for option in Option if not can[option]]
 
@@ -67,3 +83,5 @@ def _says(profile: ModelProfile, option: Option) -> str:
             return f"{profile.model} searches with at most {profile.max_beam_size}"
         case Option.PROMPT:
             return f"{profile.model} takes none"
+        case Option.MARK_BIAS:
+            return f"{profile.model} sets its marks as it does"

@@ -101,7 +101,7 @@ class Recogniser:
     async def _recording(
         self, running: Running, job: Job, route: Route, path: Path, listening: Listening | None
     ) -> Recording:
-        decoding = abilities.honoured(route.profile, job.config.decoding)
+        decoding = abilities.honoured(route.profile, job.config.asked_of_recogniser)
         voices = listening.profile if listening else None
         return replace(
             self._recordings.of(job, route, path, decoding, interactive=running.interactive, voices=voices),
@@ -122,5 +122,9 @@ class Recogniser:
         """With what was known, or found out, of the job as a whole."""
         if heard and heard.language == info.language:
             info = replace(info, language_confidence=heard.confidence)
-        before = (*self._router.heeded(job.config).warnings, *abilities.warnings(route.profile, job.config.decoding))
+        before = (
+            *self._router.heeded(job.config).warnings,
+            *abilities.warnings(route.profile, job.config.asked_of_recogniser),
+            *abilities.warnings_of_text(route.profile, job.config.formatting),
+        )
         return replace(info, warnings=(*before, *language_doubt.warnings(job.config, heard), *info.warnings))

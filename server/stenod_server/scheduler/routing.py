@@ -97,9 +97,9 @@ def _choice(profiles: Mapping[str, ModelProfile], config: JobConfig, table: Rout
     first = next(routes, None)
     if first is None:
         raise _not_found(profiles, config)
-    able = (route for route in chain((first,), routes) if abilities.serves(route.profile, config.decoding))
+    able = (route for route in chain((first,), routes) if abilities.serves(route.profile, config.asked_of_recogniser))
     route = next(able, first)
-    abilities.check(route.profile, config.decoding, profiles)
+    abilities.check(route.profile, config.asked_of_recogniser, profiles)
     return route
 
 
@@ -133,11 +133,11 @@ def settled(
     if route is None or not heard.language:
         return choose(profiles, config, table)
     if not heard.is_certain:
-        return route if abilities.serves(route.profile, config.decoding) else choose(profiles, config, table)
+        return route if abilities.serves(route.profile, config.asked_of_recogniser) else choose(profiles, config, table)
     try:
         return choose(profiles, config.naming(heard.language), table)
     except ModelNotFound:
-        abilities.check(route.profile, config.decoding, profiles)
+        abilities.check(route.profile, config.asked_of_recogniser, profiles)
         return Route(route.profile, heard.language)
 
 

@@ -123,6 +123,7 @@ def _read_formatting(plain: Mapping[str, Any]) -> Formatting:
     """Of a job that was stored before there was any, `punctuation` alone."""
     read: dict[str, Any] = {
         "permitted_marks": tuple(plain.get("permitted_marks", ())),
+        "asked": tuple(plain.get("asked", ())),
         "profanity_filter": ProfanityFilter(plain.get("profanity_filter", ProfanityFilter.KEEP)),
         "replacements": tuple(Replacement(**one) for one in plain.get("replacements", ())),
     }

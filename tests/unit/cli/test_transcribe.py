@@ -209,11 +209,12 @@ async def test_who_said_what_reaches_the_job(stenod: Stenod, script: Script, tmp
     (tmp_path / "known.json").write_text('{"Ann": ["one", "two"]}')
     options = ["--diarization", "speaker", "--speakers", "3", "--speaker-sensitivity", "0.7"]
     options += ["--prefer-current-speaker", "--return-speaker-identifiers"]
-    options += ["--known-speakers", str(tmp_path / "known.json")]
+    options += ["--known-speakers", str(tmp_path / "known.json"), "--user-id", "u1"]
 
     await stenod("transcribe", "-", *options, stdin=b"RIFF")
     await stenod("transcribe", "-", "--diarization", "channel", *("--channel-label", "a") * 2, stdin=b"RIFF")
 
+    assert [request.config.user_id for request in script.requests("SubmitJob")] == ["u1", ""]
     speaker, channel = [request.config.diarization for request in script.requests("SubmitJob")]
     assert speaker == job_pb2.DiarizationConfig(
         mode=job_pb2.DIARIZATION_MODE_SPEAKER,

@@ -16,6 +16,13 @@ def test_words_have_what_was_measured_and_what_they_are() -> None:
     assert (second.volume, second.tags) == (None, ())
 
 
+def test_a_segment_says_how_sure_it_is_and_to_which_turn_it_belongs_once_that_is_known() -> None:
+    early = _convert.segment(transcript_pb2.Segment(confidence=0.5))
+    done = _convert.segment(transcript_pb2.Segment(confidence=0.5, utterance_index=0, paragraph_index=2))
+    assert (early.confidence, early.utterance, early.paragraph) == (0.5, None, None)
+    assert (done.confidence, done.utterance, done.paragraph) == (0.5, 0, 2)
+
+
 def test_an_entity_has_the_words_it_is_written_with_and_those_that_were_spoken() -> None:
     spoken = [_word(text) for text in ("twenty", "dollars")]
     entity = transcript_pb2.Entity(kind="money", first_word=1, word_count=1, spoken_words=spoken)

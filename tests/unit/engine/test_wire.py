@@ -36,12 +36,12 @@ def test_a_request_is_what_tritonclient_would_send(samples: int, interactive: bo
 
 def test_what_is_asked_of_the_recogniser_is_sent_as_the_contract_has_it() -> None:
     vocabulary = (VocabularyEntry("Aoife", ("eefa",), 3.0), VocabularyEntry("Sinn Féin"))
-    decoding = Decoding(task=Task.TRANSLATE, vocabulary=vocabulary, beam_size=5, prompt="Of harps.")
+    decoding = Decoding(task=Task.TRANSLATE, vocabulary=vocabulary, beam_size=5, prompt="Of harps.", mark_bias=-2.0)
     request = RecognitionRequest("m", decoding=decoding)
     sent = service_pb2.ModelInferRequest.FromString(encode_window(np.zeros(9, np.int16), request, timeout_s=1.0))
     hotwords = (Hotword("Aoife", 3.0, ("eefa",)), Hotword("Sinn Féin"))
     options = RecognitionOptions.from_json(sent.raw_input_contents[2][4:].decode())
-    assert options == RecognitionOptions("translate", 5, hotwords, "Of harps.")
+    assert options == RecognitionOptions("translate", 5, hotwords, "Of harps.", -2.0)
 
 
 def test_a_strided_slice_is_sent_as_its_samples() -> None:

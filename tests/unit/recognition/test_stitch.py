@@ -48,6 +48,20 @@ def test_an_abbreviation_ends_no_sentence() -> None:
     assert _texts(_stitch((_frame(0, 0, 3), words))) == ["meet Dr. J. Smith"]
 
 
+def test_whether_a_point_ends_a_sentence_may_be_the_next_words_to_say() -> None:
+    for word, following, texts in (
+        ("No.", "Then", ["it was No.", "Then"]),
+        ("No.", "5", ["it was No. 5"]),
+        ("etc.", "Then", ["it was etc.", "Then"]),
+        ("etc.", "then", ["it was etc. then"]),
+        ("p.m.", "Monday", ["it was p.m. Monday"]),
+    ):
+        words = [_word("it", 0, 1), _word("was", 1, 2), _word(word, 2, 2.4), _word(following, 2.5, 2.9)]
+        assert _texts(_stitch((_frame(0, 0, 3), words))) == texts
+        first, second = (_frame(0, 0, 2.4), words[:3]), (_frame(1, 2.4, 3), [_word(following, 0.1, 0.5)])
+        assert _texts(_stitch(first, second)) == texts
+
+
 def test_a_segment_never_runs_beyond_its_longest() -> None:
     words = [_word(f"w{n}", n, n + 0.9) for n in range(10)]
     rules = SegmentRules(max_samples=3 * HZ, max_words=100)

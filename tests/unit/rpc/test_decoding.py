@@ -1,5 +1,6 @@
 """What a job may ask of the recogniser, and how a wrong value is refused: by the name of its field."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,3 +106,7 @@ def test_a_model_says_what_it_can_do() -> None:
     assert (plain.takes_vocabulary, plain.takes_prompt) == (False, False)
     assert list(able.tasks) == [job_pb2.TASK_TRANSCRIBE, job_pb2.TASK_TRANSLATE]
     assert (able.max_beam_size, able.takes_vocabulary, able.takes_prompt) == (8, True, True)
+    assert (plain.takes_punctuation_sensitivity, able.takes_punctuation_sensitivity) == (False, True)
+    bare = convert.model(replace(PLAIN, writes_marks=False, writes_capitals=False), is_default=False)
+    assert (plain.writes_punctuation, plain.writes_capitals) == (True, True)
+    assert (bare.writes_punctuation, bare.writes_capitals) == (False, False)

@@ -2,22 +2,24 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stenod_server.domain.decoding import Decoding, Hint, Option, Task, VocabularyEntry
+from stenod_server.domain.formatting import Formatting
 from stenod_server.domain.job import JobConfig, JobState
 from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.errors import ModelNotFound, OptionNotServed
 from stenod_server.ports import ModelProfile
 from stenod_server.recognition.language_choice import LanguageChoice
-from stenod_server.scheduler.abilities import FIELDS, honoured, warnings
+from stenod_server.scheduler.abilities import FIELDS, honoured, warnings, warnings_of_text
 from stenod_server.scheduler.routing import Router, RoutingRule, RoutingTable, choose, heeded, listener, settled
 from tests.support.builders import FakeClock
 from tests.unit.scheduler.rig import TENANT, open_rig
 
-PLAIN = replace(FAKE_PROFILE, model="plain", languages=("de", "en"))
-WORDS = replace(FAKE_PROFILE, model="words", languages=("en",), takes_hotwords=True, max_beam_size=4)
+PLAIN = replace(FAKE_PROFILE, model="plain", languages=("de", "en"), takes_mark_bias=False)
+WORDS = replace(PLAIN, model="words", languages=("en",), takes_hotwords=True, max_beam_size=4)
 ABLE = replace(
     FAKE_PROFILE,
     model="able",
@@ -25,17 +27,25 @@ ABLE = replace(
     tasks=("transcribe", "translate"),
     takes_hotwords=True,
     takes_prompt=True,
+    takes_mark_bias=True,
     max_beam_size=8,
 )
 LOADED = {profile.model: profile for profile in (PLAIN, WORDS, ABLE)}
 TABLE = RoutingTable(preferred=("plain", "words"))
 NAMES = (VocabularyEntry("Aoife"),)
+FEWER_MARKS = Formatting(punctuation_sensitivity=0.1)
 ASKED = {
     Option.TASK: Decoding(task=Task.TRANSLATE),
     Option.VOCABULARY: Decoding(vocabulary=NAMES),
     Option.BEAM_SIZE: Decoding(beam_size=5),
     Option.PROMPT: Decoding(prompt="Of harps."),
+    Option.MARK_BIAS: Decoding(mark_bias=FEWER_MARKS.mark_bias),
 }
+
+
+def _job(option: Option, **asked: Any) -> JobConfig:
+    formatting = FEWER_MARKS if option is Option.MARK_BIAS else Formatting()
+    return JobConfig(decoding=ASKED[option], formatting=formatting, **asked)
 
 
 def _chosen(config: JobConfig, table: RoutingTable = TABLE, *loaded: ModelProfile) -> str:
@@ -44,12 +54,13 @@ def _chosen(config: JobConfig, table: RoutingTable = TABLE, *loaded: ModelProfil
 
 
 def test_a_job_goes_to_the_first_that_can_do_what_it_asks_for() -> None:
-    chosen = {option: _chosen(JobConfig(language="en", decoding=asked)) for option, asked in ASKED.items()}
+    chosen = {option: _chosen(_job(option, language="en")) for option in ASKED}
     assert chosen == {
         Option.TASK: "able",
         Option.VOCABULARY: "words",
         Option.BEAM_SIZE: "able",
         Option.PROMPT: "able",
+        Option.MARK_BIAS: "able",
     }
     assert _chosen(JobConfig(language="en")) == "plain"
     assert _chosen(JobConfig(language="en", decoding=Decoding(beam_size=4))) == "words"
@@ -79,7 +90,7 @@ def test_a_later_row_that_cannot_take_the_job_is_in_nobody_s_way(later: RoutingR
 @pytest.mark.parametrize("option", Option)
 def test_what_the_named_model_cannot_do_is_refused_with_who_can(option: Option) -> None:
     with pytest.raises(OptionNotServed) as refused:
-        _chosen(JobConfig(model="plain", language="en", decoding=ASKED[option]))
+        _chosen(_job(option, model="plain", language="en"))
     assert refused.value.field == FIELDS[option]
     able = {"able", "words"} if option is Option.VOCABULARY else {"able"}
     assert refused.value.message.startswith(f"{FIELDS[option]}: plain ")
@@ -89,7 +100,7 @@ def test_what_the_named_model_cannot_do_is_refused_with_who_can(option: Option) 
 @pytest.mark.parametrize("option", Option)
 def test_what_nobody_can_do_is_refused(option: Option) -> None:
     with pytest.raises(OptionNotServed, match="models that can: none") as refused:
-        _chosen(JobConfig(language="en", decoding=ASKED[option]), TABLE, PLAIN)
+        _chosen(_job(option, language="en"), TABLE, PLAIN)
     assert refused.value.field == FIELDS[option]
 
 
@@ -241,3 +252,23 @@ async def test_a_job_that_finds_nobody_able_when_it_runs_fails_once(tmp_path: Pa
         assert failed.failure
         assert (failed.state, failed.attempt, failed.failure.reason) == (JobState.FAILED, 1, "OPTION_NOT_SERVED")
         assert rig.engine.requests == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    [
+        (Formatting(), []),
+        (Formatting(asked=("punctuation", "casing")), ["punctuation", "casing"]),
+        (Formatting(permitted_marks=(".",)), ["permitted_marks"]),
+        (Formatting(punctuation=False, casing=False), []),
+        (Formatting(punctuation=False, asked=("punctuation",)), []),
+        (Formatting(casing=False, asked=("punctuation", "casing")), ["punctuation"]),
+    ],
+)
+def test_marks_and_capitals_that_are_asked_for_and_nobody_writes_are_warned_of(
+    asked: Formatting, fields: list[str]
+) -> None:
+    told = warnings_of_text(replace(PLAIN, writes_marks=False, writes_capitals=False), asked)
+    assert [warning.message.partition(":")[0] for warning in told] == [f"formatting.{field}" for field in fields]
+    assert all(warning.reason == "FIELD_WITHOUT_EFFECT" and "plain writes no" in warning.message for warning in told)
+    assert warnings_of_text(PLAIN, asked) == ()

@@ -56,6 +56,7 @@ DECODINGS = {
     "vocabulary": (VocabularyEntry("Aoife"),),
     "beam_size": 3,
     "prompt": "Of harps.",
+    "mark_bias": -2.0,
     "hints": (Hint(Option.PROMPT, "prompt"),),
 }
 OTHER_VALUES: dict[str, Any] = {

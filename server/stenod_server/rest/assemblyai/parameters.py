@@ -18,6 +18,7 @@ MAX_MS: Final = 10**12  # thirty years
 _CHANNELS: Final = Diarization(
     mode=DiarizationMode.CHANNEL, channel_labels=tuple(str(channel + 1) for channel in range(MAX_CHANNEL_LABELS))
 )
+_ON_BY_DEFAULT: Final = {"punctuate": "punctuation", "format_text": "casing"}
 _NAMES: Final = ("audio_url", "dual_channel", "format_text", "punctuate", "audio_start_from", "audio_end_at")
 
 
@@ -31,6 +32,7 @@ class Parameters:
     punctuate: bool
     start_s: float
     end_s: float
+    asked: tuple[str, ...]
     as_json: str
 
     def config(self, options: DialectOptions, *, request_id: str) -> JobConfig:
@@ -41,6 +43,7 @@ class Parameters:
                 punctuation=self.punctuate and options.assemblyai_punctuation,
                 numerals=self.format_text,
                 casing=self.format_text,
+                asked=self.asked,
             ),
             diarization=_CHANNELS if self.dual_channel else Diarization(),
             warnings=options.assemblyai_warnings,
@@ -67,6 +70,7 @@ def read_parameters(body: Mapping[str, Any]) -> Parameters:
         punctuate=_flag(given, "punctuate", default=True),
         start_s=start_s,
         end_s=end_s,
+        asked=tuple(field for name, field in _ON_BY_DEFAULT.items() if given.get(name)),
         as_json=json.dumps(body),
     )
 

@@ -34,5 +34,6 @@ def read_formatting(transcription: wire.TranscriptionConfig) -> Formatting:
         output_locale=transcription.output_locale or "",
         volume_threshold=audio.volume_threshold or 0.0,
         replacements=tuple(Replacement(one.before, one.after) for one in words.replacements or ()),
+        asked=("punctuation",) if marks else (),
     )
     return formatting_rules.check(asked, NAMES)

@@ -99,3 +99,16 @@ def test_the_document_has_a_row_for_each_parameter() -> None:
     text = (PROJECT_ROOT / "docs" / "dialects" / "assemblyai.md").read_text()
     for name in ("audio_url", "dual_channel", "format_text", "punctuate", "audio_start_from", "audio_end_at"):
         assert f"| `{name}` |" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, ()),
+        ({"punctuate": None, "format_text": False}, ()),
+        ({"punctuate": True, "format_text": True}, ("punctuation", "casing")),
+    ],
+)
+def test_marks_and_capitals_are_asked_for_where_a_call_says_so(given: dict[str, Any], asked: tuple[str, ...]) -> None:
+    parameters = read_parameters({"audio_url": "https://host/a.wav", **given})
+    assert parameters.config(DialectOptions(), request_id="r").formatting.asked == asked

@@ -35,6 +35,7 @@ DONE: Final[dict[str, Any]] = {
     f"{_T}.transcript_filtering_config": {},
     f"{_T}.output_locale": "en-US",
     f"{_T}.punctuation_overrides.permitted_marks": ["."],
+    f"{_T}.punctuation_overrides.sensitivity": 0.9,
     f"{_T}.enable_entities": True,
     f"{_T}.audio_filtering_config.volume_threshold": 3.5,
     f"{_T}.transcript_filtering_config.remove_disfluencies": True,
@@ -91,7 +92,6 @@ IGNORED: Final[dict[str, Any]] = {
     "translation_config.enable_partials": True,
 }
 UNBUILT: Final[dict[str, Any]] = {
-    f"{_T}.punctuation_overrides.sensitivity": 0.9,
     f"{_T}.language_hints": ["de"],
     f"{_T}.language_hints_strict": True,
     "output_config.generate_lattice": True,

@@ -78,6 +78,10 @@ def _dialects(help_text: str, metavar: str | None, default: str = "") -> Any:
     return _option(help_text, default, metavar, panel="HTTP dialects")
 
 
+def _cluster(help_text: str, metavar: str, default: str = "") -> Any:
+    return _option(help_text, default, metavar, panel="Cluster")
+
+
 _HOST = "HOST:PORT"
 _Text = str | None
 _Count = int | None
@@ -171,6 +175,10 @@ def serve(
     notification_timeout_s: Annotated[_Seconds, _notify("The longest attempt.", "SECONDS", "30")] = None,
     notification_max_age_s: Annotated[_Seconds, _notify("How long after a job's end.", "SECONDS", "86400")] = None,
     notification_secret_file: Annotated[_OptionalPath, _notify("Secrets to sign with.", "FILE")] = None,
+    database_url: Annotated[_Text, _cluster("PostgreSQL that nodes share.", "URL", "SQLite in --data-dir")] = None,
+    blob_url: Annotated[_Text, _cluster("Bucket for media.", "s3://…", "a directory of --data-dir")] = None,
+    hedge_ratio: Annotated[_Seconds, _cluster("Windows that a second Triton may be asked.", "RATIO", "0")] = None,
+    output_buckets: Annotated[list[str] | None, _cluster("Prefix that results may be put in.", "s3://…")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,

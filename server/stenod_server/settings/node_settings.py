@@ -25,6 +25,7 @@ from stenod_server.access.options import AccessOptions, OidcOptions, TlsFiles
 from stenod_server.domain.job_rules import LANGUAGE_PATTERN
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.scheduler.routing import ANY, OPERATING_POINTS, RoutingRule, RoutingTable
+from stenod_server.settings.cluster_settings import ClusterSettings
 from stenod_server.settings.containers import ContainerEnvironment, read_environment
 from stenod_server.settings.language_models import LanguageModel, by_recogniser
 
@@ -79,7 +80,7 @@ Names = Annotated[
 Rule = Annotated[RoutingRule, BeforeValidator(_rule), AfterValidator(_checked)]
 
 
-class Settings(BaseSettings):
+class Settings(ClusterSettings):
     """Immutable; an unknown key is an error, so that a typo cannot pass for a default."""
 
     model_config = SettingsConfigDict(env_prefix="STENOD_", extra="forbid", frozen=True)

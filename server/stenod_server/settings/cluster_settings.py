@@ -8,6 +8,6 @@ class ClusterSettings(BaseSettings):
     """Empty: a node on its own, with a SQLite file, a directory and a Triton of its own."""
 
     database_url: str = Field("", description="postgresql://USER@HOST/DB that nodes share; none: SQLite in data_dir")
-    blob_url: str = Field("", description="s3://, gs:// or az:// BUCKET/PREFIX for media; none: a directory of data_dir")
+    blob_url: str = Field("", description="s3://, gs:// or az:// BUCKET/PREFIX for media; none: in data_dir")
     hedge_ratio: float = Field(0.0, ge=0, le=0.5, description="windows that may be asked of a second Triton; 0: none")
     output_buckets: tuple[str, ...] = Field((), description="s3://, gs://, az:// prefixes that results may be put in")

@@ -11,6 +11,7 @@ from stenod_server.errors import StenodError
 from stenod_server.ports import Engine
 from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.scheduler import Scheduler
+from stenod_server.store.disk import FreeSpace
 from stenod_server.store.open import Stores
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics
@@ -44,9 +45,12 @@ def health_probe(
     return probe
 
 
-async def sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: Metrics) -> None:
+async def sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: Metrics, space: FreeSpace) -> None:
     """Publish what is sampled rather than counted, every other second."""
     while True:
+        metrics.triton_ready.set(engine.is_ready())
+        with contextlib.suppress(OSError):
+            metrics.show_disk(free_bytes=space.free_bytes(), reserved_bytes=space.min_free_bytes)
         with contextlib.suppress(StenodError):  # the next sample tells
             metrics.show_capacity(await scheduler.capacity(), await stores.jobs.counts())
             metrics.show_batches(await engine.batch_statistics())

@@ -46,6 +46,7 @@ from stenod_server.scheduler.janitor import Janitor
 from stenod_server.scheduler.options import Adapters
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
+from stenod_server.store.disk import FreeSpace
 from stenod_server.store.open import Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
@@ -158,7 +159,9 @@ async def open_node(
         address = await serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
         stage.enter(build_app(services, door, metrics, version=VERSION))
         stack.push_async_callback(stage.leave, STOP_GRACE_S)
-        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics), sweep(janitor), notifier.run())
+        space = FreeSpace(settings.data_path, settings.min_free_bytes)
+        sampling = sample(scheduler, stores, metered, metrics, space)
+        _begin(stack, health.run(), sampling, sweep(janitor), notifier.run())
         addresses = (address, http_address, health_address, metrics_address)
         yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
 

@@ -17,10 +17,14 @@ class FreeSpace:
     directory: Path
     min_free_bytes: int = 0
 
+    def free_bytes(self) -> int:
+        """What is left for those who are not root. Raises OSError."""
+        disk = os.statvfs(self.directory)
+        return disk.f_bavail * disk.f_frsize
+
     def check(self, more_bytes: int = 0) -> None:
         """Whether so much more may be stored, as far as is known now. Raises StorageFull, OSError."""
-        disk = os.statvfs(self.directory)
-        free_bytes = disk.f_bavail * disk.f_frsize
+        free_bytes = self.free_bytes()
         if self.min_free_bytes and free_bytes - more_bytes < self.min_free_bytes:
             message = (
                 f"the disk of the media has {free_bytes} bytes left, and min_free_bytes = {self.min_free_bytes} of "

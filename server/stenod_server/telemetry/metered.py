@@ -18,6 +18,7 @@ from stenod_server.ports import (
 from stenod_server.telemetry.metrics import Metrics
 
 _MEMORY_WINDOWS: Final = 256
+_NO_SPEECH: Final = 0.6  # as in openai/whisper (no_speech_threshold)
 
 
 class MeteredEngine:
@@ -28,6 +29,7 @@ class MeteredEngine:
         self._window = metrics.stage.labels("window")
         self._voices = metrics.stage.labels("voices")
         self._failures = metrics.window_failures
+        self._silent = metrics.silent_windows
         self._recent_s: deque[float] = deque(maxlen=_MEMORY_WINDOWS)
 
     @property
@@ -46,6 +48,8 @@ class MeteredEngine:
         took_s = time.monotonic() - started_s
         self._window.observe(took_s)
         self._recent_s.append(took_s)
+        if result.no_speech >= _NO_SPEECH:
+            self._silent.labels("some" if result.words else "none").inc()
         return result
 
     async def voices(

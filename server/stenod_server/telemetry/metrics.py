@@ -1,6 +1,7 @@
 """Every metric of stenod. Base units, `stenod_` prefix, labels from closed sets only (state, reason, stage, method)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -33,16 +34,48 @@ class Metrics:
         self.stage: Final = self._histogram("stage_seconds", "Time in a stage of a job", _LATENCY_BUCKETS_S, "stage")
         self.languages: Final = self._counter("job_languages", "Succeeded jobs by language", "language")
         self.empty: Final = self._counter("empty_transcripts", "Succeeded jobs without a word")
+        self.warnings: Final = self._counter("transcript_warnings", "Succeeded jobs by what is odd in them", "reason")
+        self.silent_windows: Final = self._counter(
+            "silent_windows", "Windows in which the recogniser itself doubts that anybody speaks, by its text", "text"
+        )
         self.cache_hits: Final = self._counter("cache_hits", "Jobs that got the transcript of an earlier one")
         self.notifications: Final = self._counter("notifications", "Attempts to tell of a job's end", "outcome")
         self.quota_refusals: Final = self._counter("quota_refusals", "Jobs refused by their tenant's quota", "quota")
         self.rpc: Final = self._histogram("rpc_seconds", "Calls of the API", _RPC_BUCKETS_S, "method", "code")
         self.errors: Final = self._counter("rpc_errors", "Calls that ended in an error, by reason", "reason")
         self.calls_refused: Final = self._counter("calls_refused", "Calls that were not let in, by reason", "reason")
+        self.disk_free: Final = self._gauge("disk_free_bytes", "Room left on the disk of data_dir")
+        self.disk_reserved: Final = self._gauge("disk_reserved_bytes", "Room that media leaves: min_free_bytes")
+        self.triton_ready: Final = self._gauge("triton_ready", "1: at least one Triton recognises")
+        self.triton_up: Final = self._gauge("triton_up", "1: this Triton passed its last check", "target")
         self._batches = _BatchSizes()
         self.registry.register(self._batches)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """What alerts watch is there before it first happens: the step from nothing to one is no increase."""
         for state in JobState:
             self.jobs.labels(state.lower())
+        self.jobs_ended.labels(JobState.SUCCEEDED.lower(), "")
+        for reason in ("rescue", "hand_back", "lost"):
+            self.jobs_released.labels(reason)
+        for outcome in ("delivered", "failed", "given_up"):
+            self.notifications.labels(outcome)
+        for text in ("none", "some"):
+            self.silent_windows.labels(text)
+
+    def show_triton(self, target: str, *, is_up: bool) -> None:
+        """A Triton was checked."""
+        self.triton_up.labels(target).set(is_up)
+
+    def forget_triton(self, target: str) -> None:
+        """A Triton is not used any more."""
+        with suppress(KeyError):
+            self.triton_up.remove(target)
+
+    def show_disk(self, *, free_bytes: int, reserved_bytes: int) -> None:
+        self.disk_free.set(free_bytes)
+        self.disk_reserved.set(reserved_bytes)
 
     def show_capacity(self, capacity: Capacity, counts: Mapping[JobState, int]) -> None:
         """Publish the numbers that are sampled rather than counted."""

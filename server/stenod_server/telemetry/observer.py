@@ -36,6 +36,8 @@ class MetricsObserver:
                 self._metrics.cache_hits.inc()
             self._metrics.audio_received.inc(job.info.duration_s)
             self._metrics.languages.labels(job.info.language or "none").inc()
+            for reason in {warning.reason for warning in job.info.warnings}:
+                self._metrics.warnings.labels(reason).inc()
             if not job.progress.segments:
                 self._metrics.empty.inc()
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from stenod_server.ports.recognition import ModelProfile, VoiceProfile
+
 
 class SignalKind(StrEnum):
     """What a signal tells."""
@@ -39,16 +41,20 @@ class Signals(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """What a node says of itself. `max_engines` 0: it only answers the API. `real_time_factor` 0: not known yet."""
+    """What a node says of itself. `max_engines` 0: it only answers the API, by what the others say of their `models`
+    and `voices`. `real_time_factor` and `mean_run_s` (of a job, from its claim to its end) 0: not known yet.
+    """
 
     node: str
     max_engines: int
     reserved_engines: int
     elastic_engines: int
-    models: tuple[str, ...]
+    models: tuple[ModelProfile, ...]
+    voices: tuple[VoiceProfile, ...]
     ready: bool  # its recogniser answers
     draining: bool
     real_time_factor: float
+    mean_run_s: float
     seen: datetime
 
 

@@ -57,6 +57,7 @@ async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
         "-s3",
         f"-s3.config={directory / 's3.json'}",
         "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-volume.max=20",
         "-master.volumeSizeLimitMB=64",
         *(f"-{role}.port={http[role]}" for role in _ROLES),
@@ -67,7 +68,8 @@ async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
         await _wait_until_it_answers(server, process, directory / "log")
         yield server
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
         log.close()
 

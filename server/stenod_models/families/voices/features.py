@@ -35,8 +35,9 @@ def log_mel(audio: npt.NDArray[np.int16], frames: Int64Array) -> FloatArray:
     framed[:, 1:] -= _PREEMPHASIS * framed[:, :-1]
     framed[:, 0] *= 1 - _PREEMPHASIS
     spectrum = np.fft.rfft(framed * _WINDOW, _FFT_SAMPLES)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    features: FloatArray = np.log(np.maximum(power @ _BANDS, np.float32(_FLOOR)))
+    power = spectrum.real**2 + spectrum.imag**2
+    # In double: in which order a product is summed up depends on how many rows it has, and must not be seen.
+    features: FloatArray = np.log(np.maximum(power @ _BANDS, _FLOOR)).astype(np.float32)
     return features
 
 
@@ -45,13 +46,13 @@ def _mel_of(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return mel
 
 
-def _mel_bands() -> FloatArray:
+def _mel_bands() -> npt.NDArray[np.float64]:
     """Weights (FFT bins, MEL_BINS)."""
     low, high = _mel_of(np.array([_LOWEST_HZ, SAMPLE_RATE_HZ / 2]))
     edges = np.linspace(low, high, MEL_BINS + 2)
     bins = _mel_of(np.linspace(0.0, SAMPLE_RATE_HZ / 2, _FFT_SAMPLES // 2 + 1))[:, None]
     step = edges[1] - edges[0]
-    bands: FloatArray = np.maximum(0.0, 1 - np.abs(bins - edges[1:-1]) / step).astype(np.float32)
+    bands: npt.NDArray[np.float64] = np.maximum(0.0, 1 - np.abs(bins - edges[1:-1]) / step)
     return bands
 
 

@@ -2,11 +2,10 @@
 
 StenodError
   InvalidRequest        the caller's; never retried
-    LimitExceeded  InvalidField  OptionNotServed  UnsupportedFeature  UnsupportedMedia  NoAudio
-    Unauthenticated  PermissionDenied  FetchRefused  MediaNotFound
-    JobNotFound  UploadNotFound  ModelNotFound  JobExpired  MediaGone
-    JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete
-    IdempotencyMismatch  EnginesUnsatisfiable  JobDeadlineExceeded  LanguageUncertain  PoisonJob
+    LimitExceeded  InvalidField  OptionNotServed  UnsupportedFeature  UnsupportedMedia  NoAudio  Unauthenticated
+    PermissionDenied  FetchRefused  MediaNotFound  JobNotFound  UploadNotFound  ModelNotFound  JobExpired  MediaGone
+    JobNotFinished  JobFinished  JobRunning  UploadOffsetMismatch  UploadIncomplete  IdempotencyMismatch
+    EnginesUnsatisfiable  JobDeadlineExceeded  LanguageUncertain  PoisonJob
   Unavailable           ours or Triton's, passing; retried
     EnginesExhausted  QueueFull  QuotaExceeded  TooManyCalls  EngineUnavailable  WindowTimeout  Draining
     DecoderDied  FetchFailed  StoreUnavailable  StorageFull  UploadStalled
@@ -115,9 +114,8 @@ class FetchRefused(InvalidRequest):
     reason = "FETCH_REFUSED"
 
     def __init__(self, field: str, problem: str, *, setting: str) -> None:
-        super().__init__(
-            f"{field}: {problem} (setting {setting}, --{setting.replace('_', '-')})", field=field, setting=setting
-        )
+        message = f"{field}: {problem} (setting {setting}, --{setting.replace('_', '-')})"
+        super().__init__(message, field=field, setting=setting)
         self.field = field
 
 
@@ -234,8 +232,7 @@ class EnginesUnsatisfiable(InvalidRequest):
     reason = "ENGINES_UNSATISFIABLE"
 
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
-        message = _engines_missing(requested, in_use, maximum)
-        super().__init__(message, requested=requested, in_use=in_use, max=maximum)
+        super().__init__(_engines_missing(requested, in_use, maximum), requested=requested, in_use=in_use, max=maximum)
 
 
 class JobDeadlineExceeded(InvalidRequest):
@@ -273,8 +270,7 @@ class EnginesExhausted(Unavailable):
     reason = "ENGINES_EXHAUSTED"
 
     def __init__(self, *, requested: int, in_use: int, maximum: int) -> None:
-        message = _engines_missing(requested, in_use, maximum)
-        super().__init__(message, requested=requested, in_use=in_use, max=maximum)
+        super().__init__(_engines_missing(requested, in_use, maximum), requested=requested, in_use=in_use, max=maximum)
 
 
 class QueueFull(Unavailable):
@@ -333,9 +329,13 @@ class Draining(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The database or the blob store does not answer."""
+    """The database or the blob store does not answer. `missing`: it does, and has not what it should keep."""
 
     reason = "STORE_UNAVAILABLE"
+
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class StorageFull(Unavailable):

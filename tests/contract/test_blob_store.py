@@ -10,7 +10,8 @@ import pytest
 from obstore.store import MemoryStore
 
 from stenod_server.errors import Broken, StoreUnavailable
-from stenod_server.store.blobs import PART_BYTES, ObjectBlobStore, open_local_blobs
+from stenod_server.store.blobs import ObjectBlobStore, open_local_blobs
+from stenod_server.store.bucket_streams import PART_BYTES
 
 KEY = "media/one"
 

@@ -1,7 +1,7 @@
 """`ObjectBlobStore`: blobs in a local directory or in any object store that obstore knows.
 
 A local blob is synced before `put` returns; a name shows up only once its bytes are whole (obstore stages them in files
-of the name and a number, and renames).
+of the name and a number, and renames). Of a bucket's blobs there are copies here while somebody reads them.
 """
 
 import asyncio
@@ -17,30 +17,38 @@ from obstore.store import LocalStore, ObjectStore
 
 from stenod_server.errors import Broken
 from stenod_server.store import disk
+from stenod_server.store.bucket_streams import PART_BYTES, PARTS_IN_FLIGHT, put_stream, to_its_end
 from stenod_server.store.faults import translated
+from stenod_server.store.local_copies import LocalCopies
 
-PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least
-PARTS_IN_FLIGHT: Final = 4  # bounds the memory of one `put` to some 25 MiB, however long the stream
+COPY_MAX_BYTES: Final = 5 * 1024**3  # what S3 copies by itself at most
 LISTED: Final = 500  # keys at a time
 _KEY: Final = re.compile(r"[a-z0-9-]+(/[A-Za-z0-9_-]+)+")
 
 
 class ObjectBlobStore:
     """Implements `ports.BlobStore`. `directory` is where the store keeps its files, None where it is not local; then
-    there is no disk of which some has to stay free.
+    `copies` makes files of what is read.
     """
 
-    def __init__(self, store: ObjectStore, *, directory: Path | None = None, min_free_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        directory: Path | None = None,
+        min_free_bytes: int = 0,
+        copies: LocalCopies | None = None,
+    ) -> None:
         self._store = store
+        self._copies = copies or LocalCopies(Path(tempfile.gettempdir()))
         self._directory = directory
         self._space = disk.FreeSpace(directory, min_free_bytes) if directory else None
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         """See the port. When `chunks` raises, its exception passes through and nothing is stored."""
-        size_bytes = 0
 
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal size_bytes
+        async def as_there_is_room() -> AsyncIterator[bytes]:
+            size_bytes = 0
             async for chunk in chunks:
                 if size_bytes // PART_BYTES != (size_bytes + len(chunk)) // PART_BYTES:
                     self._check_space()
@@ -49,14 +57,7 @@ class ObjectBlobStore:
 
         with translated():
             self._check_space()
-            await obstore.put_async(
-                self._store,
-                _checked(key),
-                counted(),
-                use_multipart=True,
-                chunk_size=PART_BYTES,
-                max_concurrency=PARTS_IN_FLIGHT,
-            )
+            size_bytes = await put_stream(self._store, _checked(key), as_there_is_room())
             if self._directory is not None:
                 await asyncio.to_thread(_sync, self._path(key), self._directory)
         return size_bytes
@@ -70,13 +71,8 @@ class ObjectBlobStore:
                 await asyncio.to_thread(path.stat)  # missing: said here, not by whoever opens it
             yield path
             return
-        with tempfile.NamedTemporaryFile(prefix="stenod-blob-") as copy:
-            with translated():
-                response = await obstore.get_async(self._store, _checked(key))
-                async for chunk in response.stream():
-                    await asyncio.to_thread(copy.write, chunk)
-                await asyncio.to_thread(copy.flush)
-            yield Path(copy.name)
+        async with self._copies.of(self._store, _checked(key)) as path:
+            yield path
 
     async def exists(self, key: str) -> bool:
         with translated():
@@ -90,8 +86,12 @@ class ObjectBlobStore:
         with translated():
             if self._directory is not None:
                 await asyncio.to_thread(_link, self._path(source), self._path(target), self._directory)
+                return
+            found = await obstore.head_async(self._store, _checked(source))
+            if found["size"] > COPY_MAX_BYTES:
+                await put_stream(self._store, _checked(target), self._read(source))
             else:
-                await obstore.copy_async(self._store, _checked(source), _checked(target))
+                await to_its_end(obstore.copy_async(self._store, source, _checked(target)))
 
     async def delete(self, key: str) -> None:
         with translated():
@@ -121,6 +121,11 @@ class ObjectBlobStore:
             )
             await asyncio.to_thread(path.unlink)
 
+    async def _read(self, key: str) -> AsyncIterator[bytes]:
+        found = await obstore.get_async(self._store, _checked(key))
+        async for chunk in found.stream(min_chunk_size=PART_BYTES):
+            yield bytes(chunk)
+
     def _check_space(self) -> None:
         if self._space is not None:
             self._space.check()
@@ -139,6 +144,13 @@ def open_local_blobs(directory: Path, *, min_free_bytes: int = 0) -> ObjectBlobS
     for staged in directory.rglob("*#*"):
         staged.unlink()
     return ObjectBlobStore(LocalStore(directory), directory=directory, min_free_bytes=min_free_bytes)
+
+
+def open_bucket_blobs(store: ObjectStore, copies: Path, *, min_free_bytes: int = 0) -> ObjectBlobStore:
+    """Blobs in a bucket. Copies of them are made in the directory `copies`, which is this process's alone. Blocking."""
+    local = LocalCopies(copies, min_free_bytes)
+    local.clear()
+    return ObjectBlobStore(store, copies=local)
 
 
 def _checked(key: str) -> str:

@@ -9,6 +9,7 @@ import obstore.exceptions
 import sqlalchemy.exc
 
 from stenod_server.errors import Broken, StenodError, StorageFull, StoreUnavailable
+from stenod_server.store.bucket_faults import trouble_of
 
 # Looked up along the exception's own line of descent, so the most special row wins.
 _TRANSLATIONS: Final[Mapping[type[BaseException], type[StenodError]]] = {
@@ -28,11 +29,21 @@ def translate(error: BaseException) -> StenodError | None:
     """The stenod error for it, or None where the table has no row."""
     if _is_full(error):
         return StorageFull(f"the media cannot be stored: {error}")
+    if isinstance(error, FileNotFoundError):
+        return StoreUnavailable(f"the store failed: {_words(error)}", missing=True)
     for kind in type(error).__mro__:
         if kind in _TRANSLATIONS:
-            cause = getattr(error, "orig", None) or error
-            return _TRANSLATIONS[kind](f"the store failed: {type(cause).__name__}: {cause}")
+            return _TRANSLATIONS[kind](f"the store failed: {_words(error)}")
     return None
+
+
+def _words(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    is_of_a_disk = isinstance(error, OSError) and error.errno is not None
+    if isinstance(error, obstore.exceptions.BaseError | OSError) and not is_of_a_disk:
+        trouble, told = trouble_of(error)
+        return f"{trouble}: {told}"
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _is_full(error: BaseException) -> bool:

@@ -1,0 +1,60 @@
+"""Local copies of blobs that are in a bucket, for as long as they are read: what decodes needs a file to seek in.
+
+They are all that media take of a node's disk then, and stop at its low-water mark as media in a directory do.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Final
+
+import obstore
+from obstore.store import ObjectStore
+
+from stenod_server.store import disk
+from stenod_server.store.bucket_streams import to_its_end
+from stenod_server.store.faults import translated
+
+CHUNK_BYTES: Final = 1024 * 1024
+CHECK_EVERY_BYTES: Final = 32 * CHUNK_BYTES
+
+
+class LocalCopies:
+    """`directory` is this process's alone: what a crash left there goes. Of its disk, `min_free_bytes` stay free."""
+
+    def __init__(self, directory: Path, min_free_bytes: int = 0) -> None:
+        self._directory = directory
+        self._space = disk.FreeSpace(directory, min_free_bytes)
+        self._awaited_bytes = 0  # of the copies under way: promised, not written yet
+
+    def clear(self) -> None:
+        """Begin without any. Blocking; raises OSError."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        disk.make_private_directory(self._directory)
+
+    @asynccontextmanager
+    async def of(self, store: ObjectStore, key: str) -> AsyncIterator[Path]:
+        """Deleted with the context. Raises StorageFull, StoreUnavailable."""
+        with translated():
+            copy = await asyncio.to_thread(NamedTemporaryFile, dir=self._directory)
+        with copy:
+            file: IO[bytes] = copy.file
+            with translated():
+                found = await obstore.get_async(store, key)
+                left_bytes = found.meta["size"]
+                self._awaited_bytes += left_bytes
+                try:
+                    self._space.check(self._awaited_bytes)
+                    async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                        await to_its_end(asyncio.to_thread(file.write, bytes(chunk)))
+                        self._awaited_bytes -= len(chunk)
+                        left_bytes -= len(chunk)
+                        if left_bytes // CHECK_EVERY_BYTES != (left_bytes + len(chunk)) // CHECK_EVERY_BYTES:
+                            self._space.check(self._awaited_bytes)
+                    await to_its_end(asyncio.to_thread(file.flush))
+                finally:
+                    self._awaited_bytes -= left_bytes
+            yield Path(copy.name)

@@ -4,12 +4,13 @@ They are all that media take of a node's disk then, and stop at its low-water ma
 """
 
 import asyncio
+import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Final
+from typing import Final
 
 import obstore
 from obstore.store import ObjectStore
@@ -39,22 +40,32 @@ class LocalCopies:
     async def of(self, store: ObjectStore, key: str) -> AsyncIterator[Path]:
         """Deleted with the context. Raises StorageFull, StoreUnavailable."""
         with translated():
-            copy = await asyncio.to_thread(NamedTemporaryFile, dir=self._directory)
-        with copy:
-            file: IO[bytes] = copy.file
+            copy = await asyncio.to_thread(_new_file, self._directory)
+        try:
             with translated():
-                found = await obstore.get_async(store, key)
-                left_bytes = found.meta["size"]
-                self._awaited_bytes += left_bytes
-                try:
-                    self._space.check(self._awaited_bytes)
-                    async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-                        await to_its_end(asyncio.to_thread(file.write, bytes(chunk)))
-                        self._awaited_bytes -= len(chunk)
-                        left_bytes -= len(chunk)
-                        if left_bytes // CHECK_EVERY_BYTES != (left_bytes + len(chunk)) // CHECK_EVERY_BYTES:
-                            self._space.check(self._awaited_bytes)
-                    await to_its_end(asyncio.to_thread(file.flush))
-                finally:
-                    self._awaited_bytes -= left_bytes
-            yield Path(copy.name)
+                await self._fill(copy, store, key)
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+    async def _fill(self, copy: Path, store: ObjectStore, key: str) -> None:
+        found = await obstore.get_async(store, key)
+        left_bytes = found.meta["size"]
+        self._awaited_bytes += left_bytes
+        try:
+            self._space.check(self._awaited_bytes)
+            with copy.open("wb") as file:
+                async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                    await to_its_end(asyncio.to_thread(file.write, bytes(chunk)))
+                    self._awaited_bytes -= len(chunk)
+                    left_bytes -= len(chunk)
+                    if left_bytes // CHECK_EVERY_BYTES != (left_bytes + len(chunk)) // CHECK_EVERY_BYTES:
+                        self._space.check(self._awaited_bytes)
+        finally:
+            self._awaited_bytes -= left_bytes
+
+
+def _new_file(directory: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=directory)
+    os.close(descriptor)
+    return Path(name)

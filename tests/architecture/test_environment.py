@@ -17,7 +17,10 @@ def _pins(lock: str) -> frozenset[str]:
     return frozenset(re.findall(r"^([a-z0-9._-]+==[^\s\\]+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize(("first", "second"), [("runtime", "export"), ("runtime", "dev"), ("export", "dev")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("runtime", "export"), ("runtime", "dev"), ("export", "dev"), ("runtime", "cluster"), ("cluster", "dev")],
+)
 def test_locks_of_one_environment_agree(first: str, second: str) -> None:
     both = {pin.partition("==")[0] for pin in _pins(first)} & {pin.partition("==")[0] for pin in _pins(second)}
     assert len(both) > 50

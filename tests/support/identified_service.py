@@ -15,11 +15,12 @@ import numpy.typing as npt
 from stenod.v1 import transcript_pb2
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.node import Node, Parts, open_node
-from stenod_server.app.wiring import open_triton
+from stenod_server.app.tritons import open_triton
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_samples
 from stenod_server.ports import VoiceProfile
 from stenod_server.settings import load
 from stenod_server.telemetry import logs
+from stenod_server.telemetry.metrics import Metrics
 from tests.support.models import DEFAULT_MODEL, VAD_MODEL, build_models, read_audio
 from tests.support.speech import Recording, recordings
 from tests.support.voice_identifiers import Desk, Trial, open_desk, try_identifiers
@@ -55,7 +56,7 @@ async def prove_service() -> Sequence[str]:
         directory = Path(name)
         given: dict[str, Any] = {"listen": "127.0.0.1:0", "metrics_listen": "off", "models_dir": models_dir, **ROOM}
         settings = load(data_dir=directory / "data", **given)
-        async with open_triton(settings, lambda _phase, _done: None) as engine:
+        async with open_triton(settings, Metrics(), lambda _phase, _done: None) as engine:
             (profile,) = (await engine.voice_profiles()).values()
 
             def open_with(**more: Any) -> AbstractAsyncContextManager[Node]:

@@ -17,8 +17,8 @@ from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
 from stenod_server.app.telling import WakingObserver, make_notifier
+from stenod_server.app.tritons import Progress, open_triton
 from stenod_server.app.wiring import (
-    Progress,
     api_options,
     count_engines,
     dialect_options,
@@ -27,7 +27,6 @@ from stenod_server.app.wiring import (
     make_janitor,
     open_front_end,
     open_identification,
-    open_triton,
     open_web,
     scheduler_options,
     tell_of_containers,
@@ -178,7 +177,7 @@ async def _open_recognition(
     """What recognises, how many engines it has, and what feeds them."""
     engine = parts.engine
     if engine is None:
-        engine = await stack.enter_async_context(open_triton(settings, progress))
+        engine = await stack.enter_async_context(open_triton(settings, metrics, progress))
     metered = MeteredEngine(engine, metrics)
     max_engines = await count_engines(settings, metered)
     front_end = parts.front_end or await open_front_end(settings, max_engines)

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import resource
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -19,9 +17,6 @@ from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.audio import ChunkLengths, to_samples
 from stenod_server.domain.capacity import Admission
 from stenod_server.domain.retry import RetryPolicy
-from stenod_server.engine.canary import load_canaries
-from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
-from stenod_server.engine.triton import TritonEngine
 from stenod_server.errors import InvalidField, StenodError
 from stenod_server.fetch.courier import WebCourier
 from stenod_server.fetch.fetcher import UriFetcher, open_fetcher
@@ -40,43 +35,8 @@ from stenod_server.speakers.identification import Identification
 from stenod_server.speakers.identifiers import SpeakerIdentifiers
 from stenod_server.store.open import Stores
 
-Progress = Callable[[str, float], None]
-
 FALLBACK_ENGINES: Final = 16  # where no recogniser can be asked for its own number yet
-EXTERNAL_TRITON_WAIT_S: Final = 10.0
 _log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def open_triton(settings: Settings, progress: Progress) -> AsyncIterator[TritonEngine]:
-    """External Tritons where the settings name some, else a child of our own that is READY when this returns."""
-    if settings.triton_url:
-        engine = TritonEngine(settings.triton_url, canaries=load_canaries(settings.models_path, settings.models))
-        await engine.start()
-        try:
-            with contextlib.suppress(StenodError):  # jobs are accepted all the same, and wait for it
-                await engine.wait_until_ready(EXTERNAL_TRITON_WAIT_S)
-            yield engine
-        finally:
-            await engine.close()
-        return
-    embedded = EmbeddedTriton(
-        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=own_models(settings))
-    )
-    await embedded.start(progress)
-    try:
-        yield embedded.engine
-    finally:
-        await embedded.stop()
-
-
-def own_models(settings: Settings) -> tuple[str, ...]:
-    """The recognisers, which must be there, and the model of voices where it is: without one nobody is told apart, and
-    jobs that ask for it are refused.
-    """
-    voices = settings.voices_model
-    is_there = bool(voices) and (settings.models_path / voices / "config.pbtxt").is_file()
-    return tuple(dict.fromkeys((*settings.models, *([voices] if is_there else []))))
 
 
 async def count_engines(settings: Settings, engine: Engine) -> int:

@@ -10,6 +10,7 @@ from typing import Final
 _MEMORY_WINDOWS: Final = 256
 _LEAST_AUDIO_S: Final = 1.0  # a window costs something, however short it is
 _QUANTILE: Final = 0.95
+_NEWEST_WEIGHT: Final = 0.2  # of what is usual: a Triton that was slow for a while is not slow for ever
 
 
 @dataclass(slots=True)
@@ -17,6 +18,7 @@ class _ModelPace:
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_MEMORY_WINDOWS))
     in_flight_s: float = 0.0
     in_flight: int = 0
+    usual: float | None = None
 
     def expected_s(self) -> float:
         slow = sorted(self.recent)[int(_QUANTILE * (len(self.recent) - 1))]
@@ -49,7 +51,15 @@ class Pace:
             of_model.in_flight -= 1
             of_model.in_flight_s -= audio_s
         self.answers += 1
-        of_model.recent.append((self._clock() - sent_s) / load_s)
+        pace = (self._clock() - sent_s) / load_s
+        of_model.recent.append(pace)
+        before = pace if of_model.usual is None else of_model.usual
+        of_model.usual = before + _NEWEST_WEIGHT * (pace - before)
+
+    def usual(self, model: str) -> float | None:
+        """Seconds for a second of audio in flight, lately; None: it has not answered for that model yet."""
+        found = self._models.get(model)
+        return found.usual if found else None
 
     def expected_s(self) -> float | None:
         """When all that is in flight should be answered, as slowly as one window in twenty was; None: no idea yet, for

@@ -1,7 +1,8 @@
 """One Triton: its one long-lived channel, the calls we make of it, and what is known of its health."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -14,6 +15,7 @@ from stenod_models import contract
 from stenod_server.domain.audio import to_seconds
 from stenod_server.engine.failures import died, is_useless, stub_is_gone, translated
 from stenod_server.engine.pace import Pace
+from stenod_server.engine.strikes import Strikes
 from stenod_server.engine.voices_wire import decode_voices, encode_voices
 from stenod_server.engine.wire import decode_window, encode_window
 from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, StenodError
@@ -78,13 +80,17 @@ class TritonIdentity:
 
 
 class Target:
-    """Written by the event loop alone. `in_flight` counts windows, canaries not among them."""
+    """Written by the event loop alone. `in_flight`, `answered` and `failed` count windows, canaries not among them."""
 
     def __init__(self, url: str, headers: Mapping[str, str], *, control_timeout_s: float = CONTROL_TIMEOUT_S) -> None:
         self.url = url
         self.health = Health.UNCHECKED
         self.problem: StenodError | None = None
-        self.in_flight = 0
+        self.in_flight = self.answered = self.failed = 0
+        self.is_leaving = False  # it is not named any more: it finishes what it has, and gets no window
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.strikes = Strikes()
         self.loaded = Loaded({}, {})
         self.pace = Pace()
         self.doubted = asyncio.Event()  # wakes the watch
@@ -99,6 +105,28 @@ class Target:
             _INFER_METHOD, request_serializer=None, response_deserializer=service_pb2.ModelInferResponse.FromString
         )
 
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it may get windows at all."""
+        return self.health in {Health.GOOD, Health.SUSPECT} and not self.is_leaving
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing speaks against it."""
+        return self.health is Health.GOOD and not self.is_leaving and not self.strikes.are_out
+
+    @contextmanager
+    def window(self) -> Iterator[None]:
+        """Around a window that is sent here."""
+        self.in_flight += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+
     def doubt(self, problem: StenodError) -> None:
         """A window failed in a way that says something of this Triton: check it soon. One that died, stops or cannot be
         reached gets no other window before it was checked.
@@ -110,9 +138,18 @@ class Target:
             if stub_is_gone(problem) and not self.is_maimed:
                 breaks = self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
                 self._restarted = asyncio.create_task(breaks, name=f"restart of {self.url}")
-        elif self.health is Health.GOOD:
-            self.health = Health.SUSPECT
+        else:
+            if self.health is Health.GOOD:
+                self.health = Health.SUSPECT
+            if self.strikes.failed():
+                _log.warning("triton_fails_windows", url=self.url, reason=problem.reason, problem=problem.message)
+        self.failed += 1
         self.doubted.set()
+
+    def trust(self) -> None:
+        """A window was answered."""
+        self.answered += 1
+        self.strikes.succeeded()
 
     def give_up(self, problem: StenodError) -> None:
         """End the windows in flight: nothing good comes of them any more. They died of it where it did."""
@@ -218,46 +255,6 @@ class Target:
     async def _call(self, method: Any, request: Any) -> Any:
         with translated(self.url):
             return await method(request, timeout=self._control_timeout_s, metadata=self._metadata)
-
-
-ModelsOf = Callable[[Target], Collection[str]]
-
-
-def recognisers_of(target: Target) -> Collection[str]:
-    return target.loaded.recognisers.keys()
-
-
-def voices_of(target: Target) -> Collection[str]:
-    return target.loaded.voices.keys()
-
-
-def pick(
-    targets: Sequence[Target],
-    turn: int,
-    model: str = "",
-    *,
-    models_of: ModelsOf = recognisers_of,
-) -> Target:
-    """The healthy Triton that has `model` ("" = any) and the fewest windows in flight; `turn` decides between equals.
-
-    Raises EngineUnavailable, ModelNotFound.
-    """
-    for wanted in (Health.GOOD, Health.SUSPECT):
-        candidates = [
-            target for target in targets if target.health is wanted and (not model or model in models_of(target))
-        ]
-        if candidates:
-            fewest = min(target.in_flight for target in candidates)
-            idlest = [target for target in candidates if target.in_flight == fewest]
-            return idlest[turn % len(idlest)]
-    if not targets:
-        raise EngineUnavailable("Triton is not running yet", absent=True)
-    healthy = [target for target in targets if target.health in {Health.GOOD, Health.SUSPECT}]
-    if healthy and not any(model in models_of(target) for target in targets):
-        raise ModelNotFound(model)
-    away = [target for target in targets if target not in healthy]
-    reasons = (str(target.problem or f"Triton at {target.url} was not checked yet") for target in away)
-    raise EngineUnavailable("no Triton is ready: " + "; ".join(reasons), absent=True)
 
 
 def _model_profile(name: str, profile: contract.Profile) -> ModelProfile:

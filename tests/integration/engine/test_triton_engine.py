@@ -120,7 +120,7 @@ async def test_a_model_of_voices_that_breaks_costs_no_recognition(make_triton: M
     with pytest.raises(EngineUnavailable, match=f"{SLEEPER_VOICES}"):
         await engine.voice_profiles()
     wrong.unlink()  # the next check finds it
-    await eventually(lambda: any(SLEEPER_VOICES in target.loaded.voices for target in engine._watches))
+    await eventually(lambda: any(SLEEPER_VOICES in target.loaded.voices for target in engine._fleet.targets))
     assert (await engine.voice_profiles())[SLEEPER_VOICES].revision == "1"
     audio = np.full(16_000, 3, np.int16)
     heard = await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
@@ -128,7 +128,7 @@ async def test_a_model_of_voices_that_breaks_costs_no_recognition(make_triton: M
     wrong.touch()
     with pytest.raises(ContractViolation):
         await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)
-    await eventually(lambda: all(SLEEPER_VOICES in target.loaded.broken for target in engine._watches))
+    await eventually(lambda: all(SLEEPER_VOICES in target.loaded.broken for target in engine._fleet.targets))
     assert (await recognise(engine)).words
     with pytest.raises(EngineUnavailable):  # it was there: the window is tried again
         await engine.voices(audio, SLEEPER_VOICES, revision="1", interactive=False, timeout_s=20)

@@ -126,7 +126,7 @@ async def _engine(urls: Sequence[str], **watching: float) -> AsyncIterator[Trito
 
 
 def _good(engine: TritonEngine) -> set[str]:
-    return {target.url for target in engine._healthy()}
+    return set(engine.answering)
 
 
 Hurt = Callable[[OwnTriton, TcpProxy], Awaitable[None]]
@@ -204,7 +204,7 @@ async def test_a_triton_that_lost_a_stub_is_not_used_before_it_was_restarted(mak
         with pytest.raises(EngineUnavailable) as raised:
             await _window(engine, 0)
         assert raised.value.died
-        await eventually(lambda: "must be restarted" in str(next(iter(engine._watches)).problem))
+        await eventually(lambda: "must be restarted" in str(next(iter(engine._fleet.targets)).problem))
         assert not engine.is_ready()
         os.kill(own.embedded.pid, signal.SIGKILL)  # its supervisor sees that
         await engine.wait_until_ready(20.0)
@@ -227,12 +227,14 @@ async def test_windows_go_where_their_model_is_and_wait_for_it_where_it_was(make
     async with _engine([own.embedded.url for own in tritons], interval_s=0.05) as engine:
         await eventually(lambda: len(_good(engine)) == 2)
         await _each(tritons[:1], "RepositoryModelUnload", unload)
-        await eventually(lambda: {SLEEPER in target.loaded.recognisers for target in engine._watches} == {True, False})
+        await eventually(
+            lambda: {SLEEPER in target.loaded.recognisers for target in engine._fleet.targets} == {True, False}
+        )
         await asyncio.gather(*(_window(engine, index) for index in range(8)))
         assert len(_good(engine)) == 2
 
         await _each(tritons[1:], "RepositoryModelUnload", unload)
-        await eventually(lambda: not any(SLEEPER in target.loaded.recognisers for target in engine._watches))
+        await eventually(lambda: not any(SLEEPER in target.loaded.recognisers for target in engine._fleet.targets))
         with pytest.raises(EngineUnavailable, match="no Triton has sleeper any more"):
             await _window(engine, 0)
         with pytest.raises(ModelNotFound):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stenod_server.app.wiring import own_models
+from stenod_server.app.tritons import own_models
 from stenod_server.cli.models import add_if_possible
 from stenod_server.settings import load
 

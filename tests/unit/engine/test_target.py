@@ -1,4 +1,4 @@
-"""Which Triton gets the next window. Channels connect at their first call, so none does here."""
+"""What a target makes of what happens to it. Channels connect at their first call, so none does here."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,81 +6,49 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2
 
-from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE
-from stenod_server.engine.target import Health, Loaded, Target, pick, voices_of
-from stenod_server.errors import ContractViolation, EngineUnavailable, ModelNotFound, WindowTimeout
+from stenod_server.engine.strikes import OUT_AFTER
+from stenod_server.engine.target import Health, Target
+from stenod_server.errors import ContractViolation, EngineUnavailable, WindowTimeout
 from tests.support.triton import SLEEPER, SLEEPER_PROFILE
 
 
 @pytest.fixture
-async def targets() -> AsyncIterator[list[Target]]:
-    made = [Target(f"127.0.0.1:{port}", {}) for port in (1, 2, 3)]
-    for target in made:
-        target.health = Health.GOOD
+async def target() -> AsyncIterator[Target]:
+    made = Target("127.0.0.1:1", {})
+    made.health = Health.GOOD
     yield made
-    for target in made:
-        await target.close()
+    await made.close()
 
 
-async def test_the_fewest_windows_in_flight_win(targets: list[Target]) -> None:
-    targets[0].in_flight, targets[1].in_flight, targets[2].in_flight = 2, 1, 3
-    assert {pick(targets, turn) for turn in range(4)} == {targets[1]}
+async def test_doubt_wakes_the_watch_and_does_not_raise_the_dead(target: Target) -> None:
+    target.health = Health.ASIDE
+    target.doubt(WindowTimeout("slow"))
+    assert target.health is Health.ASIDE
+    assert target.doubted.is_set()
 
 
-async def test_equals_take_turns(targets: list[Target]) -> None:
-    assert [pick(targets, turn) for turn in range(4)] == [*targets, targets[0]]
+async def test_one_that_fails_window_after_window_is_not_trusted_though_its_canary_is_heard(target: Target) -> None:
+    for _ in range(OUT_AFTER):
+        assert target.is_trusted
+        target.doubt(WindowTimeout("slow"))
+        target.health = Health.GOOD  # as the watch says
+    assert (target.is_healthy, target.is_trusted) == (True, False)
+    assert (target.failed, target.answered) == (OUT_AFTER, 0)
 
 
-async def test_a_suspect_gets_windows_only_where_no_other_is_good(targets: list[Target]) -> None:
-    targets[0].doubt(WindowTimeout("slow"))
-    targets[1].in_flight = targets[2].in_flight = 9
-    assert pick(targets, 0) is targets[1]
-    targets[1].health = targets[2].health = Health.ASIDE
-    assert pick(targets, 0) is targets[0]
+async def test_an_answer_in_between_counts_for_it(target: Target) -> None:
+    for _ in range(3):
+        for _ in range(OUT_AFTER - 1):
+            target.doubt(EngineUnavailable("the GPU is sick"))
+        target.trust()
+    target.health = Health.GOOD
+    assert target.is_trusted
 
 
-async def test_one_that_died_over_a_window_gets_none_before_it_was_checked(targets: list[Target]) -> None:
-    for target in targets:
-        target.doubt(EngineUnavailable("it fell over", died=True))
-    with pytest.raises(EngineUnavailable, match="it fell over") as raised:
-        pick(targets, 0)
-    assert raised.value.absent
-
-
-async def test_no_window_goes_where_no_canary_was_heard(targets: list[Target]) -> None:
-    targets[0].health = targets[1].health = Health.ASIDE
-    targets[1].problem = EngineUnavailable("it is deaf")
-    targets[2].health = Health.UNCHECKED
-    with pytest.raises(EngineUnavailable, match=r"it is deaf; Triton at 127\.0\.0\.1:3 was not checked yet") as raised:
-        pick(targets, 0)
-    assert raised.value.absent
-
-
-async def test_only_a_triton_that_has_the_model_is_asked_for_it(targets: list[Target]) -> None:
-    targets[2].loaded = Loaded({"fake": FAKE_PROFILE}, {"voices": FAKE_VOICE_PROFILE})
-    assert {pick(targets, turn, "fake") for turn in range(4)} == {targets[2]}
-    assert {pick(targets, turn, "voices", models_of=voices_of) for turn in range(4)} == {targets[2]}
-    for wrong in ("other", "voices"):  # a model of voices recognises nothing
-        with pytest.raises(ModelNotFound):
-            pick(targets, 0, wrong)
-    with pytest.raises(ModelNotFound):
-        pick(targets, 0, "fake", models_of=voices_of)
-    targets[2].health = Health.ASIDE  # whoever had it may come back with it
-    with pytest.raises(EngineUnavailable) as raised:
-        pick(targets, 0, "fake")
-    assert raised.value.absent
-
-
-def test_without_any_triton_the_caller_is_told() -> None:
-    with pytest.raises(EngineUnavailable, match="not running yet"):
-        pick([], 0)
-
-
-async def test_doubt_wakes_the_watch_and_does_not_raise_the_dead(targets: list[Target]) -> None:
-    targets[0].health = Health.ASIDE
-    targets[0].doubt(WindowTimeout("slow"))
-    assert targets[0].health is Health.ASIDE
-    assert targets[0].doubted.is_set()
+async def test_it_is_idle_while_no_window_is_there(target: Target) -> None:
+    with target.window(), target.window():
+        assert (target.in_flight, target.idle.is_set()) == (2, False)
+    assert (target.in_flight, target.idle.is_set()) == (0, True)
 
 
 class _Configured(Target):

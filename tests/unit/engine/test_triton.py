@@ -47,17 +47,17 @@ def _loads(target: Target, profile: VoiceProfile) -> None:
 @pytest.fixture
 async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[_Site]:
     """Two good Tritons with a model of voices each, of two revisions. Nothing checks them."""
-    monkeypatch.setattr("stenod_server.engine.triton.Target", _Answering)
-    monkeypatch.setattr("stenod_server.engine.triton.watch", _no_watch)
+    monkeypatch.setattr("stenod_server.engine.fleet.Target", _Answering)
+    monkeypatch.setattr("stenod_server.engine.fleet.watch", _no_watch)
     engine = TritonEngine(["127.0.0.1:1", "127.0.0.1:2"])
     await engine.start()
-    first, second = engine._watches
+    first, second = engine._fleet.targets
     assert isinstance(first, _Answering)
     assert isinstance(second, _Answering)
     for target, profile in ((first, OLD), (second, NEW)):
         _loads(target, profile)
         target.health = Health.GOOD
-        engine._on_check(target.url, None)
+        engine._fleet._on_check(target.url, None)
     yield _Site(engine, first, second)
     await engine.close()
 

@@ -163,6 +163,16 @@ async def test_a_handed_back_job_is_not_blamed(store: SqlJobStore) -> None:
     assert (waiting.attempt, waiting.failures, waiting.rescues) == (1, 0, 0)
 
 
+async def test_a_postponed_job_waits_and_has_not_failed(store: SqlJobStore) -> None:
+    job = await claimed(store, await submitted(store))
+    due = NOW + timedelta(seconds=5)
+    waiting = await store.release(job.lease, now=NOW, not_before=due)
+    assert waiting is not None
+    assert (waiting.state, waiting.failures, waiting.failure) == (JobState.QUEUED, 0, None)
+    assert await store.queued(now=NOW, limit=5) == []
+    assert len(await store.queued(now=due, limit=5)) == 1
+
+
 async def test_a_job_that_takes_its_nodes_down_is_given_up(store: SqlJobStore) -> None:
     job = await submitted(store)
     states = []

@@ -84,7 +84,7 @@ class JobStore(Protocol):
     ) -> Job | None:
         """RUNNING → QUEUED, in its old place in the order; → CANCELLED where that was requested meanwhile.
 
-        With `failure` it counts as one, and the job waits until `not_before`.
+        It waits until `not_before`. With `failure` that counts as one.
         """
         ...
 

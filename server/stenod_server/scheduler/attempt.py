@@ -26,7 +26,15 @@ class Reused:
     job: Job
 
 
-Outcome: TypeAlias = Done | Reused | Failure | StopReason
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """What it needs is not there now, which is nobody's fault: the job waits for it, however often, and fails never."""
+
+    cause: Failure
+    delay_s: float
+
+
+Outcome: TypeAlias = Done | Reused | Failure | Postponed | StopReason
 
 
 @dataclass(slots=True)

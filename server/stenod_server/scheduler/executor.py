@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import random
 import uuid
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import structlog
 
@@ -13,7 +13,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.job import Failure, Job, JobState
 from stenod_server.domain.retry import failure_of
 from stenod_server.errors import Broken, JobDeadlineExceeded, StenodError, StorageFull, StoreUnavailable, Unforeseen
-from stenod_server.scheduler.attempt import Done, Ended, Outcome, Reused, Running
+from stenod_server.scheduler.attempt import Done, Ended, Outcome, Postponed, Reused, Running
 from stenod_server.scheduler.fetching import fetch, unrecorded_key
 from stenod_server.scheduler.job_engines import JobEngines
 from stenod_server.scheduler.observer import Observer
@@ -26,6 +26,7 @@ from stenod_server.scheduler.routing import Route, Router
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import JobUpdates
 
+STORE_AWAY_S: Final = 5.0  # until a job that met it tries again
 _log = structlog.get_logger()
 
 
@@ -100,8 +101,13 @@ class Executor:
         if running.stop.done():
             return running.stop.result()  # what breaks while it is torn down is no failure of the job
         if isinstance(error, StenodError) and not isinstance(error, Broken):
-            return failure_of(error)
+            delay_s = _postponed_s(error)
+            return Postponed(failure_of(error), self._spread(delay_s)) if delay_s else failure_of(error)
         return _broken(error)
+
+    def _spread(self, delay_s: float) -> float:
+        """So that those who met the same trouble do not come back together."""
+        return delay_s * (1 + 0.25 * self._chance.random())
 
     async def _transcribe(self, running: Running) -> Done | Reused:
         job = running.job
@@ -177,20 +183,20 @@ class Executor:
                 return Ended(await store.cancelled(lease, now=now))
             case StopReason.HAND_BACK | StopReason.LOST:  # a job that is lost is not given back: the lease is another's
                 return Ended(await store.release(lease, now=now))
-            case Failure() if (delay_s := self._retry_in_s(job, outcome)) is not None:
-                counted = None if _is_nobodys_fault(outcome) else outcome
-                not_before = now + timedelta(seconds=delay_s)
-                return Ended(await store.release(lease, now=now, failure=counted, not_before=not_before), delay_s)
-            case _:
-                return Ended(await store.fail(lease, outcome, now=now))
+            case Failure() | Postponed():
+                return await self._put_off(job, outcome, now)
 
-    def _retry_in_s(self, job: Job, failure: Failure) -> float | None:
-        """None: it is final."""
-        if _is_nobodys_fault(failure):
-            return StorageFull.retry_after_s
-        if not self._options.retry.allows(failure, job.failures + 1):
-            return None
-        return self._options.retry.delay_s(job.failures + 1, self._chance.random())
+    async def _put_off(self, job: Job, outcome: Failure | Postponed, now: datetime) -> Ended:
+        """Until a later attempt; or it fails for good."""
+        store, lease = self._adapters.store, job.lease
+        if isinstance(outcome, Postponed):
+            not_before = now + timedelta(seconds=outcome.delay_s)
+            return Ended(await store.release(lease, now=now, not_before=not_before), outcome.delay_s)
+        if not self._options.retry.allows(outcome, job.failures + 1):
+            return Ended(await store.fail(lease, outcome, now=now))
+        delay_s = self._options.retry.delay_s(job.failures + 1, self._chance.random())
+        not_before = now + timedelta(seconds=delay_s)
+        return Ended(await store.release(lease, now=now, failure=outcome, not_before=not_before), delay_s)
 
     def _tell(self, job: Job, outcome: Outcome, ended: Ended) -> None:
         if ended.job is None:
@@ -199,8 +205,10 @@ class Executor:
             return
         self._updates.publish(ended.job)
         if ended.job.state is JobState.QUEUED:
-            reason = outcome.reason if isinstance(outcome, Failure) else str(outcome)
-            _log.info("job_released", reason=reason, attempt=job.attempt, retry_in_s=ended.retry_in_s)
+            reason = _reason(outcome)
+            _log.info(
+                "job_released", reason=reason, attempt=job.attempt, retry_in_s=ended.retry_in_s, **_cause(outcome)
+            )
             self._observer.released(ended.job, reason=reason)
             return
         run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
@@ -214,9 +222,24 @@ def _broken(error: BaseException) -> Failure:
     return failure_of(Unforeseen(error_id))
 
 
-def _is_nobodys_fault(failure: Failure) -> bool:
-    """A full disk: the job waits for room, however long that takes."""
-    return failure.reason == StorageFull.reason
+def _postponed_s(error: StenodError) -> float:
+    """For how long, where what was missing is nobody's fault: room on the disk, the database, the bucket. Else 0."""
+    if isinstance(error, StorageFull):
+        return error.retry_after_s
+    return STORE_AWAY_S if isinstance(error, StoreUnavailable) and not error.missing else 0.0
+
+
+def _reason(outcome: Outcome) -> str:
+    match outcome:
+        case Failure(reason=reason) | Postponed(cause=Failure(reason=reason)):
+            return reason
+        case _:
+            return str(outcome)
+
+
+def _cause(outcome: Outcome) -> dict[str, str]:
+    """Nothing else tells of it: a job that is postponed has not failed."""
+    return {"cause": outcome.cause.message} if isinstance(outcome, Postponed) else {}
 
 
 def _detail(outcome: Outcome) -> dict[str, object]:

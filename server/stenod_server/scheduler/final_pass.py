@@ -69,7 +69,7 @@ class FinalPass:
             if len(read) >= BATCH_SEGMENTS + _AHEAD_SEGMENTS:
                 await self._store_batch(job, _ready(segments, read))
         if read.count != drafts:  # the last report did not reach the store; it goes there with the job's release
-            raise StoreUnavailable(f"{drafts - read.count} of {drafts} drafts are not stored")
+            raise StoreUnavailable(f"{drafts - read.count} of {drafts} drafts are not stored", missing=True)
         read.is_whole = True
         return await asyncio.to_thread(list, segments)
 

@@ -15,6 +15,7 @@ from stenod_server.domain.retry import failure_of
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import PoisonJob
 from stenod_server.ports import CacheKey
+from stenod_server.ports.cluster import SignalKind
 from stenod_server.store import result_cache, usage
 from stenod_server.store.codec import (
     checkpoint_json,
@@ -26,6 +27,7 @@ from stenod_server.store.codec import (
 )
 from stenod_server.store.segment_codec import segment_row
 from stenod_server.store.tables import IS_RUNNING, drafts, jobs, segments
+from stenod_server.store.telling import tell
 from stenod_server.store.transition import Condition, change, end, give_back, move
 
 
@@ -66,6 +68,9 @@ def claim(connection: sa.Connection, job_id: str, *, node: str, now: datetime, l
 
 def renew(connection: sa.Connection, leases: Sequence[Lease], lease_until: datetime) -> Mapping[str, bool]:
     held = {lease.job_id: lease.token for lease in leases}
+    # In one order everywhere: two transactions that lock some of the same rows do not end in a deadlock.
+    locked = sa.select(jobs.c.job_id).where(jobs.c.job_id.in_(held), IS_RUNNING).order_by(jobs.c.job_id)
+    connection.execute(locked.with_for_update()).all()
     statement = (
         sa.update(jobs)
         .where(jobs.c.job_id.in_(held), jobs.c.node.in_({lease.node for lease in leases}), IS_RUNNING)
@@ -84,9 +89,9 @@ def release(
     failure: Failure | None = None,
     not_before: datetime | None = None,
 ) -> Job | None:
-    if failure is None:
-        return give_back(connection, _held(lease), JobEvent.RELEASE, now=now)
-    changes = {"failures": jobs.c.failures + 1, "failure": failure_json(failure), "not_before": not_before}
+    changes: dict[str, Any] = {"not_before": not_before}
+    if failure is not None:
+        changes |= {"failures": jobs.c.failures + 1, "failure": failure_json(failure)}
     return give_back(connection, _held(lease), JobEvent.RELEASE, now=now, **changes)
 
 
@@ -116,7 +121,7 @@ def record(connection: sa.Connection, reports: Mapping[Lease, Report]) -> None:
     """
     by_id = {lease.job_id: lease for lease in reports}
     statement = sa.select(jobs.c.job_id, jobs.c.lease_token).where(jobs.c.job_id.in_(by_id), IS_RUNNING)
-    rows = connection.execute(statement.with_for_update()).all()
+    rows = connection.execute(statement.order_by(jobs.c.job_id).with_for_update()).all()
     running = [by_id[job_id] for job_id, token in rows if by_id[job_id].token == token]
     if not running:
         return
@@ -131,6 +136,8 @@ def record(connection: sa.Connection, reports: Mapping[Lease, Report]) -> None:
             for lease in running
         ],
     )
+    for lease in running:
+        tell(connection, SignalKind.CHANGED, lease.job_id)
     _store_checkpoints(connection, {lease.job_id: reports[lease].checkpoint for lease in running})
     _store_segments(connection, [(lease.job_id, segment) for lease in running for segment in reports[lease].segments])
 
@@ -139,6 +146,7 @@ def finalise(connection: sa.Connection, lease: Lease, final: Sequence[Segment]) 
     held = connection.execute(sa.select(jobs.c.job_id).where(*_held(lease)).with_for_update()).first()
     if held is not None:
         _store_segments(connection, [(lease.job_id, segment) for segment in final])
+        tell(connection, SignalKind.CHANGED, lease.job_id)
     return held is not None
 
 

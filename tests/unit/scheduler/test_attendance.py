@@ -12,11 +12,11 @@ from stenod_server.domain.job import Job, JobConfig, JobState, Media, Origin, Re
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import (
+    DecoderDied,
     Draining,
     EnginesExhausted,
     InvalidRequest,
     JobFinished,
-    StoreUnavailable,
     Unavailable,
     UnsupportedMedia,
 )
@@ -212,7 +212,7 @@ async def test_a_lasting_failure_is_told_to_who_comes_back(tmp_path: Path) -> No
 
 
 async def test_a_passing_failure_is_tried_again_by_who_comes_back(tmp_path: Path) -> None:
-    front_end = ScriptedFrontEnd(make_windows(1), error=StoreUnavailable("gone fishing"))
+    front_end = ScriptedFrontEnd(make_windows(1), error=DecoderDied("gone fishing"))
     async with open_hall(tmp_path, front_end=front_end, retry=RetryPolicy(attempts=1)) as hall:
         hall.open()
         for _ in range(2):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stenod_server.domain.job import Job, JobConfig, JobState, Lease, Media, RemoteMedia
-from stenod_server.errors import FetchFailed, FetchRefused, JobNotFound, MediaNotFound
+from stenod_server.domain.retry import RetryPolicy
+from stenod_server.errors import FetchFailed, FetchRefused, JobNotFound, MediaNotFound, StoreUnavailable
 from stenod_server.scheduler.scheduler import Submission
 from tests.support.eventually import eventually
 from tests.unit.scheduler.rig import TENANT, Rig, open_rig
@@ -43,6 +44,27 @@ async def test_a_fetch_that_fails_for_a_passing_reason_is_tried_again(tmp_path: 
         rig.clock.advance(60)
         done = await rig.scheduler.wait(TENANT, job.job_id)
         assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
+
+
+async def test_a_store_that_is_away_is_no_failure_of_a_job(tmp_path: Path) -> None:
+    outages = 2 * RetryPolicy().attempts
+    async with open_rig(tmp_path) as rig:
+        rig.fetcher.media[URI] = RECORDING
+        rig.fetcher.failures = [StoreUnavailable("away") for _ in range(outages)]
+        job = await _submit(rig)
+        for times in range(1, outages + 1):
+            await rig.released(job, times=times)
+            rig.clock.advance(10)
+        done = await rig.scheduler.wait(TENANT, job.job_id)
+        assert (done.state, done.failures, done.attempt) == (JobState.SUCCEEDED, 0, outages + 1)
+
+
+async def test_a_store_that_lost_something_is_not_waited_for(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, retry=RetryPolicy(attempts=1)) as rig:
+        rig.fetcher.failures = [StoreUnavailable("it is not there", missing=True)]
+        done = await rig.scheduler.wait(TENANT, (await _submit(rig)).job_id)
+        assert done.failure
+        assert (done.state, done.failure.reason) == (JobState.FAILED, "STORE_UNAVAILABLE")
 
 
 @pytest.mark.parametrize(

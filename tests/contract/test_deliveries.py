@@ -183,11 +183,11 @@ async def test_files_are_to_be_written_for_every_job_where_that_is_asked(tmp_pat
     await stores.close()
 
 
-async def test_secrets_are_in_no_file_once_they_are_of_no_use(reopen: Reopen, tmp_path: Path) -> None:
+async def test_secrets_are_in_no_file_once_they_are_of_no_use(reopen_file: Reopen, tmp_path: Path) -> None:
     def found() -> bool:
         return any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
-    stores = await reopen()
+    stores = await reopen_file()
     job = await _ended(stores, TOLD, TOLD, TOLD)
     assert SECRET not in repr(await stores.jobs.get("default", job.job_id))
     assert found()

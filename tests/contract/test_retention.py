@@ -84,8 +84,8 @@ async def test_only_what_somebody_names_is_named(stores: Stores) -> None:
     assert await stores.retention.named(keys) == {done.media.key, on_its_way}
 
 
-async def test_no_file_has_a_deleted_transcript_after_scrubbing(reopen: Reopen, tmp_path: Path) -> None:
-    stores = await reopen()
+async def test_no_file_has_a_deleted_transcript_after_scrubbing(reopen_file: Reopen, tmp_path: Path) -> None:
+    stores = await reopen_file()
     marked = [await _succeeded(stores, text=f"marker{number} " * 50) for number in range(10)]
     for job in marked[::2]:
         await stores.jobs.delete("default", job.job_id)

@@ -46,7 +46,7 @@ from stenod_server.scheduler.options import Adapters
 from stenod_server.scheduler.scheduler import Scheduler
 from stenod_server.settings import Settings
 from stenod_server.store.disk import FreeSpace
-from stenod_server.store.open import Stores, open_store
+from stenod_server.store.open import Shared, Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics
@@ -120,6 +120,7 @@ async def open_node(
         progress("opening the store", 0.0)
         stores = await _open_stores(settings)
         stack.push_async_callback(stores.close)
+        clock = parts.clock or stores.clock or clock  # of all nodes, where there are more
         metrics = Metrics()
         metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
         fetcher, courier = _open_web(stack, settings, parts)
@@ -167,7 +168,10 @@ async def open_node(
 
 async def _open_stores(settings: Settings) -> Stores:
     return await open_store(
-        settings.data_path, min_free_bytes=settings.min_free_bytes, with_files=settings.all_formats is not None
+        settings.data_path,
+        min_free_bytes=settings.min_free_bytes,
+        with_files=settings.all_formats is not None,
+        shared=Shared(database_url=settings.database_url),
     )
 
 

@@ -23,7 +23,9 @@ class Database(Protocol):
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run the operation in a transaction, durable on return; when it raises, nothing of it stays.
 
-        Writes begin in the order of the calls. A caller that is cancelled may leave its write done.
+        What it tells (`telling.tell`) is told once it is durable. It may be run more than once, on a database with a
+        connection that can be lost even after it was committed: so it finds by itself what it has done already.
+        Writes may overlap: what one depends on, it locks. A caller that is cancelled may leave its write done.
         """
         ...
 

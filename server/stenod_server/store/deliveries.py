@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Job
 from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.ports import FILES_INDEX, Delivery
+from stenod_server.ports.cluster import SignalKind
 from stenod_server.store.codec import notices_json, notification_json, read_job, read_notices, read_notification
 from stenod_server.store.database import Database
 from stenod_server.store.tables import deliveries, jobs
+from stenod_server.store.telling import tell
 from stenod_server.store.transition import Condition
 
 
@@ -46,8 +48,7 @@ class SqlDeliveryStore:
         await self._database.write(change)
 
     async def hand_back(self, node: str, *, now: datetime) -> None:
-        free = sa.update(deliveries).where(deliveries.c.node == node).values(node="", next_time=now)
-        await self._database.write(lambda connection: connection.execute(free).close())
+        await self._database.write(partial(_hand_back, node=node, now=now))
 
 
 def store(connection: sa.Connection, job: Job, *, with_files: bool) -> None:
@@ -91,11 +92,12 @@ def _due(
 def _claim(
     connection: sa.Connection, keys: Sequence[tuple[str, int]], *, node: str, now: datetime, until: datetime
 ) -> Sequence[Delivery]:
-    """Compare and set: what another node took meanwhile is not due any more."""
-    this = sa.tuple_(deliveries.c.job_id, deliveries.c.delivery_index).in_(keys)
+    """Compare and set: what another node took meanwhile is not due any more; what it is about to take is left to it."""
+    key = sa.tuple_(deliveries.c.job_id, deliveries.c.delivery_index)
+    free = sa.select(*key.clauses).where(key.in_(keys), deliveries.c.next_time <= now)
     statement = (
         sa.update(deliveries)
-        .where(this, deliveries.c.next_time <= now)
+        .where(key.in_(free.with_for_update(skip_locked=True)), deliveries.c.next_time <= now)
         .values(node=node, next_time=until, attempt=deliveries.c.attempt + 1)
         .returning(deliveries)
     )
@@ -125,22 +127,37 @@ def _update(connection: sa.Connection, delivery: Delivery, **changes: Any) -> bo
     return bool(connection.execute(sa.update(deliveries).where(*_held(delivery)).values(**changes)).rowcount)
 
 
+def _hand_back(connection: sa.Connection, node: str, now: datetime) -> None:
+    free = sa.update(deliveries).where(deliveries.c.node == node).values(node="", next_time=now)
+    if connection.execute(free).rowcount:
+        tell(connection, SignalKind.DELIVERY)
+
+
 def _settle(connection: sa.Connection, delivery: Delivery, state: NoticeState, *, error: str = "") -> None:
+    notices = _lock_notices(connection, delivery)
     if connection.execute(sa.delete(deliveries).where(*_held(delivery))).rowcount:
-        _note(connection, delivery, state, error)
+        _note(connection, delivery, notices, state, error)
 
 
 def _put_off(connection: sa.Connection, delivery: Delivery, error: str, *, retry_at: datetime) -> None:
+    notices = _lock_notices(connection, delivery)
     if _update(connection, delivery, node="", next_time=retry_at):
-        _note(connection, delivery, NoticeState.PENDING, error)
+        _note(connection, delivery, notices, NoticeState.PENDING, error)
 
 
-def _note(connection: sa.Connection, delivery: Delivery, state: NoticeState, error: str) -> None:
-    """On the job, whose transcript is not touched by it. Its row is locked: another notification may be noted too."""
+def _lock_notices(connection: sa.Connection, delivery: Delivery) -> list[Notice]:
+    """Of the job, whose row is locked first: another notification may be noted too, or the job be deleted, which
+    deletes its deliveries after itself. Empty where it was.
+    """
+    this = jobs.c.job_id == delivery.job.job_id
+    noted = connection.execute(sa.select(jobs.c.notices).where(this).with_for_update()).scalar()
+    return [] if noted is None else list(read_notices(noted))
+
+
+def _note(connection: sa.Connection, delivery: Delivery, notices: list[Notice], state: NoticeState, error: str) -> None:
+    """On the job, whose transcript is not touched by it."""
     if delivery.index == FILES_INDEX:
         return
-    this = jobs.c.job_id == delivery.job.job_id
-    noted = connection.execute(sa.select(jobs.c.notices).where(this).with_for_update()).scalar_one()
-    notices: list[Notice] = list(read_notices(noted))
     notices[delivery.index] = replace(notices[delivery.index], state=state, attempts=delivery.attempt, error=error)
+    this = jobs.c.job_id == delivery.job.job_id
     connection.execute(sa.update(jobs).where(this).values(notices=notices_json(notices)))

@@ -10,12 +10,15 @@ from stenod_server.domain.job import Job, JobEvent, JobState
 from stenod_server.domain.notification import Notice
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import failure_of
-from stenod_server.errors import IdempotencyMismatch, JobDeadlineExceeded, JobRunning, QueueFull
+from stenod_server.errors import IdempotencyMismatch, JobDeadlineExceeded, JobRunning, QueueFull, QuotaExceeded
 from stenod_server.ports import CacheKey
-from stenod_server.store import deliveries, job_queries, result_cache, usage
+from stenod_server.ports.cluster import SignalKind
+from stenod_server.store import deliveries, job_queries, queue, result_cache, usage
 from stenod_server.store.codec import failure_json, job_row, read_job
 from stenod_server.store.tables import IS_QUEUED, IS_RUNNING, idempotency_keys, job_tags, jobs
+from stenod_server.store.telling import tell
 from stenod_server.store.transition import end
+from stenod_server.store.upserts import insert_new
 
 
 def submit(
@@ -27,16 +30,24 @@ def submit(
     cache: CacheKey | None = None,
     with_files: bool = False,
 ) -> Job:
+    """Where the answer to a commit was lost it is done again, and finds the job it has stored."""
     if job.request_id and (earlier := _submitted_before(connection, job)):
         return earlier
     if cache is not None and (source := result_cache.find(connection, job.tenant, cache)):
         # Whatever is used up: it needs no engine and no place in the queue.
         job = _insert(connection, job, with_files=with_files)
         return result_cache.take_over(connection, (jobs.c.job_id == job.job_id,), source, now=job.create_time) or job
-    if job_queries.count_queued(connection) >= max_queued_jobs:
-        raise QueueFull(max_queued_jobs)
-    usage.check(connection, job, limits)
-    return _insert(connection, job, with_files=with_files)
+    try:
+        if queue.is_full(connection, max_queued_jobs):
+            raise QueueFull(max_queued_jobs)  # noqa: TRY301  one of two
+        usage.check(connection, job, limits)
+    except (QueueFull, QuotaExceeded):
+        if stored := connection.execute(sa.select(jobs).where(jobs.c.job_id == job.job_id)).first():
+            return read_job(stored)
+        raise
+    job = _insert(connection, job, with_files=with_files)
+    tell(connection, SignalKind.QUEUED)
+    return job
 
 
 def _insert(connection: sa.Connection, given: Job, *, with_files: bool) -> Job:
@@ -44,14 +55,12 @@ def _insert(connection: sa.Connection, given: Job, *, with_files: bool) -> Job:
     told = tuple(notification.without_secrets for notification in given.config.notifications)
     notices = tuple(Notice(url=notification.url) for notification in told)
     job = replace(given, config=replace(given.config, notifications=told), notices=notices)
-    connection.execute(sa.insert(jobs), job_row(job))
+    if not insert_new(connection, jobs, job_row(job)):
+        return job_queries.get(connection, job.tenant, job.job_id)
     deliveries.store(connection, given, with_files=with_files)
     if job.config.tags:
         tags = [{"job_id": job.job_id, "tag": tag} for tag in sorted(set(job.config.tags))]
         connection.execute(sa.insert(job_tags), tags)
-    if job.request_id:
-        key = {name: getattr(job, name) for name in ("tenant", "request_id", "fingerprint", "job_id", "create_time")}
-        connection.execute(sa.insert(idempotency_keys), key)
     return job
 
 
@@ -74,6 +83,7 @@ def request_cancel(connection: sa.Connection, tenant: str, job_id: str, *, now: 
     statement = (
         sa.update(jobs).where(jobs.c.job_id == job_id, IS_RUNNING).values(cancel_requested=True, update_time=now)
     )
+    tell(connection, SignalKind.STOP, job_id)
     return read_job(connection.execute(statement.returning(jobs)).one())
 
 
@@ -86,6 +96,7 @@ def delete(connection: sa.Connection, tenant: str, job_id: str) -> Job:
         message = f"job {job_id!r} is running; cancel it first, or delete it with force"
         raise JobRunning(message, job_id=job_id)
     connection.execute(sa.delete(jobs).where(jobs.c.job_id == job_id))
+    tell(connection, SignalKind.CHANGED, job_id)
     if job.request_id:
         key = (idempotency_keys.c.tenant == tenant, idempotency_keys.c.request_id == job.request_id)
         until = job.expire_time or job.update_time + job.ttl
@@ -94,15 +105,19 @@ def delete(connection: sa.Connection, tenant: str, job_id: str) -> Job:
 
 
 def _submitted_before(connection: sa.Connection, job: Job) -> Job | None:
-    """The job of the same tenant's same request. Raises JobNotFound where that job was deleted since: it was done
+    """The job of the same tenant's same request; None where there is none, and the request id is this job's now. One
+    that is being submitted elsewhere is waited for. Raises JobNotFound where that job was deleted since: it was done
     once, and its owner did not want it kept.
     """
+    key = {name: getattr(job, name) for name in ("tenant", "request_id", "fingerprint", "job_id", "create_time")}
+    if insert_new(connection, idempotency_keys, key):
+        return None
     statement = sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.job_id).where(
         idempotency_keys.c.tenant == job.tenant, idempotency_keys.c.request_id == job.request_id
     )
     known = connection.execute(statement).first()
     if known is None:
-        return None
+        return _submitted_before(connection, job)  # it was forgotten at this very moment
     if known.fingerprint != job.fingerprint:
         message = f"request_id {job.request_id!r} was used for another recording or configuration"
         raise IdempotencyMismatch(message, request_id=job.request_id)

@@ -1,25 +1,48 @@
-"""Puts the store of one node together: a SQLite file, media and uploads in directories, all in one data directory."""
+"""Puts the store together: jobs in a SQLite file or in PostgreSQL, media and uploads in the data directory."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from stenod_server.ports import Clock
+from stenod_server.ports.cluster import Signals
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore, open_local_blobs
+from stenod_server.store.database import Database
+from stenod_server.store.database_clock import DatabaseClock
 from stenod_server.store.deliveries import SqlDeliveryStore
 from stenod_server.store.faults import translated
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
+from stenod_server.store.nodes import SqlNodeStore
+from stenod_server.store.postgres import POOL_SIZE, open_postgres
+from stenod_server.store.postgres_driver import PostgresUrl
+from stenod_server.store.postgres_signals import PostgresSignals
 from stenod_server.store.recorder import GATHER_S
 from stenod_server.store.retention import SqlRetentionStore
+from stenod_server.store.signals import LocalSignals
 from stenod_server.store.sqlite import open_sqlite
 from stenod_server.store.upload_files import FileMediaSpool
 from stenod_server.store.uploads import SqlUploadStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What nodes share. Nothing: all is in the data directory of this one. `database_pool`: connections at most."""
+
+    database_url: str = field(default="", repr=False)
+    database_pool: int = POOL_SIZE
+
+
+ALONE: Final = Shared()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """All that a node keeps. `spool` saves the offsets of `uploads` and moves finished ones into `blobs`."""
+    """All that a node keeps. `spool` saves the offsets of `uploads` and moves finished ones into `blobs`. `clock` is
+    the database's, where nodes share one.
+    """
 
     jobs: SqlJobStore
     deliveries: SqlDeliveryStore
@@ -27,10 +50,15 @@ class Stores:
     uploads: SqlUploadStore
     blobs: ObjectBlobStore
     spool: FileMediaSpool
+    nodes: SqlNodeStore
+    signals: Signals
+    clock: Clock | None = None
 
     async def close(self) -> None:
         """May be called twice."""
-        await self.jobs.close()
+        await self.jobs.close()  # and what it still tells is told
+        if isinstance(self.signals, PostgresSignals):
+            await self.signals.close()
 
 
 async def open_store(
@@ -40,18 +68,23 @@ async def open_store(
     gather_s: float = GATHER_S,
     min_free_bytes: int = 0,
     with_files: bool = False,
+    shared: Shared = ALONE,
 ) -> Stores:
-    """Open the store below `data_dir`, made where it is missing, its schema brought up to date.
+    """Open the store below `data_dir`, made where it is missing, its schema brought up to date; what nodes share is
+    where `shared` says.
 
     `in_memory` keeps jobs and uploads in memory (their media is in files all the same): a store for tests. `gather_s`
     is how long progress is gathered before it is committed. Of the disk, `min_free_bytes` are left to the database.
     `with_files`: the transcripts of jobs accepted here are to be written to files, too.
-    Raises StoreUnavailable.
+    Raises StoreUnavailable, InvalidField.
     """
     with translated():
         await asyncio.to_thread(disk.make_private_directory, data_dir)
         blobs = await asyncio.to_thread(open_local_blobs, data_dir / "blobs", min_free_bytes=min_free_bytes)
-    database = await open_sqlite(None if in_memory else data_dir / "stenod.db", upgrade)
+    if shared.database_url:
+        database, signals, clock = await _open_postgres(shared)
+    else:
+        database, signals, clock = await _open_sqlite(None if in_memory else data_dir / "stenod.db")
     uploads = SqlUploadStore(database)
     return Stores(
         jobs=SqlJobStore(database, gather_s=gather_s, with_files=with_files),
@@ -60,4 +93,24 @@ async def open_store(
         uploads=uploads,
         blobs=blobs,
         spool=FileMediaSpool(data_dir / "uploads", uploads, blobs, min_free_bytes=min_free_bytes),
+        nodes=SqlNodeStore(database),
+        signals=signals,
+        clock=clock,
     )
+
+
+async def _open_sqlite(path: Path | None) -> tuple[Database, Signals, Clock | None]:
+    signals = LocalSignals()
+    return await open_sqlite(path, upgrade, publish=signals.publish), signals, None
+
+
+async def _open_postgres(shared: Shared) -> tuple[Database, Signals, Clock | None]:
+    url, clock = PostgresUrl(shared.database_url), DatabaseClock()
+    signals = PostgresSignals(url, clock)
+    database = await open_postgres(url, upgrade, signals.publish, pool_size=shared.database_pool)
+    try:
+        await signals.start()
+    except BaseException:
+        await database.close()
+        raise
+    return database, signals, clock

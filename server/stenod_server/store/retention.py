@@ -69,7 +69,8 @@ def _spent_media(connection: sa.Connection, now: datetime, limit: int, *, keep: 
 
 def _forget_media(connection: sa.Connection, spent: Sequence[SpentMedia]) -> None:
     keys = {media.job_id: media.key for media in spent}
-    for row in connection.execute(sa.select(jobs).where(jobs.c.job_id.in_(keys))).all():
+    locked = sa.select(jobs).where(jobs.c.job_id.in_(keys)).order_by(jobs.c.job_id).with_for_update()
+    for row in connection.execute(locked).all():
         job = read_job(row)
         this = sa.and_(jobs.c.job_id == job.job_id, jobs.c.media_key == keys[job.job_id])
         media = media_json(replace(job.media, key=""))

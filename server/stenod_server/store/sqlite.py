@@ -17,11 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, QueuePool
 
 from stenod_server.errors import StoreUnavailable
+from stenod_server.ports.cluster import Signal
 from stenod_server.store import disk
 from stenod_server.store.faults import translated
+from stenod_server.store.telling import take_told
 
 T = TypeVar("T")
 Operation = Callable[[sa.Connection], Any]
+Publish = Callable[[Iterable[Signal]], None]
 
 READERS: Final = 4  # readers wait for the disk, hardly for one another; more threads than this only fight for the GIL
 MAX_BATCH: Final = 64  # operations per commit: bounds how long the first of them waits for the last
@@ -37,10 +40,19 @@ _PRAGMAS: Final = (
 )
 
 
-class SqliteDatabase:
-    """`path` None: in memory, for one process and gone on close. Build with `open_sqlite`."""
+def _to_nobody(told: Iterable[Signal]) -> None:
+    del told
 
-    def __init__(self, path: Path | None, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+
+class SqliteDatabase:
+    """`path` None: in memory, for one process and gone on close. `publish` gets what a transaction told once it has
+    committed. Build with `open_sqlite`.
+    """
+
+    def __init__(
+        self, path: Path | None, *, publish: Publish = _to_nobody, lock_timeout_s: float = LOCK_TIMEOUT_S
+    ) -> None:
+        self._publish = publish
         self._write_thread = ThreadPoolExecutor(1, "stenod-sql-writer")
         self._write_engine = _engine(path, lock_timeout_s, poolclass=NullPool)
         sa.event.listen(self._write_engine, "begin", _begin_immediate)
@@ -103,22 +115,27 @@ class SqliteDatabase:
             batch = [(operation, outcome) for operation, outcome in batch if not outcome.cancelled()]
             if batch:
                 operations = [operation for operation, _ in batch]
-                results = await _loop().run_in_executor(self._write_thread, partial(self._commit, operations))
+                commit = partial(self._commit, operations)
+                results, told = await _loop().run_in_executor(self._write_thread, commit)
+                self._publish(told)
                 _answer((outcome for _, outcome in batch), results)
 
     # --- on the threads -------------------------------------------------------------------------------------------
 
-    def _commit(self, operations: Sequence[Operation]) -> Sequence[object]:
-        """Run all in one transaction; gives what each returned, or the exception it raised."""
+    def _commit(self, operations: Sequence[Operation]) -> tuple[Sequence[object], Sequence[Signal]]:
+        """Run all in one transaction; gives what each returned, or the exception it raised, and what they told."""
         try:
             if self._connection is None:
                 self._connection = self._write_engine.connect()
+            take_told(self._connection)  # of a transaction that failed
             with self._connection.begin():
                 if len(operations) == 1:
-                    return [operations[0](self._connection)]
-                return [_in_savepoint(self._connection, operation) for operation in operations]
+                    results = [operations[0](self._connection)]
+                else:
+                    results = [_in_savepoint(self._connection, operation) for operation in operations]
+            return results, take_told(self._connection)
         except Exception as error:  # noqa: BLE001  the callers' to raise, on the event loop
-            return [error] * len(operations)
+            return [error] * len(operations), ()
 
     def _read(self, operation: Callable[[sa.Connection], T]) -> T:
         with self._read_engine.connect() as connection:
@@ -146,13 +163,13 @@ class SqliteDatabase:
 
 
 async def open_sqlite(
-    path: Path | None, prepare: Operation, *, lock_timeout_s: float = LOCK_TIMEOUT_S
+    path: Path | None, prepare: Operation, *, publish: Publish = _to_nobody, lock_timeout_s: float = LOCK_TIMEOUT_S
 ) -> SqliteDatabase:
     """Open, and run `prepare` (the migrations) in a transaction that locks other processes out. Raises as `write`."""
     with translated():
         if path is not None:
             await asyncio.to_thread(disk.make_private_file, path)  # SQLite would let everybody read transcripts
-    database = SqliteDatabase(path, lock_timeout_s=lock_timeout_s)
+    database = SqliteDatabase(path, publish=publish, lock_timeout_s=lock_timeout_s)
     try:
         await database.write(prepare)
     except BaseException:

@@ -246,3 +246,21 @@ sa.Index(
     sqlite_where=sa.text("next_time IS NOT NULL"),
     postgresql_where=sa.text("next_time IS NOT NULL"),
 )
+
+# What nodes say of themselves, and when they said so last.
+nodes: Final = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("node", sa.Text, primary_key=True),
+    _required("seen", UtcDateTime),
+    _required("report", sa.Text),
+)
+
+# One row: the oldest revision a node must know to work with this schema (`migration.py`).
+schema_rule: Final = sa.Table(
+    "schema_rule",
+    metadata,
+    sa.Column("rule_id", sa.Integer, primary_key=True, autoincrement=False),
+    _required("oldest_node", sa.Text),
+    sa.CheckConstraint("rule_id = 1", name="only_one"),
+)

@@ -6,9 +6,11 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from stenod_server.domain.job import TRANSITIONS, Job, JobEvent, next_state
+from stenod_server.domain.job import TRANSITIONS, Job, JobEvent, JobState, next_state
+from stenod_server.ports.cluster import SignalKind
 from stenod_server.store.codec import read_job
 from stenod_server.store.tables import deliveries, jobs
+from stenod_server.store.telling import tell
 
 Condition: TypeAlias = "sa.ColumnElement[bool] | sa.TextClause"
 
@@ -24,7 +26,13 @@ def move(connection: sa.Connection, this: Condition, event: JobEvent, *, now: da
         .returning(jobs)
     )
     row = connection.execute(statement).first()
-    return read_job(row) if row is not None else None
+    if row is None:
+        return None
+    job = read_job(row)
+    tell(connection, SignalKind.CHANGED, job.job_id)
+    if target is JobState.QUEUED:
+        tell(connection, SignalKind.QUEUED)
+    return job
 
 
 def end(
@@ -40,7 +48,9 @@ def end(
     changes |= {"end_time": now, "expire_time": now + timedelta(seconds=ttl_s), "lease_expire_time": None}
     job = move(connection, sa.and_(*this), event, now=now, **changes)
     if job is not None:
-        connection.execute(sa.update(deliveries).where(deliveries.c.job_id == job.job_id).values(next_time=now))
+        due = sa.update(deliveries).where(deliveries.c.job_id == job.job_id).values(next_time=now)
+        if connection.execute(due).rowcount:
+            tell(connection, SignalKind.DELIVERY)
     return job
 
 

@@ -12,6 +12,7 @@ from stenod_server.ports import Upload
 from stenod_server.store.codec import read_upload, upload_row
 from stenod_server.store.database import Database
 from stenod_server.store.tables import uploads
+from stenod_server.store.upserts import insert_new
 
 
 def key_of(tenant: str, upload_id: str, create_time: datetime) -> str:
@@ -57,10 +58,9 @@ def _find(connection: sa.Connection, tenant: str, upload_id: str) -> Upload | No
 
 
 def _create(connection: sa.Connection, upload: Upload) -> Upload:
-    earlier = _find(connection, upload.tenant, upload.upload_id)
-    if earlier is None:
-        connection.execute(sa.insert(uploads), upload_row(upload))
-    return earlier or upload
+    if insert_new(connection, uploads, upload_row(upload)):
+        return upload
+    return _find(connection, upload.tenant, upload.upload_id) or upload
 
 
 def _save(connection: sa.Connection, upload: Upload) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Job
 from stenod_server.domain.quota import TenantLimits, until_next_day_s
 from stenod_server.errors import QuotaExceeded
-from stenod_server.store import job_queries
+from stenod_server.store import queue
 from stenod_server.store.tables import usage
 
 KEPT: Final = timedelta(days=400)  # a year can be compared with the one before
@@ -25,7 +25,7 @@ _ADD: Final = sa.text(
 def check(connection: sa.Connection, job: Job, limits: TenantLimits) -> None:
     """Whether the tenant may have one more job. Raises QuotaExceeded."""
     most = limits.max_queued_jobs
-    if most and job_queries.count_queued(connection, job.tenant) >= most:
+    if most and queue.is_full(connection, most, job.tenant):
         raise QuotaExceeded("max_queued_jobs", allowed=most, retry_after_s=_QUEUE_RETRY_S)
     hours = limits.audio_hours_per_day
     if hours and audio_s(connection, job.tenant, _day(job.create_time)) >= hours * 3600:

@@ -3,7 +3,8 @@
     python -m tests.proofs.alerts
 
 Takes `for` from every rule, and doubles and halves the number of each comparison in it, a kind of change at a time;
-runs promtool's tests over the changed rules. Exit status 1 unless they pass as they are, and fail for each changed rule.
+runs promtool's tests over the changed rules. Exit status 1 unless they pass as they are, and fail for each changed
+rule.
 """
 
 import argparse

@@ -34,7 +34,7 @@ def tools() -> Path:
 
 
 def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [tools() / "promtool", *map(str, arguments)]
+    command = [str(tools() / "promtool"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -39,7 +39,8 @@ def test_every_alert_fires_and_clears_in_promtools_tests(tmp_path: Path) -> None
 
 
 def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_is_quiet() -> None:
-    fired, quiet = set(), set()
+    fired: set[str] = set()
+    quiet: set[str] = set()
     for path in RULE_TESTS.glob("*.yaml"):
         for test in yaml.safe_load(path.read_text())["tests"]:
             for check in test["alert_rule_test"]:

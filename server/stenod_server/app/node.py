@@ -118,8 +118,7 @@ async def open_node(
         health_address = await serve_probes(stack, health, settings)
         http_address = await serve_http(stack, stage, options, settings)
         progress("opening the store", 0.0)
-        stores = await _open_stores(settings)
-        stack.push_async_callback(stores.close)
+        stores = await _open_stores(stack, settings)
         clock = parts.clock or stores.clock or clock  # of all nodes, where there are more
         metrics = Metrics()
         metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
@@ -166,13 +165,15 @@ async def open_node(
         yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
 
 
-async def _open_stores(settings: Settings) -> Stores:
-    return await open_store(
+async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:
+    stores = await open_store(
         settings.data_path,
         min_free_bytes=settings.min_free_bytes,
         with_files=settings.all_formats is not None,
         shared=Shared(database_url=settings.database_url),
     )
+    stack.push_async_callback(stores.close)
+    return stores
 
 
 async def _open_recognition(

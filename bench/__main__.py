@@ -1,7 +1,6 @@
 """`python -m bench`: measure the service, the bare recogniser and peers on the same recordings, in one run."""
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -17,7 +16,8 @@ from bench.peers_venv import peers_python
 from bench.preparation import build_models
 from bench.recordings import NoSpeechSet, Recording, english_recordings, make_joined
 from bench.request import request_for
-from bench.results import Budget, Row, budgets, efficiency, figures, rows
+from bench.result_file import write_result
+from bench.results import Budget, Row, budgets, efficiency, figures, flat_figures, rows
 from bench.table import budget_table, efficiency_table, figure_table, speed_table
 from stenod_models.export.errors import ModelBuildError
 
@@ -76,8 +76,9 @@ def main() -> int:
         if text:
             print(f"{text}\n")
     if options.json:
-        about = {"machine": asdict(machine), "recordings": len(recordings), "audio_s": audio_s, "rounds": rounds}
-        options.json.write_text(json.dumps(about | _written(sessions, found, judged, failures), indent=2) + "\n")
+        about = {"recordings": len(recordings), "audio_s": audio_s, "rounds": rounds}
+        sections = _sections(sessions, found, judged, failures)
+        write_result(options.json, "bench", machine, flat_figures(found, values, judged), about=about, **sections)
     return 1 if failures else 0
 
 
@@ -135,7 +136,7 @@ def _versions(sessions: dict[str, list[Session]]) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
-def _written(
+def _sections(
     sessions: dict[str, list[Session]], found: Sequence[Row], judged: Sequence[Budget], failures: Sequence[str]
 ) -> dict[str, object]:
     return {

@@ -8,6 +8,7 @@ from typing import Final
 from bench.catalogue import BARE, SERVICE, SYSTEMS, System
 from bench.measure import Run, Session
 from bench.recordings import Recording
+from bench.result_file import Figure
 from bench.wer import word_error_ratio
 
 Sessions = Mapping[str, Sequence[Session]]  # by system
@@ -146,6 +147,23 @@ def budgets(found: Sequence[Row], values: Mapping[str, Sequence[float]]) -> list
         p99_ms = 1000 * percentile(values["submit_latency_s"], 99)
         judged.append(Budget("SubmitJob p99, 200 jobs in flight", p99_ms, 20.0, "ms", is_ceiling=True))
     return judged
+
+
+def flat_figures(found: Sequence[Row], values: Mapping[str, Sequence[float]], judged: Sequence[Budget]) -> list[Figure]:
+    """Everything of the tables, for a comparison."""
+    flat = []
+    for row in found:
+        flat += [
+            Figure(row.label, "speed", row.speed, "x", "higher"),
+            Figure(row.label, "WER", 100 * row.wer_ratio, "%", "lower"),
+            Figure(row.label, "CPU", row.cpu_s_per_audio_hour, "s per audio h", "lower"),
+            Figure(row.label, "peak RSS", row.peak_rss_bytes / 1e6, "MB", "lower"),
+            Figure(row.label, "load", row.load_s, "s", "lower"),
+        ]
+    flat += [Figure(name, "median", statistics.median(taken), "s", "lower") for name, taken in values.items()]
+    return flat + [
+        Figure(one.name, "budget", one.measured, one.unit, "lower" if one.is_ceiling else "higher") for one in judged
+    ]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -71,9 +71,11 @@ async def _addresses(process: asyncio.subprocess.Process) -> tuple[str, str]:
     raise RuntimeError("the server ended before it was READY")
 
 
-async def transcribe_all(client: stenod.Client, clips: Sequence[Clip]) -> dict[str, stenod.Transcript]:
-    """Sixteen files at once, until all are done."""
-    room = asyncio.Semaphore(AT_ONCE)
+async def transcribe_all(
+    client: stenod.Client, clips: Sequence[Clip], *, at_once: int = AT_ONCE
+) -> dict[str, stenod.Transcript]:
+    """So many files at once, until all are done."""
+    room = asyncio.Semaphore(at_once)
 
     async def transcribe(clip: Clip) -> tuple[str, stenod.Transcript]:
         async with room:

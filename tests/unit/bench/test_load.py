@@ -1,5 +1,6 @@
 import asyncio
 import statistics
+from itertools import pairwise
 
 from bench.load import Latency, Scaling, arrivals, at_moments, figures, latency_table, scaling_table, ten_second_clips
 from bench.protocol import Clip
@@ -9,7 +10,7 @@ from bench.recordings import Recording
 def test_arrivals_are_in_order_and_as_many_a_second_as_asked() -> None:
     moments = list(arrivals(5.0, 2000))
     assert moments == sorted(moments)
-    gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert abs(statistics.fmean(gaps) - 0.2) < 0.02
     assert abs(statistics.stdev(gaps) - 0.2) < 0.02  # as chance has it: no metronome
 

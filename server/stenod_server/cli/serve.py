@@ -152,7 +152,10 @@ def serve(
         _Text, _option("Model that tells speakers apart, loaded as well; '' for none.", "voices", "NAME")
     ] = None,
     triton_url: Annotated[
-        list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
+        list[str] | None,
+        _option(
+            "Triton to use instead of an own one, or dns:///NAME:PORT for all of a name; may be repeated.", "", _HOST
+        ),
     ] = None,
     parallel: Annotated[_Count, _option("Engines; 0: API only.", "as the model asks", "N")] = None,
     elastic: Annotated[OnOff | None, _option("Lend idle engines to running jobs.", "on")] = None,

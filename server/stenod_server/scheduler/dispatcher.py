@@ -199,13 +199,21 @@ class Dispatcher:
             return self._admitted.popleft()
         if not self._slots.table.unused:
             return None
-        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self.within_quota)
+        job = self._take()
         if job is None:
             return None
         self.reserve(job)
         if not self._waiting:
             self._refill_due = True  # there may be more than were known
         return job
+
+    def _take(self) -> Job | None:
+        while True:
+            job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self.within_quota)
+            if job is None or self._adapters.engine.is_ready(job.config.model):
+                return job
+            # Its recogniser is away, and others are not: it lets those pass that can be worked on.
+            self._held_back[job.job_id] = (self._adapters.clock.monotonic_s() + self._options.poll_s, job)
 
     async def _claim(self, job: Job) -> None:
         now = self._adapters.clock.now()

@@ -75,8 +75,8 @@ class MeteredEngine:
     async def batch_statistics(self) -> Mapping[int, int]:
         return await self._engine.batch_statistics()
 
-    def is_ready(self) -> bool:
-        return self._engine.is_ready()
+    def is_ready(self, model: str = "") -> bool:
+        return self._engine.is_ready(model)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -48,7 +48,7 @@ class Seen:
         assert waited_s >= 0
 
     def window(self, model: str, audio_s: float) -> None:
-        assert (model, audio_s) == ("fake", self.window_s)
+        assert (model in {"fake", "other"}, audio_s) == (True, self.window_s)
         self.windows += 1
 
     def released(self, job: Job, *, reason: str) -> None:

@@ -176,6 +176,8 @@ def dialect_options(settings: Settings) -> DialectOptions:
         disconnect_grace_s=settings.disconnect_grace_s,
         keep_alive_s=settings.http_keep_alive_s,
         cors_origins=settings.http_cors_origins,
+        event_output=settings.event_output,
+        event_formats=settings.event_formats,
     )
 
 

@@ -182,6 +182,8 @@ def serve(
     blob_url: Annotated[_Text, _cluster("Bucket for media; else a directory of --data-dir.", "s3://…")] = None,
     hedge_ratio: Annotated[_Seconds, _cluster("Windows that a second Triton may be asked.", "RATIO", "0")] = None,
     output_buckets: Annotated[list[str] | None, _cluster("Prefix that results may be put in.", "s3://…")] = None,
+    event_output: Annotated[_Text, _cluster("Where results of jobs made by POST /events go.", "s3://…")] = None,
+    event_formats: Annotated[list[str] | None, _cluster("In which forms.", "FORM")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,

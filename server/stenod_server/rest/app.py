@@ -16,6 +16,7 @@ from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.rest.assemblyai import assemblyai
 from stenod_server.rest.call import CallMiddleware, refuse_malformed
 from stenod_server.rest.documents import documents
+from stenod_server.rest.events import events
 from stenod_server.rest.guide import guide
 from stenod_server.rest.openai import openai
 from stenod_server.rest.operation import operation_of
@@ -94,4 +95,11 @@ def _say_what_to_show(route: BaseRoute) -> None:
 
 
 def _routers(services: Services) -> Sequence[APIRouter]:
-    return [assemblyai(services), guide(services), openai(services), probes(services), speechmatics(services)]
+    return [
+        assemblyai(services),
+        events(services),
+        guide(services),
+        openai(services),
+        probes(services),
+        speechmatics(services),
+    ]

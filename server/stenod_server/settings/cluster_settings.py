@@ -1,7 +1,11 @@
 """The settings of what nodes share: database, object store, Tritons, buckets. A part of `Settings`."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings
+
+EventForm = Literal["json", "json-v2", "txt", "srt", "vtt", "job"]
 
 
 class ClusterSettings(BaseSettings):
@@ -11,3 +15,5 @@ class ClusterSettings(BaseSettings):
     blob_url: str = Field("", description="s3://, gs:// or az:// BUCKET/PREFIX for media; none: in data_dir")
     hedge_ratio: float = Field(0.0, ge=0, le=0.5, description="windows that may be asked of a second Triton; 0: none")
     output_buckets: tuple[str, ...] = Field((), description="s3://, gs://, az:// prefixes that results may be put in")
+    event_output: str = Field("", description="where results of jobs that POST /events makes go; empty: nowhere")
+    event_formats: tuple[EventForm, ...] = Field(("json",), description="in which forms: json, txt, srt, job, …")

@@ -17,6 +17,7 @@ from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
 from stenod_server.app.telling import WakingObserver, make_notifier
+from stenod_server.app.traces import open_tracer
 from stenod_server.app.tritons import Progress, open_triton
 from stenod_server.app.wiring import (
     api_options,
@@ -50,6 +51,8 @@ from stenod_server.store.open import Shared, Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.traced import TracedFrontEnd
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
 VERSION: Final = importlib.metadata.version("stenod")
 _log = structlog.get_logger()
@@ -120,10 +123,10 @@ async def open_node(
         progress("opening the store", 0.0)
         stores = await _open_stores(stack, settings)
         clock = parts.clock or stores.clock or clock  # of all nodes, where there are more
-        metrics = Metrics()
-        metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
+        metrics, tracer = Metrics(), _open_tracer(stack, settings)
+        metered, max_engines, front_end = await _open_recognition(stack, settings, parts, (metrics, tracer), progress)
         fetcher, courier = _open_web(stack, settings, parts)
-        notifier = make_notifier(settings, stores, courier, clock, metrics)
+        notifier = make_notifier(settings, stores, courier, clock, metrics, tracer)
         adapters = Adapters(
             store=stores.jobs,
             blobs=stores.blobs,
@@ -131,12 +134,10 @@ async def open_node(
             front_end=front_end,
             fetcher=fetcher,
             clock=clock,
+            tracer=tracer,
         )
-        scheduler = Scheduler(
-            adapters,
-            scheduler_options(settings, max_engines, identification),
-            WakingObserver(metrics, notifier.wake),
-        )
+        options_of_it = scheduler_options(settings, max_engines, identification)
+        scheduler = Scheduler(adapters, options_of_it, WakingObserver(metrics, notifier.wake))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         janitor = make_janitor(settings, stores, clock)
@@ -155,8 +156,9 @@ async def open_node(
             dialect_options(settings),
             settings.default_model,
         )
-        address = await serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
-        stage.enter(build_app(services, door, metrics, version=VERSION))
+        calls = CallInterceptor(door, metrics, tracer)
+        address = await serve_api(stack, services, health, calls, options, settings)
+        stage.enter(build_app(services, door, metrics, version=VERSION, tracer=tracer))
         stack.push_async_callback(stage.leave, STOP_GRACE_S)
         space = FreeSpace(settings.data_path, settings.min_free_bytes)
         sampling = sample(scheduler, stores, metered, metrics, space)
@@ -176,17 +178,27 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:
     return stores
 
 
+def _open_tracer(stack: AsyncExitStack, settings: Settings) -> Tracer:
+    tracer = open_tracer(settings.node, os.environ)
+    if tracer is not NO_TRACER:
+        stack.push_async_callback(asyncio.to_thread, tracer.close)
+    return tracer
+
+
 async def _open_recognition(
-    stack: AsyncExitStack, settings: Settings, parts: Parts, metrics: Metrics, progress: Progress
+    stack: AsyncExitStack, settings: Settings, parts: Parts, telemetry: tuple[Metrics, Tracer], progress: Progress
 ) -> tuple[MeteredEngine, int, AudioFrontEnd]:
     """What recognises, how many engines it has, and what feeds them."""
+    metrics, tracer = telemetry
     engine = parts.engine
     if engine is None:
         engine = await stack.enter_async_context(open_triton(settings, metrics, progress))
-    metered = MeteredEngine(engine, metrics)
+    metered = MeteredEngine(engine, metrics, tracer)
     max_engines = await count_engines(settings, metered)
     front_end = parts.front_end or await open_front_end(settings, max_engines)
     stack.push_async_callback(front_end.close)
+    if tracer is not NO_TRACER:
+        front_end = TracedFrontEnd(front_end, tracer)
     return metered, max_engines, front_end
 
 

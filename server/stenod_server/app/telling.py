@@ -17,12 +17,14 @@ from stenod_server.rpc.convert import job_as_json
 from stenod_server.scheduler.messenger import Manner, Sources, WebMessenger, Writers
 from stenod_server.scheduler.notifier import HOLD_SLACK, Notifier, NotifierOptions
 from stenod_server.scheduler.receivers import NamedReceivers
+from stenod_server.scheduler.traced_messenger import TracedMessenger
 from stenod_server.scheduler.transcript_files import TranscriptFiles
 from stenod_server.scheduler.transcript_outputs import TranscriptOutputs
 from stenod_server.settings import Settings
 from stenod_server.store.open import Stores
 from stenod_server.telemetry.metrics import Metrics
 from stenod_server.telemetry.observer import MetricsObserver
+from stenod_server.telemetry.tracing import Tracer
 from stenod_server.text.render import Renderings
 
 MANNERS: Final = {
@@ -33,7 +35,9 @@ MANNERS: Final = {
 RENDERINGS: Final = Renderings({"speechmatics": open_transcript})
 
 
-def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock: Clock, metrics: Metrics) -> Notifier:
+def make_notifier(
+    settings: Settings, stores: Stores, courier: WebCourier, clock: Clock, metrics: Metrics, tracer: Tracer
+) -> Notifier:
     """Raises InvalidField for a file of secrets, or prefixes of buckets, that are no good."""
     path = settings.notification_secret_file
     sources = Sources(
@@ -53,7 +57,7 @@ def make_notifier(settings: Settings, stores: Stores, courier: WebCourier, clock
     )
     return Notifier(
         stores.deliveries,
-        messenger,
+        TracedMessenger(messenger, tracer),
         NamedReceivers(courier, results),
         clock,
         options=options,

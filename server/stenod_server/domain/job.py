@@ -74,12 +74,14 @@ def next_state(state: JobState, event: JobEvent) -> JobState:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """How a job came: through which dialect (empty: the API itself), under which id of its caller's, and with which
-    configuration as its caller wrote it. The words are given back, never read for a decision.
+    configuration as its caller wrote it. The words are given back, never read for a decision. `traceparent`: the span
+    in which it was submitted, where spans are made.
     """
 
     dialect: str = ""
     request_id: str = ""
     config_json: str = ""
+    traceparent: str = ""
 
 
 class LowConfidenceAction(StrEnum):

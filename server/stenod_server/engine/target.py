@@ -27,6 +27,7 @@ from stenod_server.ports import (
     WindowResult,
     WindowVoices,
 )
+from stenod_server.telemetry.tracing import outgoing
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
 CONTROL_TIMEOUT_S: Final = 10.0  # of every call but recognition
@@ -183,7 +184,7 @@ class Target:
     async def _answer(self, message: bytes, model: str, timeout_s: float) -> Any:
         try:
             with translated(self.url, model):
-                call = self._infer(message, timeout=timeout_s, metadata=self._metadata)
+                call = self._infer(message, timeout=timeout_s, metadata=(*self._metadata, *outgoing()))
                 self._calls[call] = None
                 return await call
         except ModelNotFound as error:

@@ -11,6 +11,7 @@ from stenod_server.domain.retry import RetryPolicy
 from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore, MediaFetcher
 from stenod_server.scheduler.routing import RoutingTable
 from stenod_server.speakers.identification import Identification, identification_of_its_own
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Adapters:
     front_end: AudioFrontEnd
     fetcher: MediaFetcher
     clock: Clock
+    tracer: Tracer = NO_TRACER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

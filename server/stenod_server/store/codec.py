@@ -85,6 +85,8 @@ def config_json(config: JobConfig) -> str:
     plain = asdict(config)
     for name in _DURATIONS:
         plain[f"{name}_s"] = plain.pop(name).total_seconds()
+    if not config.origin.traceparent:
+        del plain["origin"]["traceparent"]  # nodes that do not know it yet can read what has none
     return to_json(plain)
 
 

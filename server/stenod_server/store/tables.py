@@ -196,6 +196,18 @@ uploads: Final = sa.Table(
 # The sweep looks for those whose time is up.
 sa.Index("ix_uploads_expire_time", uploads.c.expire_time)
 
+# Where the bytes of uploads are that go into a bucket, by the name in the upload's key. No reference to the upload: the
+# objects outlive it, and are to be found then.
+upload_pieces: Final = sa.Table(
+    "upload_pieces",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("offset_bytes", sa.BigInteger, primary_key=True, autoincrement=False),
+    _required("size_bytes", sa.BigInteger),
+    _required("object_key", sa.Text),
+    sa.CheckConstraint("offset_bytes >= 0 AND size_bytes > 0", name="bytes"),
+)
+
 # What was transcribed, by the UTC day on which it was done; the primary key sums up a tenant's day.
 usage: Final = sa.Table(
     "usage",

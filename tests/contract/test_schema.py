@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from stenod_server.domain.job import JobState
-from stenod_server.errors import StoreUnavailable
+from stenod_server.errors import InvalidField
 from stenod_server.store.migration import OLDEST_NODE
 from stenod_server.store.open import Shared, Stores, open_store
 from stenod_server.store.tables import jobs, metadata
@@ -79,7 +79,7 @@ async def test_a_node_that_is_too_old_for_a_schema_says_so(reopen: Reopen) -> No
     stores = await reopen()
     await _make_newer(stores, "r9998")
     try:
-        with pytest.raises(StoreUnavailable, match="r9999, for nodes of r9998 or later"):
+        with pytest.raises(InvalidField, match="r9999, for nodes of r9998 or later"):
             await reopen()
     finally:
         await _make_older(stores)

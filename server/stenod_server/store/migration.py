@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from stenod_server.errors import StoreUnavailable
+from stenod_server.errors import InvalidField
 from stenod_server.store.tables import schema_rule
 
 # Nodes that know this revision work with the schema as it is now. To be raised with a migration that takes away
@@ -24,8 +24,8 @@ _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     """Blocking. The caller's transaction is the lock, so that of two nodes that start together the second finds the
-    work done. A schema that is newer than this node is left as it is. Raises StoreUnavailable where that one says that
-    it is none for this node.
+    work done. A schema that is newer than this node is left as it is. Raises InvalidField where that one says that it is
+    none for this node.
     """
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
@@ -47,8 +47,6 @@ def _is_newer(connection: sa.Connection, scripts: ScriptDirectory) -> bool:
     newest = max(known)
     oldest = connection.execute(sa.select(schema_rule.c.oldest_node)).scalar_one()
     if newest < oldest:
-        message = (
-            f"the database has schema {found}, for nodes of {oldest} or later; this one knows {newest}: upgrade it"
-        )
-        raise StoreUnavailable(message)
+        problem = f"its schema is {found}, for nodes of {oldest} or later, and this one knows {newest}: upgrade it"
+        raise InvalidField("database", problem)
     return True

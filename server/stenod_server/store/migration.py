@@ -24,8 +24,8 @@ _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     """Blocking. The caller's transaction is the lock, so that of two nodes that start together the second finds the
-    work done. A schema that is newer than this node is left as it is. Raises InvalidField where that one says that it is
-    none for this node.
+    work done. A schema that is newer than this node is left as it is. Raises InvalidField where that one says that it
+    is none for this node.
     """
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))

@@ -17,11 +17,12 @@ _ROLES = ("master", "volume", "filer", "s3")
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """Where it is, and who may do everything there."""
+    """Where it is, who may do everything there, and who may only look; both with one secret."""
 
     url: str
     filer_url: str
     access_key: str = "test-key"
+    reader_key: str = "reader-key"
     secret_key: str = "test-secret"
 
     @property
@@ -90,8 +91,13 @@ async def _answers(client: httpx.AsyncClient, url: str, code: int) -> bool:
 
 
 def _identities(server: S3Server) -> object:
-    credentials = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
-    return {"identities": [{"name": "test", "credentials": credentials, "actions": ["Admin"]}]}
+    rights = {server.access_key: ["Admin"], server.reader_key: ["Read", "List"]}
+    return {
+        "identities": [
+            {"name": key, "credentials": [{"accessKey": key, "secretKey": server.secret_key}], "actions": actions}
+            for key, actions in rights.items()
+        ]
+    }
 
 
 def _free_ports(count: int) -> list[int]:

@@ -112,7 +112,7 @@ class ObjectBlobStore:
     async def keys(self) -> AsyncIterator[Sequence[str]]:
         with translated():
             async for page in obstore.list(self._store, chunk_size=LISTED):
-                yield [str(blob["path"]) for blob in page]
+                yield [str(blob["path"]) for blob in page if _KEY.fullmatch(blob["path"])]  # others are not ours
 
     async def adopt(self, path: Path, key: str) -> None:
         """Move a synced file into the store: renamed where the store is local and on the same disk, else copied.

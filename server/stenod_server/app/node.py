@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -16,6 +16,7 @@ from stenod_server.app.data_dir import make_writable, sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
+from stenod_server.app.membership import join_cluster
 from stenod_server.app.telling import WakingObserver, make_notifier
 from stenod_server.app.traces import open_tracer
 from stenod_server.app.tritons import Progress, open_triton
@@ -32,6 +33,8 @@ from stenod_server.app.wiring import (
     scheduler_options,
     tell_of_containers,
 )
+from stenod_server.audio.nowhere import Nowhere
+from stenod_server.engine.elsewhere import Elsewhere
 from stenod_server.fetch.courier import WebCourier
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
@@ -83,6 +86,9 @@ class Parts:
     clock: Clock | None = None
 
 
+REAL: Final = Parts()
+
+
 async def run(settings: Settings, progress: Progress, announce: Callable[[Node], None]) -> int:
     """Run a node until SIGTERM or SIGINT: drain, stop, return 0. A second signal ends the process at once, with 1.
 
@@ -104,10 +110,9 @@ async def run(settings: Settings, progress: Progress, announce: Callable[[Node],
 
 @asynccontextmanager
 async def open_node(
-    settings: Settings, progress: Progress = lambda _phase, _ratio: None, *, parts: Parts | None = None
+    settings: Settings, progress: Progress = lambda _phase, _ratio: None, *, parts: Parts = REAL
 ) -> AsyncIterator[Node]:
     """A node that serves while the context is open. Raises StenodError; then nothing is left running."""
-    parts = parts or Parts()
     clock = parts.clock or SystemClock()
     # First, because a file that is no good is told at once.
     door, options = make_door(settings, clock), api_options(settings, clock)
@@ -124,6 +129,7 @@ async def open_node(
         stores = await _open_stores(stack, settings)
         clock = parts.clock or stores.clock or clock  # of all nodes, where there are more
         metrics, tracer = Metrics(), _open_tracer(stack, settings)
+        parts = await _with_others(stack, settings, parts, stores, clock)
         metered, max_engines, front_end = await _open_recognition(stack, settings, parts, (metrics, tracer), progress)
         fetcher, courier = _open_web(stack, settings, parts)
         notifier = make_notifier(settings, stores, courier, clock, metrics, tracer)
@@ -135,6 +141,7 @@ async def open_node(
             fetcher=fetcher,
             clock=clock,
             tracer=tracer,
+            cluster=join_cluster(stack, settings, stores, notifier.wake),
         )
         options_of_it = scheduler_options(settings, max_engines, identification)
         scheduler = Scheduler(adapters, options_of_it, WakingObserver(metrics, notifier.wake))
@@ -161,8 +168,7 @@ async def open_node(
         stage.enter(build_app(services, door, metrics, version=VERSION, tracer=tracer))
         stack.push_async_callback(stage.leave, STOP_GRACE_S)
         space = FreeSpace(settings.data_path, settings.min_free_bytes)
-        sampling = sample(scheduler, stores, metered, metrics, space)
-        _begin(stack, health.run(), sampling, sweep(janitor), notifier.run())
+        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics, space), sweep(janitor), notifier.run())
         addresses = (address, http_address, health_address, metrics_address)
         yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
 
@@ -200,6 +206,16 @@ async def _open_recognition(
     if tracer is not NO_TRACER:
         front_end = TracedFrontEnd(front_end, tracer)
     return metered, max_engines, front_end
+
+
+async def _with_others(stack: AsyncExitStack, settings: Settings, parts: Parts, stores: Stores, clock: Clock) -> Parts:
+    """Where others do the work, what stands in for the parts of this node that would."""
+    if not settings.only_answers or parts.engine is not None:
+        return parts
+    elsewhere = Elsewhere(stores.nodes, clock)
+    await elsewhere.start()
+    stack.push_async_callback(elsewhere.close)
+    return replace(parts, engine=elsewhere, front_end=Nowhere())
 
 
 def _open_web(stack: AsyncExitStack, settings: Settings, parts: Parts) -> tuple[MediaFetcher, WebCourier]:

@@ -225,10 +225,11 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
     except (ValueError, OSError) as error:
         fail(str(error))
 
-    add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
-    if chosen.voices_model and not chosen.triton_url:
-        add_if_possible(chosen.models_path, chosen.voices_model)
-    set_those_of(chosen)
+    if not chosen.only_answers:
+        add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
+        if chosen.voices_model and not chosen.triton_url:
+            add_if_possible(chosen.models_path, chosen.voices_model)
+        set_those_of(chosen)
 
     from stenod_server.app.node import run  # the whole server: not before the settings are known to be good
 

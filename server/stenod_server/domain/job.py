@@ -246,6 +246,7 @@ class Job:
     lease_expire_time: datetime | None = None
     not_before: datetime | None = None  # a QUEUED job that failed for a passing reason waits so long
     cancel_requested: bool = False
+    interactive: bool = False  # somebody waits at the line, or did: ahead of bulk work at the recogniser
     progress: Progress = field(default=Progress())
     checkpoint: Checkpoint | None = None
     failure: Failure | None = None  # of a FAILED job; of one that waits to be tried again, what went wrong last

@@ -35,6 +35,9 @@ class S3Place:
     async def read(self, key: str) -> bytes:
         return bytes(await (await obstore.get_async(self.store, key)).bytes_async())
 
+    async def delete(self, key: str) -> None:
+        await obstore.delete_async(self.store, key)
+
     async def keys(self) -> list[str]:
         return sorted([meta["path"] async for page in obstore.list(self.store) for meta in page])
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stenod_server.cli import bench, capacity, health, jobs, keys, language_models, models, serve, transcribe
+from stenod_server.cli import bench, capacity, health, ingest, jobs, keys, language_models, models, serve, transcribe
 
 app = typer.Typer(
     help="Batch speech-to-text on your own machines. Start with: stenod serve",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("transcribe", no_args_is_help=True)(transcribe.transcribe)
+app.command("ingest", no_args_is_help=True)(ingest.ingest)
 app.add_typer(jobs.app, name="jobs")
 app.command("capacity")(capacity.capacity)
 app.command("health")(health.health)

@@ -1,0 +1,187 @@
+"""What is done to a cluster under load, and what is measured of it.
+
+A fault returns the moment from which recovery is counted. Recovered is the cluster once every job that ran when the
+fault came has ended, runs again under another attempt, or has got further.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.support.chaos import Campaign, Outcome
+from tests.support.cluster import Cluster
+from tests.support.cluster_audit import audit_cluster
+from tests.support.load import Load, Material
+from tests.support.restartable import DOWN
+
+RECOVERY_S: Final = 90.0
+QUIET_S: Final = 240.0
+BUSY_S: Final = 120.0
+_LOOK_S: Final = 0.1
+_RUNNING: Final = "SELECT job_id, attempt, progress::json->>'done_samples', node FROM jobs WHERE state = 'RUNNING'"
+
+Inject = Callable[[Cluster, random.Random], Awaitable[float]]
+_Ran = Mapping[str, tuple[int, int]]  # by job: its attempt, and how far it was
+
+
+@dataclass(slots=True)
+class ClusterOutcome(Outcome):
+    """`refused`: jobs that a node went on with which were not its own any more."""
+
+    refused: int = 0
+    by_node: list[Mapping[str, int]] = field(default_factory=list)  # jobs that ran where, at each injection
+
+
+async def run(
+    fault: str, inject: Inject, cluster: Cluster, materials: Sequence[Material], campaign: Campaign, *, least: int
+) -> ClusterOutcome:
+    """Keep the cluster busy, hurt it while at least `least` jobs run, let it become quiet, and look at every job."""
+    outcome = ClusterOutcome(fault)
+    chance = random.Random(campaign.seed)
+    load = Load(cluster.address, materials, clients=campaign.clients, seed=campaign.seed, mix=campaign.mix)
+    load.start()
+    try:
+        while outcome.injected < campaign.times or len(load.accepted) < campaign.jobs:
+            await asyncio.sleep(chance.uniform(*campaign.gap_s))
+            if outcome.injected == campaign.times:
+                continue
+            ran = await _until_busy(cluster, least, outcome)
+            began_s = await inject(cluster, chance)
+            outcome.injected += 1
+            outcome.recovery_s.append(await _until_further(cluster, ran, since_s=began_s))
+        await load.finish(QUIET_S)
+    except TimeoutError:
+        outcome.faults.append(f"not quiet: {load.in_flight} jobs in flight after {outcome.injected} faults")
+    finally:
+        await load.abandon()
+    outcome.faults += load.faults
+    outcome.refused = await _refused(cluster)
+    outcome.audit = await audit_cluster(cluster, load.accepted.values())
+    return outcome
+
+
+async def _until_busy(cluster: Cluster, least: int, outcome: ClusterOutcome) -> _Ran:
+    async with asyncio.timeout(BUSY_S):
+        while True:
+            rows = await cluster.ask(_RUNNING)
+            if len(rows) >= least:
+                break
+            await asyncio.sleep(_LOOK_S)
+    outcome.in_flight.append(len(rows))
+    nodes = sorted(node for *_, node in rows)
+    outcome.by_node.append({node: nodes.count(node) for node in nodes})
+    return {job_id: (int(attempt), int(done or 0)) for job_id, attempt, done, _ in rows}
+
+
+async def _until_further(cluster: Cluster, ran: _Ran, *, since_s: float) -> float:
+    """Raises TimeoutError."""
+    async with asyncio.timeout(RECOVERY_S):
+        while True:
+            with suppress(AssertionError):  # the database answers nobody
+                if not await _stuck(cluster, ran):
+                    return max(0.0, time.monotonic() - since_s)
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _stuck(cluster: Cluster, ran: _Ran) -> set[str]:
+    waiting = {job_id for [job_id] in await cluster.ask("SELECT job_id FROM jobs WHERE state = 'QUEUED'")}
+    now = {job_id: (int(attempt), int(done or 0)) for job_id, attempt, done, _ in await cluster.ask(_RUNNING)}
+    return {job_id for job_id, then in ran.items() if job_id in waiting or now.get(job_id) == then}
+
+
+async def _refused(cluster: Cluster) -> int:
+    found = 0.0
+    for node in cluster.nodes:
+        with suppress(*DOWN):
+            found += await asyncio.to_thread(node.refused)
+    return int(found)
+
+
+# --- the faults -------------------------------------------------------------------------------------------------------
+
+
+async def nothing(cluster: Cluster, chance: random.Random) -> float:
+    """To see that the load alone does no harm."""
+    del cluster, chance
+    return time.monotonic()
+
+
+async def lose_node(cluster: Cluster, chance: random.Random) -> float:
+    """SIGKILL, and nothing more: the others have to do."""
+    node = chance.choice(cluster.nodes)
+    node.send(signal.SIGKILL)
+    killed_s = time.monotonic()
+    await node.ended()
+    return killed_s
+
+
+async def kill_node(cluster: Cluster, chance: random.Random) -> float:
+    """SIGKILL; another process takes its name and place after a while, as a supervisor would see to it."""
+    node = chance.choice(cluster.nodes)
+    node.send(signal.SIGKILL)
+    killed_s = time.monotonic()
+    await node.ended()
+    await asyncio.sleep(chance.uniform(12.0, 15.0))  # longer than its leases: its jobs are taken over meanwhile
+    await node.restart()
+    return killed_s
+
+
+def cut_off_node(seconds: float) -> Inject:
+    """It hears nobody and nobody hears it, for longer than its leases; it goes on with what it has, and comes back."""
+
+    async def inject(cluster: Cluster, chance: random.Random) -> float:
+        node = chance.choice(cluster.nodes)
+        assert node.host is not None
+        node.host.cut_off()
+        cut_s = time.monotonic()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            node.host.join()
+        return cut_s
+
+    return inject
+
+
+async def kill_triton(cluster: Cluster, chance: random.Random) -> float:
+    """SIGKILL; its own supervisor starts another one."""
+    os.kill(chance.choice(cluster.tritons).pid, signal.SIGKILL)
+    return time.monotonic()
+
+
+async def restart_database(cluster: Cluster, chance: random.Random) -> float:
+    """A fast shutdown, and a start: every session ends."""
+    del chance
+    began_s = time.monotonic()
+    await asyncio.to_thread(cluster.databases[0].restart)
+    return began_s
+
+
+async def fail_over(cluster: Cluster, chance: random.Random) -> float:
+    """The server that takes writes crashes for good, and its synchronous standby is promoted."""
+    del chance
+    lost = cluster.databases.pop(0)
+    began_s = time.monotonic()
+    await asyncio.to_thread(lost.stop, "immediate")
+    await asyncio.to_thread(cluster.databases[0].promote)
+    return began_s
+
+
+def shut_s3(seconds: float) -> Inject:
+    """Every connection to it breaks, and none is made, for so long."""
+
+    async def inject(cluster: Cluster, chance: random.Random) -> float:
+        del chance
+        assert cluster.to_s3 is not None
+        await cluster.to_s3.refuse()
+        await asyncio.sleep(seconds)
+        await cluster.to_s3.accept()
+        return time.monotonic()
+
+    return inject

@@ -1,0 +1,60 @@
+"""A node of a cluster: `stenod serve` that shares a database, a bucket and Tritons with others."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.support.private_network import Host
+from tests.support.restartable import RestartableServer, free_port, scrape
+from tests.support.server import start_server
+
+REFUSED: Final = 'stenod_jobs_released_total{reason="lost"}'
+
+
+class ClusterNode(RestartableServer):
+    """It has the same name, data and address through every restart."""
+
+    def __init__(
+        self,
+        name: str,
+        data_dir: Path,
+        *options: str,
+        models_dir: Path,
+        host: Host | None,
+        environment: Mapping[str, str],
+    ) -> None:
+        super().__init__(data_dir, models_dir=models_dir)
+        self.name = name
+        self.host = host
+        at = host.address if host else "127.0.0.1"
+        self.address = f"{at}:{free_port()}"
+        self._environment = environment
+        self._options = (
+            *options,
+            f"--node={name}",
+            f"--listen={self.address}",
+            f"--metrics-listen={at}:0",
+            "--http-listen=off",
+            "--health-listen=off",
+        )
+        self._log = data_dir.with_suffix(".log")
+
+    @property
+    def log(self) -> Path:
+        assert self._log is not None
+        return self._log
+
+    async def start(self) -> None:
+        prefix: Sequence[str] = self.host.prefix if self.host else ()
+        self._server = await start_server(
+            self.data_dir,
+            *self._options,
+            models_dir=self._models_dir,
+            log=self._log,
+            prefix=prefix,
+            environment=self._environment,
+        )
+
+    def refused(self) -> float:
+        """Jobs that this process ran on with, and that were not its own any more. Raises OSError, HTTPException."""
+        return scrape(self.running.metrics).get(REFUSED, 0.0)

@@ -1,11 +1,12 @@
-"""Proof: every overlay of deploy/k8s is what Kubernetes understands, fits together, and is confined.
+"""Proof: every overlay of deploy/k8s is what Kubernetes understands, fits together, and is confined; so is deploy/aws.
 
     make prove-manifests
 
 Builds each overlay (kustomize), validates every object strictly against the schemas of the oldest and the newest
 Kubernetes it is for, holds the parts against each other and against stenod (settings, ports, probes, metrics), and has
 checkov look at it, which is installed into an environment of its own at the first run. Then every fault of
-tests/support/manifest_mutations.yaml is made, and the check that has to see it must. Exit status 1 where a check finds
+tests/support/manifest_mutations.yaml is made, and the check that has to see it must. The template of deploy/aws is
+looked at by cfn-lint, by rules about its rights and its wiring, and by checkov. Exit status 1 where a check finds
 something, or does not find what it should.
 """
 
@@ -23,12 +24,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.support import aws_rules
 from tests.support.manifest_mutations import MUTATIONS, Mutation
 from tests.support.manifest_rules import RULES, faults
 from tests.support.manifests import K8S, OVERLAYS, Object, build, schema_faults, versions_of
 from tests.support.speech import PROJECT_ROOT
 
-CHECKOV: Final = (PROJECT_ROOT / "scripts" / "checkov", "--config-file", K8S / "checkov.yaml", "--output", "json")
+CHECKOV: Final = (PROJECT_ROOT / "scripts" / "checkov", "--output", "json")
+CFN_LINT: Final = PROJECT_ROOT / ".venv" / "bin" / "cfn-lint"
 
 
 def checkov(overlays: Mapping[str, Sequence[Object]]) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -36,20 +39,23 @@ def checkov(overlays: Mapping[str, Sequence[Object]]) -> tuple[dict[str, list[st
     with tempfile.TemporaryDirectory() as directory:
         for name, objects in overlays.items():
             (Path(directory) / f"{name}.yaml").write_text(yaml.safe_dump_all(objects))
-        run = subprocess.run(
-            [*map(str, CHECKOV), "--directory", directory], capture_output=True, text=True, check=False
-        )
-    if run.returncode not in {0, 1}:
-        raise subprocess.CalledProcessError(run.returncode, run.args, run.stdout, run.stderr)
-    report: dict[str, Any] = json.loads(run.stdout)
+        results = _checkov("--config-file", K8S / "checkov.yaml", "--directory", directory)
     found: dict[str, list[str]] = {name: [] for name in overlays}
     passed = dict.fromkeys(overlays, 0)
-    for check in report["results"]["failed_checks"]:
+    for check in results["failed_checks"]:
         name = Path(check["file_path"]).stem
         found[name].append(f"{check['check_id']} {check['resource']}: {check['check_name']}")
-    for check in report["results"]["passed_checks"]:
+    for check in results["passed_checks"]:
         passed[Path(check["file_path"]).stem] += 1
     return found, passed
+
+
+def _checkov(*options: str | Path) -> dict[str, list[dict[str, Any]]]:
+    run = subprocess.run([*map(str, (*CHECKOV, *options))], capture_output=True, text=True, check=False)
+    if run.returncode not in {0, 1}:
+        raise subprocess.CalledProcessError(run.returncode, run.args, run.stdout, run.stderr)
+    results: dict[str, list[dict[str, Any]]] = json.loads(run.stdout)["results"]
+    return results
 
 
 def _overlays(console: Console) -> int:
@@ -99,10 +105,35 @@ def _said(mutation: Mutation) -> list[str]:
     return schema_faults(changed, versions_of(mutation.overlay))
 
 
+def _aws(console: Console) -> int:
+    """Print what is said of the template; gives how many faults there are."""
+    lint = subprocess.run([CFN_LINT, aws_rules.TEMPLATE], capture_output=True, text=True, check=False)
+    template = aws_rules.load()
+    rules = aws_rules.faults(template)
+    results = _checkov("--config-file", aws_rules.TEMPLATE.with_name("checkov.yaml"), "--file", aws_rules.TEMPLATE)
+    failed = [f"{check['check_id']} {check['resource']}: {check['check_name']}" for check in results["failed_checks"]]
+    table = Table("template", "resources", "cfn-lint", "rules", "rule faults", "checkov passed", "failed")
+    said = "clean" if lint.returncode == 0 else f"status {lint.returncode}"
+    counts = (
+        len(template["Resources"]),
+        said,
+        len(aws_rules.RULES),
+        len(rules),
+        len(results["passed_checks"]),
+        len(failed),
+    )
+    table.add_row("pipeline", *map(str, counts))
+    console.print(table)
+    every = [*([lint.stdout] if lint.returncode else []), *rules, *failed]
+    for fault in every:
+        console.print(fault, style="red", markup=False)
+    return len(every)
+
+
 def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     console = Console(width=120)
-    return 1 if _overlays(console) + _mutations(console) else 0
+    return 1 if _overlays(console) + _mutations(console) + _aws(console) else 0
 
 
 if __name__ == "__main__":

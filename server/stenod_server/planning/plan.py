@@ -87,7 +87,9 @@ def make_plan(demand: Demand, profile: Profile, price: Price | None = None) -> P
 
 
 def queue_of(demand: Demand, profile: Profile, nodes: int) -> Queue:
-    """The jobs of a demand before so many nodes. Idle engines are lent: a job of several windows uses several."""
+    """The jobs of a demand before so many nodes. Idle engines are lent: a job of several windows uses several, all of
+    one node.
+    """
     length_s = demand.length_mean_s or profile.length_mean_s
     cv = profile.length_cv if demand.length_cv is None else demand.length_cv
     windows = max(1.0, length_s / profile.window_s)
@@ -96,7 +98,8 @@ def queue_of(demand: Demand, profile: Profile, nodes: int) -> Queue:
     cv_service = cv * length_s / work_s
 
     def served_per_s(jobs: int) -> float:
-        return nodes * profile.speed(jobs * windows / nodes) / work_s
+        busy = min(jobs, nodes)
+        return busy * profile.speed(jobs / busy * windows) / work_s
 
     return Queue(
         arrivals_per_s=demand.hours_per_hour / length_s,

@@ -119,6 +119,15 @@ def test_a_demand_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
         Demand(**wrong)  # type: ignore[arg-type]
 
 
+def test_a_job_runs_on_one_node_however_many_there_are() -> None:
+    long = make_plan(Demand(hours_per_hour=1, length_mean_s=200, nodes=10), PROFILE)
+    assert long.waiting is not None
+    assert long.waiting.mean_service_s == pytest.approx(200 / 80, rel=0.01)  # all engines of that node are lent to it
+    short = make_plan(Demand(hours_per_hour=1, nodes=10), PROFILE)
+    assert short.waiting is not None
+    assert short.waiting.mean_service_s == pytest.approx(20 / 20, rel=0.01)  # one window, one engine
+
+
 def test_a_demand_beyond_all_bounds_is_refused() -> None:
     with pytest.raises(InvalidField, match="nodes of this kind"):
         make_plan(Demand(hours_per_hour=1e9), PROFILE)

@@ -28,6 +28,14 @@ class S3Place:
     def url(self) -> str:
         return f"s3://{BUCKET}/{self.prefix}"
 
+    def beside(self, ending: str) -> "S3Place":
+        """The place whose name is the same and this ending."""
+        return _place(self.server, f"{self.prefix}{ending}")
+
+    async def versions(self) -> list[str]:
+        """Of what is there now."""
+        return sorted([str(meta["e_tag"]) async for page in obstore.list(self.store) for meta in page])
+
     async def put(self, objects: Mapping[str, bytes]) -> None:
         for key, data in objects.items():
             await obstore.put_async(self.store, key, data)
@@ -43,7 +51,10 @@ class S3Place:
 
 
 def place(server: S3Server, name: str = "place") -> S3Place:
-    prefix = f"{name}-{next(_NUMBERS)}"
+    return _place(server, f"{name}-{next(_NUMBERS)}")
+
+
+def _place(server: S3Server, prefix: str) -> S3Place:
     store = S3Store(
         BUCKET,
         prefix=prefix,

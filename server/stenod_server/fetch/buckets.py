@@ -139,8 +139,11 @@ def _errors(address: str, *, is_passing: bool = False) -> Iterator[None]:
         raise StoreUnavailable(f"{address} cannot be reached") from error
 
 
-def open_bucket(url: str, field: str = "url") -> Bucket:
-    """What stands at an address, without touching the network. Raises InvalidField."""
+def open_bucket(url: str, field: str = "url", *, create: bool = False) -> Bucket:
+    """What stands at an address, without touching the network; `create`: also a directory that is not there yet.
+
+    Raises InvalidField.
+    """
     uri_rules.check(url, field)
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
@@ -151,7 +154,7 @@ def open_bucket(url: str, field: str = "url") -> Bucket:
         if not path.is_absolute():
             raise InvalidField(field, "file:// addresses have no host: file:///path")
         with _opening(field, url):
-            return Bucket(path.as_uri().rstrip("/"), scheme, "", LocalStore(path, mkdir=True))
+            return Bucket(path.as_uri().rstrip("/"), scheme, "", LocalStore(path, mkdir=create))
     name, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")
     if "?" in rest or "#" in rest or not name:

@@ -41,7 +41,7 @@ class BulkOrder:
 
     def opened(self) -> "OpenedOrder":
         """Raises InvalidField; OSError, ValueError for a list that cannot be read."""
-        source, target = open_place(self.source, "FROM"), open_place(self.target, "--to")
+        source, target = open_place(self.source, "FROM"), open_place(self.target, "--to", create=True)
         return OpenedOrder(
             asked=self,
             source=source,
@@ -113,16 +113,17 @@ async def show_plan(order: OpenedOrder) -> int:
     return outcomes.ALL_DONE
 
 
-def open_place(text: str, field: str) -> Bucket:
-    """Raises InvalidField."""
-    return open_bucket(text if "://" in text else Path(text).expanduser().resolve().as_uri(), field)
+def open_place(text: str, field: str, *, create: bool = False) -> Bucket:
+    """`create`: also a directory that is not there yet. Raises InvalidField."""
+    url = text if "://" in text else Path(text).expanduser().resolve().as_uri()
+    return open_bucket(url, field, create=create)
 
 
 def _index(text: str | None, target: Bucket) -> Index:
     if text is None:
         return Index(target)
     directory, slash, name = text.rpartition("/")
-    return Index(open_place(directory or slash or ".", "--index"), name or INDEX_NAME)
+    return Index(open_place(directory or slash or ".", "--index", create=True), name or INDEX_NAME)
 
 
 def _conclude(run: BulkRun, order: OpenedOrder) -> int:

@@ -23,12 +23,12 @@ INDEX_NAME: Final = "_index.jsonl"
 
 
 class Ledger:
-    """Results below `target`, in `forms` and always in JSON. `load` before the first question."""
+    """Results below `target`, in `forms` and always in JSON. `load` lists them once, where there are many questions."""
 
     def __init__(self, target: Bucket, forms: Sequence[TranscriptFormat]) -> None:
         self._target = target
         self._others = [form for form in dict.fromkeys(forms) if form is not TranscriptFormat.JSON]
-        self._there: frozenset[str] = frozenset()
+        self._there: frozenset[str] | None = None
 
     async def load(self) -> None:
         """Raises StoreUnavailable, MediaNotFound."""
@@ -36,13 +36,18 @@ class Ledger:
 
     async def done(self, item: Item) -> Outcome | None:
         """What an earlier run has done; None: it is still to be done."""
-        if not self._there.issuperset(_object_of(item, form) for form in (*self._others, TranscriptFormat.JSON)):
+        if self._there is not None and _object_of(item, TranscriptFormat.JSON) not in self._there:
             return None
         head = await self._target.beginning(_object_of(item, TranscriptFormat.JSON), HEAD_BYTES)
         source = read_source(head or b"")
         if source is None or source.get("identity") != item.identity:
             return None
+        if not all([await self._has(_object_of(item, form)) for form in self._others]):
+            return None
         return Outcome(item=item, state=State.DONE, job_id=str(source.get("job_id", "")), was_there=True)
+
+    async def _has(self, key: str) -> bool:
+        return await self._target.beginning(key, 1) is not None if self._there is None else key in self._there
 
     async def write(self, client: "stenod.Client", item: Item, job_id: str) -> None:
         """Raises stenod.StenodError, StoreUnavailable."""

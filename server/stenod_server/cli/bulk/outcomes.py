@@ -25,7 +25,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`was_there`: an earlier run had done it."""
+    """`was_there`: an earlier run had done it. `is_passing`: another attempt may not fail."""
 
     item: Item
     state: State
@@ -34,6 +34,7 @@ class Outcome:
     audio_s: float = 0.0
     reason: str = ""
     message: str = ""
+    is_passing: bool = False
 
     def as_json(self) -> Mapping[str, Any]:
         """The same whichever run has done it."""
@@ -66,6 +67,11 @@ class Tally:
         if None in self.outcomes:
             return TEMPORARY
         return SOME_FAILED if self.failed else ALL_DONE
+
+    @property
+    def exit_status_of_a_container(self) -> int:
+        """As whoever starts it again wants to know: another attempt is worth it where one failure was passing."""
+        return TEMPORARY if any(one.is_passing for one in self.failed) else self.exit_status
 
     def lines(self) -> Iterable[str]:
         """A table, and how fast it went."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import stenod
@@ -37,7 +37,7 @@ class BulkParts:
     client: stenod.Client
     submitter: Submitter
     ledger: Ledger
-    index: Index
+    index: Index | None
     display: BatchDisplay
 
 
@@ -66,6 +66,10 @@ class BulkRun:
             except* Halt as halts:
                 raise _first(halts) from None
 
+    def stop(self) -> None:
+        """Begin nothing more; what is under way goes on."""
+        self._next = len(self._items)
+
     @asynccontextmanager
     async def _telling(self) -> AsyncIterator[None]:
         """Writes the index now and then, and in the end."""
@@ -85,6 +89,8 @@ class BulkRun:
             await self._write_index()
 
     async def _write_index(self) -> None:
+        if self._parts.index is None:
+            return
         try:
             await self._parts.index.write(self.outcomes)
         except errors.StenodError as error:
@@ -103,7 +109,8 @@ class BulkRun:
             job = await self._ended(item, await self._parts.submitter.submit(item))
             await self._parts.ledger.write(self._parts.client, item, job.job_id)
         except JobFailed as failure:
-            return self._failed(item, failure.job.job_id, failure.reason, failure.message)
+            failed = self._failed(item, failure.job.job_id, failure.reason, failure.message)
+            return replace(failed, is_passing=isinstance(failure.job.error, Unavailable | Busy))
         except (Unavailable, Busy) as error:
             raise Halt(error, is_temporary=True) from error
         except NotAllowed as error:

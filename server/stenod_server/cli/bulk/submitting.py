@@ -31,10 +31,12 @@ class Via(StrEnum):
 
 
 class Submitter:
-    """`retry_failed`: a recording that an earlier run's job failed on for what it is gets another job all the same."""
+    """Without a `source` all go by their addresses. `retry_failed`: a recording that an earlier run's job failed on for
+    what it is gets another job all the same.
+    """
 
     def __init__(
-        self, client: stenod.Client, source: Bucket, via: Via, config: stenod.JobOptions, *, retry_failed: bool
+        self, client: stenod.Client, source: Bucket | None, via: Via, config: stenod.JobOptions, *, retry_failed: bool
     ) -> None:
         self._client = client
         self._source = source
@@ -46,7 +48,7 @@ class Submitter:
         """The job of this version and configuration, made if there is none; one that has failed only where another
         would fail alike. Raises stenod.StenodError, StoreUnavailable, MediaNotFound.
         """
-        via = self._via if _can_be_said(item) else Via.UPLOAD
+        via = self._via if self._source is None or _can_be_said(item) else Via.UPLOAD
         for attempt in itertools.count(1):
             job = await self._attempt(item, via, f"ingest-{item.identity}-{via}-{attempt}")
             if not _is_lost(job) or attempt == _MOST_ATTEMPTS:
@@ -57,7 +59,7 @@ class Submitter:
 
     async def _attempt(self, item: Item, via: Via, request_id: str) -> stenod.Job:
         options: Mapping[str, Any] = {"file_name": item.file_name, "request_id": request_id, **self._config}
-        if via is Via.URI:
+        if self._source is None or via is Via.URI:
             return await self._client.submit(item.uri, **options)
         # A signature is another one each time, and bytes would travel for nothing: the job is looked for first.
         options = {**options, "tags": [request_id]}

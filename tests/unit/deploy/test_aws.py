@@ -16,14 +16,20 @@ AWS = PROJECT_ROOT / "deploy" / "aws"
 CFN_LINT = PROJECT_ROOT / ".venv" / "bin" / "cfn-lint"
 _RULE = "Resources/Uploaded/Properties"
 _JOB = "Resources/Transcribe/Properties"
+_GRANTS = "Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement"
 _ALL_METRICS = '{"agent": {"metrics_collection_interval": 60}, "metrics": {"metrics_collected": {}}}'
 
+_MAY_DELETE = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+
 FAULTS = [
-    ("Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", ["s3:*"], "allows s3:*"),
-    ("Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", "*", "on everything"),
-    ("Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement/0/Action", ["s3:DeleteObject"], "recordings"),
-    ("Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", ["s3:PutObject"], "checkpoint"),
-    ("Resources/JobRole/Properties/Policies/0/PolicyDocument/Statement/2/Action", "s3:GetBucketAcl", "not there"),
+    (f"{_GRANTS}/1/Action", ["s3:*"], "allows s3:*"),
+    (f"{_GRANTS}/0/Resource", "*", "on everything"),
+    (f"{_GRANTS}/0/Action", ["s3:DeleteObject"], "recordings"),
+    (f"{_GRANTS}/1/Action", ["s3:PutObject"], "checkpoint"),
+    (f"{_GRANTS}/3/Action", "s3:GetBucketAcl", "not there"),
+    (f"{_GRANTS}/1/Action", _MAY_DELETE, "may delete transcripts"),
+    ("Resources/LaunchTemplate/Properties/LaunchTemplateData/UserData", "", "nobody is told"),
+    (f"{_JOB}/ContainerProperties/Environment/1/Value", {"Fn::Sub": "s3://${InputBucket}"}, "STATE is"),
     ("Resources/InstanceRole/Properties/Policies/0/PolicyDocument/Statement/0/Condition", {}, "on everything"),
     ("Resources/InstanceRole/Properties/ManagedPolicyArns", ["arn:aws:iam::aws:policy/AmazonS3FullAccess"], "all of"),
     ("Resources/EventRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", {"AWS": "*"}, "others than"),
@@ -39,8 +45,8 @@ FAULTS = [
     (f"{_JOB}/ContainerProperties/Command", ["Ref::key", "Ref::bucket"], "wants ['key', 'bucket']"),
     (f"{_JOB}/RetryStrategy/Attempts", 1, "is tried 1 times"),
     (f"{_JOB}/RetryStrategy/EvaluateOnExit/1/OnExitCode", "3", "is tried again"),
-    (f"{_JOB}/ContainerProperties/Environment/3", {"Name": "STENOD_CHUNKS_S", "Value": "1"}, "is no setting"),
-    (f"{_JOB}/ContainerProperties/Environment/4/Value", "5", "EnableStreaming does not change"),
+    (f"{_JOB}/ContainerProperties/Environment/4", {"Name": "STENOD_CHUNKS_S", "Value": "1"}, "is no setting"),
+    (f"{_JOB}/ContainerProperties/Environment/5/Value", "5", "EnableStreaming does not change"),
     ("Resources/Machines/Properties/ComputeResources/MinvCpus", 4, "some stay"),
     ("Resources/Machines/Properties/ComputeResources/Type", "EC2", "UseSpotInstances"),
     ("Resources/AgentConfig/Properties/Value", _ALL_METRICS, "nvidia_gpu are not watched"),

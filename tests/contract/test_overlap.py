@@ -14,6 +14,7 @@ from stenod_server.errors import QueueFull, QuotaExceeded
 from stenod_server.ports import CacheKey, SpentMedia
 from stenod_server.store import deliveries, job_changes, postgres_faults, retention, runs
 from stenod_server.store import uploads as upload_changes
+from stenod_server.store.job_changes import Terms
 from stenod_server.store.open import Shared, Stores, open_store
 from tests.contract.lives import LATER, NOW, ROOM, UNTIL, running, stored_segments, submitted
 from tests.support.builders import make_config, make_info, make_job, make_segment, make_upload
@@ -34,8 +35,10 @@ async def pair(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[
     await other.close()
 
 
-def _submit(job: Job, *, room: int = ROOM, limits: TenantLimits = NO_LIMITS) -> "partial[Job]":
-    return partial(job_changes.submit, job=job, max_queued_jobs=room, limits=limits)
+def _submit(
+    job: Job, *, room: int = ROOM, limits: TenantLimits = NO_LIMITS, cache: CacheKey | None = None
+) -> "partial[Job]":
+    return partial(job_changes.submit, job=job, terms=Terms(max_queued_jobs=room, limits=limits, cache=cache))
 
 
 async def _succeeded(stores: Stores, **changes: object) -> Job:
@@ -114,7 +117,7 @@ async def test_what_two_jobs_used_is_added_up(pair: tuple[Stores, Stores]) -> No
 
 async def test_a_transcript_is_not_deleted_while_it_is_copied(pair: tuple[Stores, Stores]) -> None:
     source = await _succeeded(pair[0])
-    copy = partial(_submit(make_job()), cache=CACHE)
+    copy = _submit(make_job(), cache=CACHE)
     async with held(pair[0], copy) as submit:
         deleting = await waits(pair[1], pair[1].jobs.delete("default", source.job_id))
         assert not deleting.done()

@@ -51,6 +51,7 @@ class PostgresServer:
     port: int
     tcp: bool
     durable: bool
+    has_database: bool = False
 
     @property
     def data(self) -> Path:
@@ -156,9 +157,10 @@ def postgres_server(*, tcp: bool = False, durable: bool = False) -> Iterator[Pos
 
 
 def forget_everything(server: PostgresServer) -> None:
-    """An empty database DATABASE, with the schema if it ever had one; whoever was connected to it is not any more."""
-    if not server.sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
+    """Of its database DATABASE, made where it is missing, but for the schema; nobody is connected to it any more."""
+    if not server.has_database:
         server.sql(f"CREATE DATABASE {DATABASE}")
+        server.has_database = True
     server.sql(_FORGET, DATABASE)
 
 

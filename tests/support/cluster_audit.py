@@ -17,8 +17,10 @@ SWEPT_S: Final = 75.0  # what could not be removed at once is, by the janitor of
 _LOOK_S: Final = 1.0
 
 
-async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> Audit:
-    """To be called when every client is done. Compares every transcript word for word."""
+async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> tuple[Audit, Sequence[str]]:
+    """To be called when every client is done. Compares every transcript word for word. Gives the keys of media without
+    a job, too: bytes come before the job, so a node that dies in between leaves some, for the janitor, after an hour.
+    """
     found = Audit()
     async with stenod.Client(cluster.address, retry=PATIENT) as client:
         listed = {job.job_id: job for job in await insist(lambda: listed_jobs(client))}
@@ -33,12 +35,13 @@ async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> Audit
         found.doubled.append(f"{counted} jobs are counted as used, of {found.succeeded} and {found.deleted} deleted")
     if int(counted) < found.succeeded:
         found.lost.append(f"{counted} jobs are counted as used, of {found.succeeded}")
-    found.left_over += await _left_behind(cluster)
-    return found
+    rows, nameless = await _left_behind(cluster)
+    found.left_over += rows
+    return found, nameless
 
 
-async def _left_behind(cluster: Cluster) -> Sequence[str]:
-    """Rows and objects that belong to no job, once there was time to sweep."""
+async def _left_behind(cluster: Cluster) -> tuple[Sequence[str], Sequence[str]]:
+    """Rows of no job, and blobs of no job once there was time to sweep."""
     rows = await cluster.ask("SELECT job_id, state FROM jobs WHERE state IN ('QUEUED', 'RUNNING')")
     left = [f"job {job_id} is {state} in the database" for job_id, state in rows]
     orphans = await cluster.ask("SELECT DISTINCT job_id FROM segments WHERE job_id NOT IN (SELECT job_id FROM jobs)")
@@ -49,7 +52,7 @@ async def _left_behind(cluster: Cluster) -> Sequence[str]:
         if not blobs:
             break
         await asyncio.sleep(_LOOK_S)
-    return [*left, *(f"blob {key} is no job's" for key in blobs)]
+    return left, blobs
 
 
 async def _blobs_of_nobody(cluster: Cluster) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """What is done to a cluster under load, and what is measured of it.
 
-A fault returns the moment from which recovery is counted. Recovered is the cluster once every job that ran when the
-fault came has ended, runs again under another attempt, or has got further.
+Recovered is the cluster once every job that ran when the fault came has ended, runs again under another attempt, or has
+got further; whatever is repaired is repaired meanwhile.
 """
 
 import asyncio
@@ -26,15 +26,25 @@ BUSY_S: Final = 120.0
 _LOOK_S: Final = 0.1
 _RUNNING: Final = "SELECT job_id, attempt, progress::json->>'done_samples', node FROM jobs WHERE state = 'RUNNING'"
 
-Inject = Callable[[Cluster, random.Random], Awaitable[float]]
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """From when recovery is counted, and what somebody does about the fault."""
+
+    since_s: float
+    repair: Callable[[], Awaitable[None]] | None = None
+
+
+Inject = Callable[[Cluster, random.Random], Awaitable[Injected]]
 _Ran = Mapping[str, tuple[int, int]]  # by job: its attempt, and how far it was
 
 
 @dataclass(slots=True)
 class ClusterOutcome(Outcome):
-    """`refused`: jobs that a node went on with which were not its own any more."""
+    """`refused`: jobs that a node went on with which were not its own any more. `nameless`: see `audit_cluster`."""
 
     refused: int = 0
+    nameless: Sequence[str] = ()
     by_node: list[Mapping[str, int]] = field(default_factory=list)  # jobs that ran where, at each injection
 
 
@@ -52,18 +62,26 @@ async def run(
             if outcome.injected == campaign.times:
                 continue
             ran = await _until_busy(cluster, least, outcome)
-            began_s = await inject(cluster, chance)
+            injected = await inject(cluster, chance)
             outcome.injected += 1
-            outcome.recovery_s.append(await _until_further(cluster, ran, since_s=began_s))
+            async with asyncio.TaskGroup() as together:
+                recovery = together.create_task(_until_further(cluster, ran, since_s=injected.since_s))
+                if injected.repair is not None:
+                    together.create_task(_call(injected.repair))
+            outcome.recovery_s.append(recovery.result())
         await load.finish(QUIET_S)
-    except TimeoutError:
+    except* TimeoutError:
         outcome.faults.append(f"not quiet: {load.in_flight} jobs in flight after {outcome.injected} faults")
     finally:
         await load.abandon()
     outcome.faults += load.faults
     outcome.refused = await _refused(cluster)
-    outcome.audit = await audit_cluster(cluster, load.accepted.values())
+    outcome.audit, outcome.nameless = await audit_cluster(cluster, load.accepted.values())
     return outcome
+
+
+async def _call(repair: Callable[[], Awaitable[None]]) -> None:
+    await repair()
 
 
 async def _until_busy(cluster: Cluster, least: int, outcome: ClusterOutcome) -> _Ran:
@@ -106,82 +124,88 @@ async def _refused(cluster: Cluster) -> int:
 # --- the faults -------------------------------------------------------------------------------------------------------
 
 
-async def nothing(cluster: Cluster, chance: random.Random) -> float:
+async def nothing(cluster: Cluster, chance: random.Random) -> Injected:
     """To see that the load alone does no harm."""
     del cluster, chance
-    return time.monotonic()
+    return Injected(time.monotonic())
 
 
-async def lose_node(cluster: Cluster, chance: random.Random) -> float:
+async def lose_node(cluster: Cluster, chance: random.Random) -> Injected:
     """SIGKILL, and nothing more: the others have to do."""
     node = chance.choice(cluster.nodes)
     node.send(signal.SIGKILL)
     killed_s = time.monotonic()
     await node.ended()
-    return killed_s
+    return Injected(killed_s)
 
 
-async def kill_node(cluster: Cluster, chance: random.Random) -> float:
+async def kill_node(cluster: Cluster, chance: random.Random) -> Injected:
     """SIGKILL; another process takes its name and place after a while, as a supervisor would see to it."""
     node = chance.choice(cluster.nodes)
     node.send(signal.SIGKILL)
     killed_s = time.monotonic()
-    await node.ended()
-    await asyncio.sleep(chance.uniform(12.0, 15.0))  # longer than its leases: its jobs are taken over meanwhile
-    await node.restart()
-    return killed_s
+
+    async def repair() -> None:
+        await node.ended()
+        await asyncio.sleep(chance.uniform(12.0, 15.0))  # longer than its leases: its jobs are taken over meanwhile
+        await node.restart()
+
+    return Injected(killed_s, repair)
 
 
 def cut_off_node(seconds: float) -> Inject:
     """It hears nobody and nobody hears it, for longer than its leases; it goes on with what it has, and comes back."""
 
-    async def inject(cluster: Cluster, chance: random.Random) -> float:
-        node = chance.choice(cluster.nodes)
-        assert node.host is not None
-        node.host.cut_off()
+    async def inject(cluster: Cluster, chance: random.Random) -> Injected:
+        host = chance.choice(cluster.nodes).host
+        assert host is not None
+        host.cut_off()
         cut_s = time.monotonic()
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            node.host.join()
-        return cut_s
+
+        async def repair() -> None:
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                host.join()
+
+        return Injected(cut_s, repair)
 
     return inject
 
 
-async def kill_triton(cluster: Cluster, chance: random.Random) -> float:
+async def kill_triton(cluster: Cluster, chance: random.Random) -> Injected:
     """SIGKILL; its own supervisor starts another one."""
     os.kill(chance.choice(cluster.tritons).pid, signal.SIGKILL)
-    return time.monotonic()
+    return Injected(time.monotonic())
 
 
-async def restart_database(cluster: Cluster, chance: random.Random) -> float:
+async def restart_database(cluster: Cluster, chance: random.Random) -> Injected:
     """A fast shutdown, and a start: every session ends."""
     del chance
     began_s = time.monotonic()
     await asyncio.to_thread(cluster.databases[0].restart)
-    return began_s
+    return Injected(began_s)
 
 
-async def fail_over(cluster: Cluster, chance: random.Random) -> float:
+async def fail_over(cluster: Cluster, chance: random.Random) -> Injected:
     """The server that takes writes crashes for good, and its synchronous standby is promoted."""
     del chance
     lost = cluster.databases.pop(0)
     began_s = time.monotonic()
     await asyncio.to_thread(lost.stop, "immediate")
     await asyncio.to_thread(cluster.databases[0].promote)
-    return began_s
+    return Injected(began_s)
 
 
 def shut_s3(seconds: float) -> Inject:
-    """Every connection to it breaks, and none is made, for so long."""
+    """Every connection to it breaks, and none is made, for so long. Recovery is counted from the end."""
 
-    async def inject(cluster: Cluster, chance: random.Random) -> float:
+    async def inject(cluster: Cluster, chance: random.Random) -> Injected:
         del chance
         assert cluster.to_s3 is not None
         await cluster.to_s3.refuse()
         await asyncio.sleep(seconds)
         await cluster.to_s3.accept()
-        return time.monotonic()
+        return Injected(time.monotonic())
 
     return inject

@@ -80,6 +80,9 @@ def test_without_any_triton_the_caller_is_told() -> None:
 async def test_one_that_leaves_gets_no_window(targets: list[Target]) -> None:
     targets[0].is_leaving = targets[1].is_leaving = True
     assert {pick(targets, turn) for turn in range(4)} == {targets[2]}
+    targets[2].is_leaving = True
+    with pytest.raises(EngineUnavailable):
+        pick(targets, 0)
 
 
 async def test_one_that_is_out_gets_windows_only_where_there_is_no_other(targets: list[Target]) -> None:

@@ -5,6 +5,7 @@ is finished is put together into a blob, and its pieces go. The records of piece
 without an object would be a promise that cannot be kept, an object without a record is swept up by the janitor.
 """
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -41,13 +42,18 @@ class BucketMediaSpool:
         self._pieces = pieces
         self._blobs = blobs
         self._writing: set[str] = set()
+        self._finishing: dict[str, asyncio.Task[Media]] = {}  # until whoever asked for it has it
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        if _name(upload) in self._finishing:
+            return await self._append_nothing(upload, chunks)
         with self._alone(upload):
-            await self._check_promised(upload)
             tail = _Tail(upload.offset_bytes)
             try:
                 async for chunk in chunks:
+                    if not tail.is_begun:
+                        await self._check_promised(upload)
+                        tail.is_begun = True
                     tail.buffer += chunk
                     if len(tail.buffer) >= self._piece_bytes:
                         await to_its_end(self._keep(upload, tail))
@@ -57,7 +63,19 @@ class BucketMediaSpool:
             return tail.offset_bytes
 
     async def finish(self, upload: Upload) -> Media:
-        """Idempotent: a crash between any two steps is mended by calling again."""
+        """Idempotent: a crash between any two steps is mended by calling again. Large ones take longer than some callers'
+        patience lasts: it goes on without them, and whoever comes back gets what it gave.
+        """
+        name = _name(upload)
+        finishing = self._finishing.get(name)
+        if finishing is None:
+            finishing = self._finishing[name] = asyncio.create_task(self._finish(upload), name="finish-upload")
+            finishing.add_done_callback(_look_at)
+        await asyncio.wait({finishing})  # unlike an `await` of it, gives up without taking it along
+        self._finishing.pop(name, None)
+        return finishing.result()
+
+    async def _finish(self, upload: Upload) -> Media:
         key, name = self.key(upload), _name(upload)
         with self._alone(upload):
             pieces = await self._pieces.of(name)
@@ -71,6 +89,7 @@ class BucketMediaSpool:
         return Media(key=key, size_bytes=upload.offset_bytes, sha256=digest.hexdigest(), file_name=upload.file_name)
 
     async def discard(self, upload: Upload) -> None:
+        self._finishing.pop(_name(upload), None)
         await self.erase(self.key(upload))
         await self._blobs.delete(self.key(upload))
 
@@ -106,6 +125,13 @@ class BucketMediaSpool:
             self._writing.discard(name)
 
     # --- appending ------------------------------------------------------------------------------------------------
+
+    async def _append_nothing(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
+        """From a sender who has sent all, and lost the answer while it was put together."""
+        async for chunk in chunks:
+            if chunk:
+                raise _written_elsewhere(upload, upload.offset_bytes)
+        return upload.offset_bytes
 
     @property
     def _piece_bytes(self) -> int:
@@ -161,6 +187,7 @@ class _Tail:
     """The end of an upload that a stream brings: where the next piece begins, and what there is of it."""
 
     offset_bytes: int
+    is_begun: bool = False
     buffer: bytearray = field(default_factory=bytearray)
 
 
@@ -191,9 +218,19 @@ def _check_whole(upload: Upload, pieces: Sequence[Piece]) -> None:
             break
         end_bytes += piece.size_bytes
     if end_bytes > upload.offset_bytes:
-        message = f"another stream has written to upload {upload.upload_id!r}, which has {end_bytes} bytes now"
-        raise UploadOffsetMismatch(message, offset_bytes=end_bytes)
+        raise _written_elsewhere(upload, end_bytes)
     _check_size(upload, end_bytes)
+
+
+def _written_elsewhere(upload: Upload, offset_bytes: int) -> UploadOffsetMismatch:
+    message = f"another stream has written to upload {upload.upload_id!r}, which has {offset_bytes} bytes now"
+    return UploadOffsetMismatch(message, offset_bytes=offset_bytes)
+
+
+def _look_at(task: "asyncio.Task[Media]") -> None:
+    """What it raised is for whoever comes back; nobody need come."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _check_size(upload: Upload, size_bytes: int) -> None:

@@ -167,6 +167,35 @@ async def test_a_crash_in_the_middle_of_finishing_is_mended(
     assert await bucket.keys() == []
 
 
+async def test_an_upload_is_put_together_although_its_caller_loses_patience(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await created(stores)
+    await stores.spool.append(upload, stream(b"all of it"))
+    upload = await known(stores, upload)
+    begun, go_on, puts, put = asyncio.Event(), asyncio.Event(), [], ObjectBlobStore.put
+
+    async def slow_put(self: ObjectBlobStore, key: str, chunks: AsyncIterator[bytes]) -> int:
+        puts.append(key)
+        begun.set()
+        await go_on.wait()
+        return await put(self, key, chunks)
+
+    monkeypatch.setattr(ObjectBlobStore, "put", slow_put)
+    impatient = asyncio.create_task(stores.spool.finish(upload))
+    await begun.wait()
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    assert await stores.spool.append(upload, stream()) == 9  # comes back, with nothing to send
+    with pytest.raises(UploadOffsetMismatch):
+        await stores.spool.append(upload, stream(b" and more"))
+    again = asyncio.create_task(stores.spool.finish(upload))
+    go_on.set()
+    assert (await again).sha256 == sha256(b"all of it")
+    assert len(puts) == 1
+
+
 async def test_a_piece_that_is_gone_is_the_stores_fault(stores: Stores, bucket: S3Place) -> None:
     upload = await created(stores)
     await stores.spool.append(upload, stream(b"promised"))

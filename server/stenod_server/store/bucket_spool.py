@@ -63,8 +63,9 @@ class BucketMediaSpool:
             return tail.offset_bytes
 
     async def finish(self, upload: Upload) -> Media:
-        """Idempotent: a crash between any two steps is mended by calling again. Large ones take longer than some callers'
-        patience lasts: it goes on without them, and whoever comes back gets what it gave.
+        """Idempotent: a crash between any two steps is mended by calling again.
+
+        Large ones take longer than some callers wait: it goes on without them, and who comes back gets what it gave.
         """
         name = _name(upload)
         finishing = self._finishing.get(name)

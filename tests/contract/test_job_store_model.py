@@ -223,8 +223,9 @@ TestJobStoreModel.settings = settings(max_examples=40, stateful_step_count=30, d
 
 
 def test_any_sequence_of_calls_over_postgres(postgres: PostgresServer) -> None:
-    def begin() -> JobStoreModel:
-        forget_everything(postgres)
-        return JobStoreModel(Shared(database_url=postgres.url(DATABASE), database_pool=2))
+    class Model(JobStoreModel):
+        def __init__(self) -> None:
+            forget_everything(postgres)
+            super().__init__(Shared(database_url=postgres.url(DATABASE), database_pool=2))
 
-    run_state_machine_as_test(begin, settings=settings(max_examples=8, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Model, settings=settings(max_examples=8, stateful_step_count=25, deadline=None))

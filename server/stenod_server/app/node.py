@@ -178,7 +178,9 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:
         settings.data_path,
         min_free_bytes=settings.min_free_bytes,
         with_files=settings.all_formats is not None,
-        shared=Shared(database_url=settings.database_url, blob_url=settings.blob_url),
+        shared=Shared(
+            database_url=settings.database_url, database_pool=settings.database_pool, blob_url=settings.blob_url
+        ),
     )
     stack.push_async_callback(stores.close)
     return stores

@@ -179,6 +179,7 @@ def serve(
     notification_max_age_s: Annotated[_Seconds, _notify("How long after a job's end.", "SECONDS", "86400")] = None,
     notification_secret_file: Annotated[_OptionalPath, _notify("Secrets to sign with.", "FILE")] = None,
     database_url: Annotated[_Text, _cluster("PostgreSQL that nodes share; else SQLite in --data-dir.", "URL")] = None,
+    database_pool: Annotated[_Count, _cluster("Connections to it, at most.", "N", "10")] = None,
     blob_url: Annotated[_Text, _cluster("Bucket for media; else a directory of --data-dir.", "s3://…")] = None,
     hedge_ratio: Annotated[_Seconds, _cluster("Windows that a second Triton may be asked.", "RATIO", "0")] = None,
     output_buckets: Annotated[list[str] | None, _cluster("Prefix that results may be put in.", "s3://…")] = None,

@@ -13,6 +13,7 @@ class ClusterSettings(BaseSettings):
 
     parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
     database_url: str = Field("", description="postgresql://USER@HOST/DB that nodes share; none: SQLite in data_dir")
+    database_pool: int = Field(10, ge=2, le=200, description="connections of this node to PostgreSQL, at most")
     blob_url: str = Field("", description="s3://, gs:// or az:// BUCKET/PREFIX for media; none: in data_dir")
     hedge_ratio: float = Field(0.0, ge=0, le=0.5, description="windows that may be asked of a second Triton; 0: none")
     output_buckets: tuple[str, ...] = Field((), description="s3://, gs://, az:// prefixes that results may be put in")

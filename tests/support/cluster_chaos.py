@@ -18,7 +18,6 @@ from tests.support.chaos import Campaign, Outcome
 from tests.support.cluster import Cluster
 from tests.support.cluster_audit import audit_cluster
 from tests.support.load import Load, Material
-from tests.support.restartable import DOWN
 
 RECOVERY_S: Final = 90.0
 QUIET_S: Final = 240.0
@@ -75,7 +74,7 @@ async def run(
     finally:
         await load.abandon()
     outcome.faults += load.faults
-    outcome.refused = await _refused(cluster)
+    outcome.refused = sum(node.refused() for node in cluster.nodes)
     outcome.audit, outcome.nameless = await audit_cluster(cluster, load.accepted.values())
     return outcome
 
@@ -111,14 +110,6 @@ async def _stuck(cluster: Cluster, ran: _Ran) -> set[str]:
     waiting = {job_id for [job_id] in await cluster.ask("SELECT job_id FROM jobs WHERE state = 'QUEUED'")}
     now = {job_id: (int(attempt), int(done or 0)) for job_id, attempt, done, _ in await cluster.ask(_RUNNING)}
     return {job_id for job_id, then in ran.items() if job_id in waiting or now.get(job_id) == then}
-
-
-async def _refused(cluster: Cluster) -> int:
-    found = 0.0
-    for node in cluster.nodes:
-        with suppress(*DOWN):
-            found += await asyncio.to_thread(node.refused)
-    return int(found)
 
 
 # --- the faults -------------------------------------------------------------------------------------------------------

@@ -93,6 +93,36 @@ async def test_a_job_is_claimed_once(pair: tuple[Stores, Stores]) -> None:
         assert await other is None
 
 
+async def test_a_job_that_is_cancelled_as_it_is_claimed_is_stopped(pair: tuple[Stores, Stores]) -> None:
+    job = await submitted(pair[0].jobs)
+    claim = partial(runs.claim, job_id=job.job_id, node="one", now=NOW, lease_until=UNTIL)
+    async with held(pair[0], claim) as first:
+        cancelling = await waits(pair[1], pair[1].jobs.request_cancel("default", job.job_id, now=NOW))
+        await first.result()
+        await cancelling
+    stored = await pair[0].jobs.get("default", job.job_id)
+    assert (stored.state, stored.cancel_requested) == (JobState.RUNNING, True)
+
+
+async def test_a_job_that_is_given_back_as_it_is_cancelled_is_cancelled(pair: tuple[Stores, Stores]) -> None:
+    job = await running(pair[0].jobs)
+    cancel = partial(job_changes.request_cancel, tenant="default", job_id=job.job_id, now=NOW)
+    async with held(pair[0], cancel) as first:
+        releasing = await waits(pair[1], pair[1].jobs.release(job.lease, now=NOW))
+        await first.result()
+        released = await releasing
+    assert released is not None
+    assert released.state is JobState.CANCELLED
+
+
+async def test_a_job_is_not_rescued_while_its_node_writes(pair: tuple[Stores, Stores]) -> None:
+    job = await running(pair[0].jobs)
+    finalise = partial(runs.finalise, lease=job.lease, final=[make_segment(0)])
+    async with held(pair[0], finalise) as write:
+        assert await pair[1].jobs.rescue_expired(now=LATER, max_rescues=3) == []
+        assert await write.result()
+
+
 async def test_an_expired_lease_is_rescued_once_and_nobody_waits_for_it(pair: tuple[Stores, Stores]) -> None:
     job = await running(pair[0].jobs)
     async with held(pair[0], partial(runs.rescue_expired, now=LATER, max_rescues=3)) as rescue:

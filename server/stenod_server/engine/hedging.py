@@ -117,7 +117,9 @@ class Hedging:
             return ask(quickest[1])
 
         result, was_second = await race(ask(first), ask_again, lambda: self._sleep(after_s))
-        self.won += was_second
+        if was_second:
+            self.won += 1
+            first.falls_behind()
         return result
 
     def _expected(self, targets: list[Target], window: Sized) -> list[tuple[float, Target]]:

@@ -147,6 +147,13 @@ class Target:
         self.failed += 1
         self.doubted.set()
 
+    def falls_behind(self) -> None:
+        """A window was taken to another Triton, which answered first. Cancelled windows are in flight no more, while
+        their batch goes on: without this, who is slow would look idle.
+        """
+        if self.strikes.failed():
+            _log.warning("triton_falls_behind", url=self.url)
+
     def trust(self) -> None:
         """A window was answered."""
         self.answered += 1

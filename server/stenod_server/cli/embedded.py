@@ -32,11 +32,10 @@ def run_embedded(
         typer.echo(f"stenod: {error}", err=True)
         return USAGE
     chosen = order.settings
-    if not chosen.triton_url:
-        add_missing(chosen.models_path, ["silero-vad", *chosen.models])
-        if chosen.voices_model:
-            add_if_possible(chosen.models_path, chosen.voices_model)
-        set_those_of(chosen)
+    add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
+    if chosen.voices_model and not chosen.triton_url:
+        add_if_possible(chosen.models_path, chosen.voices_model)
+    set_those_of(chosen)
     logs.configure(chosen.log_level, chosen.log_format)
     return asyncio.run(until_told(order))
 

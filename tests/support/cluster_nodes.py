@@ -28,7 +28,7 @@ MEDIA: Final = b"RIFF"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One node. `engines` 0: it only answers, with nothing that could do more. A job has `windows`, each of which
-    takes `sleep_s`. `directory` is the cluster's.
+    takes `sleep_s`. `directory` is the cluster's; where nodes `wait`, they begin to work together when told to go.
     """
 
     directory: str
@@ -38,6 +38,11 @@ class Member:
     sleep_s: float = 0.0
     windows: int = 1
     lease_s: float = 30.0
+    wait: bool = False
+
+    @property
+    def go_path(self) -> Path:
+        return Path(self.directory) / "go"
 
     @property
     def executions_path(self) -> Path:
@@ -60,7 +65,11 @@ class LoggingEngine(FakeEngine):
 
     def __init__(self, member: Member) -> None:
         super().__init__(fixed_delay_s=member.sleep_s)
+        self._member = member
         self._log = member.executions_path.open("a", buffering=1)
+
+    def is_ready(self, model: str = "") -> bool:
+        return super().is_ready(model) and (not self._member.wait or self._member.go_path.exists())
 
     async def recognise(self, *args: Any, **options: Any) -> Any:
         job_id = structlog.contextvars.get_contextvars()["job_id"]

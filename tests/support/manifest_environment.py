@@ -15,7 +15,10 @@ SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
     "stenod-database": {"url": "postgresql://stenod:secret@db.example.org/stenod"},
     "stenod-bucket": {"STENOD_BLOB_URL": "s3://recordings/stenod", "AWS_REGION": "eu-central-1"},
     "stenod-tls": {"tls.crt": "", "tls.key": ""},
+    "stenod-eval": {"api-key": ""},
 }
+# And into ConfigMaps.
+CONFIG_MAPS: Final = frozenset({"stenod-golden"})
 _PREFIX: Final = "STENOD_"
 
 

@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import typer
+
 from stenod_server.app.listeners import STOP_GRACE_S
+from stenod_server.cli.root import app
 from stenod_server.rpc.health import LIVENESS_NAME
-from tests.support.manifest_environment import SECRETS, environment, runs_stenod, settings
+from tests.support.manifest_environment import CONFIG_MAPS, SECRETS, environment, runs_stenod, settings
 from tests.support.manifest_scaling import a_worker_can_be_full, metrics_are_exported, targets_are_there
 from tests.support.manifests import Object, Workload, name_of, of_kind, workloads
 from tests.support.speech import PROJECT_ROOT
@@ -104,7 +107,7 @@ def selectors_select(objects: Sequence[Object]) -> Iterator[str]:
     budgets = of_kind(objects, "PodDisruptionBudget")
     for workload in workloads(objects):
         count = sum(_holds(one["spec"]["selector"]["matchLabels"], workload.labels) for one in budgets)
-        if count != (0 if workload.name.startswith("Job/") else 1):
+        if count != (0 if workload.ends else 1):
             yield f"{workload.name}: has {count} disruption budgets"
 
 
@@ -138,6 +141,8 @@ def mounts_have_volumes(objects: Sequence[Object]) -> Iterator[str]:
         for volume in volumes.values():
             if (secret := volume.get("secret", {}).get("secretName")) and secret not in SECRETS:
                 yield f"{workload.name}: Secret {secret} is none that the documentation tells to make"
+            if (config := volume.get("configMap", {}).get("name")) and config not in CONFIG_MAPS:
+                yield f"{workload.name}: ConfigMap {config} is none that the documentation tells to make"
             if (claim := volume.get("persistentVolumeClaim", {}).get("claimName")) and claim not in claims:
                 yield f"{workload.name}: there is no claim {claim}"
 
@@ -198,6 +203,25 @@ def images_are_of_this_version(objects: Sequence[Object]) -> Iterator[str]:
         for image in [container["image"] for container in workload.containers] + volumes:
             if image.rpartition(":")[2] != _VERSION[1]:
                 yield f"{workload.name}: image {image} is not of version {_VERSION[1]}"
+
+
+def commands_are_stenod_s(objects: Sequence[Object]) -> Iterator[str]:
+    """With options that they have; the entry point of the image makes `stenod …` of them."""
+    for workload in workloads(objects):
+        for container in workload.containers:
+            if container["image"].partition(":")[0] in {"stenod", "stenod-export"} and "command" not in container:
+                try:
+                    _parse(container.get("args", []))
+                except Exception as error:  # noqa: BLE001  typer's click has errors of its own, which it does not export
+                    yield f"{workload.name}: stenod {' '.join(container.get('args', []))}: {error}"
+
+
+def _parse(arguments: Sequence[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    rest = list(arguments)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context("stenod", rest)
 
 
 def state_is_not_shared_by_accident(objects: Sequence[Object]) -> Iterator[str]:
@@ -261,6 +285,7 @@ RULES: Final[tuple[Rule, ...]] = (
     there_is_time_to_drain,
     pods_are_confined,
     images_are_of_this_version,
+    commands_are_stenod_s,
     state_is_not_shared_by_accident,
     tritons_can_be_found,
     metrics_are_exported,

@@ -52,6 +52,11 @@ class Workload:
     def ports(self) -> Mapping[str, int]:
         return {port["name"]: port["containerPort"] for port in self.main.get("ports", [])}
 
+    @property
+    def ends(self) -> bool:
+        """By itself, sooner or later."""
+        return self.name.startswith(("Job/", "CronJob/"))
+
     def has_port(self, port: int | str) -> bool:
         return port in self.ports if isinstance(port, str) else port in self.ports.values()
 
@@ -93,11 +98,10 @@ def named(objects: Sequence[Object], name: str) -> Object:
 
 
 def workloads(objects: Sequence[Object]) -> Iterator[Workload]:
-    for found in of_kind(objects, "Deployment", "StatefulSet", "Job"):
-        template = found["spec"]["template"]
-        yield Workload(
-            name_of(found), found["spec"].get("replicas"), template["metadata"].get("labels", {}), template["spec"]
-        )
+    for found in of_kind(objects, "Deployment", "StatefulSet", "Job", "CronJob"):
+        spec = found["spec"]["jobTemplate"]["spec"] if found["kind"] == "CronJob" else found["spec"]
+        template = spec["template"]
+        yield Workload(name_of(found), spec.get("replicas"), template["metadata"].get("labels", {}), template["spec"])
 
 
 def versions_of(overlay: str) -> tuple[str, str]:

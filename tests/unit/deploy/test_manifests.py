@@ -11,7 +11,7 @@ import yaml
 
 from stenod_server.settings import Settings
 from tests.support.exported_metrics import exported, query_faults
-from tests.support.manifest_environment import SECRETS, environment, runs_stenod, settings
+from tests.support.manifest_environment import CONFIG_MAPS, SECRETS, environment, runs_stenod, settings
 from tests.support.manifest_mutations import MUTATIONS, Mutation
 from tests.support.manifest_rules import RULES, faults, faults_by_rule
 from tests.support.manifest_scaling import adapter_metrics
@@ -102,3 +102,4 @@ def test_every_component_is_part_of_an_overlay() -> None:
 def test_the_documentation_tells_to_make_every_secret() -> None:
     text = (PROJECT_ROOT / "docs" / "kubernetes.md").read_text()
     assert [name for name in SECRETS if not re.search(rf"create secret (generic|tls) {name}\b", text)] == []
+    assert [name for name in CONFIG_MAPS if f"create configmap {name} " not in text] == []

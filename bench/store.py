@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,8 @@ from bench.machine import Machine
 from bench.results import percentile
 from bench.table import aligned
 from stenod_server.domain.job import Job, Progress
+from stenod_server.domain.quota import NO_LIMITS
+from stenod_server.ports.cluster import ClaimRequest
 from stenod_server.store import runs
 from stenod_server.store.open import Shared, Stores, open_store
 from tests.support.builders import make_info, make_job, make_segment
@@ -32,9 +34,23 @@ LEASE: Final = timedelta(hours=1)
 ROOM: Final = 1_000_000
 CONCURRENCIES: Final = (1, 32)
 CLAIMERS: Final = (1, 2, 4)
-HEAD: Final = 16  # waiting jobs a dispatcher looks at
+BATCH: Final = 16  # engines that came free together
 REPORTED: Final = 32  # running jobs whose progress is stored together
 SEGMENTS: Final = 20
+ASKED: Final = ClaimRequest(
+    node="",
+    free_engines=1,
+    max_engines=ROOM,
+    largest_engines=ROOM,
+    models=("fake",),
+    busy_with=(),
+    can_run=lambda _config: True,
+    limits_of=lambda _tenant: NO_LIMITS,
+    max_overtakes=20,
+    now=NOW,
+    lease_until=NOW + LEASE,
+    limit=1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,8 @@ class Figures:
 def main() -> int:
     options = _parser().parse_args()
     if options.claim_as:
-        return asyncio.run(_claim(Place("", options.directory, options.database_url), options.claim_as))
+        place = Place("", options.directory, options.database_url)
+        return asyncio.run(_claim(place, options.claim_as, options.at_once))
     print(Machine.here())
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stenod-bench-", dir=Path.cwd())))
@@ -79,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2000, help="submits of each concurrency, and jobs to claim")
     parser.add_argument("--claim-as", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--at-once", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--directory", type=Path, default=Path(), help=argparse.SUPPRESS)
     parser.add_argument("--database-url", default="", help=argparse.SUPPRESS)
     return parser
@@ -96,10 +114,10 @@ async def _measure(place: Place, count: int) -> Figures:
         await _completes(stores, figures, count // 4)
         if place.database_url:
             await _signals(place, stores, figures)
-            for claimers in CLAIMERS:
-                await _claims(place, stores, figures, count, claimers)
-        else:
-            await _claims(place, stores, figures, count, 1)
+        for claimers in CLAIMERS if place.database_url else (1,):
+            for at_once in (1, BATCH):
+                await _rate(lambda _: _submitted(stores), count, 32)
+                await _claims(place, figures, count, claimers, at_once)
     finally:
         await stores.close()
     return figures
@@ -165,9 +183,8 @@ async def _signals(place: Place, stores: Stores, figures: Figures) -> None:
     figures.note("a signal, commit to another node, p99", percentile(took_s, 99) * 1000, "ms")
 
 
-async def _claims(place: Place, stores: Stores, figures: Figures, count: int, claimers: int) -> None:
-    await _rate(lambda _: _submitted(stores), count, 32)
-    command = [sys.executable, "-m", "bench.store", f"--directory={place.directory}"]
+async def _claims(place: Place, figures: Figures, count: int, claimers: int, at_once: int) -> None:
+    command = [sys.executable, "-m", "bench.store", f"--directory={place.directory}", f"--at-once={at_once}"]
     nodes = [
         await asyncio.create_subprocess_exec(
             *command,
@@ -187,18 +204,21 @@ async def _claims(place: Place, stores: Stores, figures: Figures, count: int, cl
     claimed = Counter(job_id for output, _ in outputs for job_id in json.loads(output))
     assert len(claimed) == count, f"{count} jobs were submitted, {len(claimed)} claimed"
     assert claimed.most_common(1)[0][1] == 1, "a job was claimed twice"
-    figures.note(f"claims/s, {claimers} claimers", count / took_s, "/s")
+    figures.note(f"claims/s, {claimers} claimers, {at_once} at once", count / took_s, "/s")
 
 
-async def _claim(place: Place, node: str) -> int:
+async def _claim(place: Place, node: str, at_once: int) -> int:
     """A claimer: say that it is there, wait for the word, claim until nothing waits; print what it got."""
     stores = await place.open()
     print("ready", flush=True)
     sys.stdin.readline()
     claimed: list[str] = []
-    while waiting := await stores.jobs.queued(now=NOW, limit=HEAD):
-        claims = [await stores.jobs.claim(job.job_id, node=node, now=NOW, lease_until=NOW + LEASE) for job in waiting]
-        claimed += [job.job_id for job in claims if job is not None]
+    asked = replace(ASKED, node=node, free_engines=at_once, limit=at_once)
+    while True:
+        claims = await stores.jobs.claim_next(asked)
+        claimed += [job.job_id for job in claims.jobs]
+        if not claims.jobs and not claims.ask_again:
+            break
     print(json.dumps(claimed))
     await stores.close()
     return 0

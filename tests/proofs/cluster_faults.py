@@ -6,8 +6,8 @@ Three nodes on hosts of their own (network namespaces: this takes root), two rea
 PostgreSQL over TCP, an S3 server, and a balancer before the nodes, where many clients submit, cancel and delete.
 Each kind of fault gets a cluster of its own, and is injected while at least 60 jobs run; then every job that was
 accepted is looked at: it must have ended once, with the transcript, word for word, that an undisturbed cluster gives,
-and be counted once; no row may be left over. Recovered is the cluster once every job that ran at the
-fault has ended, runs again, or has got further; counted from the fault, but for S3 from the end of it.
+and be counted once; no row may be left over. Recovered is the cluster once a job has succeeded that had not when the
+fault came, and none of those that a lost node ran is held by it; counted from the fault, but for S3 from the end of it.
 Exit status 1 when anything is lost, doubled or left over.
 """
 
@@ -35,7 +35,7 @@ from tests.support.waves import write_wav
 LEAST_RUNNING: Final = 60
 CLIENTS: Final = 90
 MIX: Final = Mix(cancelled=0.04, deleted=0.02)
-LEASE_S: Final = 10.0
+LEASE_S: Final = 15.0
 LENGTHS_S: Final = (6, 14, 25)
 
 
@@ -51,8 +51,8 @@ class Fault:
 
 FAULTS: Final = (
     Fault("none", 1, chaos.nothing),
-    Fault("a node is killed", 3, chaos.kill_node),
-    Fault("a node is cut off for 25 s and comes back", 3, chaos.cut_off_node(25.0)),
+    Fault("a node is killed", 2, chaos.kill_node),
+    Fault("a node is cut off for 30 s and comes back", 2, chaos.cut_off_node(30.0)),
     Fault("a Triton is killed", 2, chaos.kill_triton),
     Fault("PostgreSQL is restarted", 2, chaos.restart_database),
     Fault("PostgreSQL fails over to its standby", 1, chaos.fail_over, standby=True),

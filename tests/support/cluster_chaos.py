@@ -1,7 +1,7 @@
 """What is done to a cluster under load, and what is measured of it.
 
-Recovered is the cluster once every job that ran when the fault came has ended, runs again under another attempt, or has
-got further; whatever is repaired is repaired meanwhile.
+Recovered is the cluster once a job has succeeded that had not when the fault came, and none of those that a lost node
+ran is held by it any more; whatever is repaired is repaired meanwhile.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from tests.support.chaos import Campaign, Outcome
@@ -23,19 +23,21 @@ RECOVERY_S: Final = 90.0
 QUIET_S: Final = 240.0
 BUSY_S: Final = 120.0
 _LOOK_S: Final = 0.1
-_RUNNING: Final = "SELECT job_id, attempt, progress::json->>'done_samples', node FROM jobs WHERE state = 'RUNNING'"
+_RUNNING: Final = "SELECT job_id, attempt, node FROM jobs WHERE state = 'RUNNING'"
+_SUCCEEDED: Final = "SELECT coalesce(sum(jobs), 0) FROM usage"
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """From when recovery is counted, and what somebody does about the fault."""
+    """From when recovery is counted, the node that was lost, and what somebody does about the fault."""
 
     since_s: float
+    lost_node: str = ""
     repair: Callable[[], Awaitable[None]] | None = None
 
 
 Inject = Callable[[Cluster, random.Random], Awaitable[Injected]]
-_Ran = Mapping[str, tuple[int, int]]  # by job: its attempt, and how far it was
+_Ran = set[tuple[str, ...]]  # a job, its attempt, its node
 
 
 @dataclass(slots=True)
@@ -44,7 +46,6 @@ class ClusterOutcome(Outcome):
 
     refused: int = 0
     nameless: Sequence[str] = ()
-    by_node: list[Mapping[str, int]] = field(default_factory=list)  # jobs that ran where, at each injection
 
 
 async def run(
@@ -64,7 +65,7 @@ async def run(
             injected = await inject(cluster, chance)
             outcome.injected += 1
             async with asyncio.TaskGroup() as together:
-                recovery = together.create_task(_until_further(cluster, ran, since_s=injected.since_s))
+                recovery = together.create_task(_until_recovered(cluster, ran, injected))
                 if injected.repair is not None:
                     together.create_task(_call(injected.repair))
             outcome.recovery_s.append(recovery.result())
@@ -91,25 +92,22 @@ async def _until_busy(cluster: Cluster, least: int, outcome: ClusterOutcome) -> 
                 break
             await asyncio.sleep(_LOOK_S)
     outcome.in_flight.append(len(rows))
-    nodes = sorted(node for *_, node in rows)
-    outcome.by_node.append({node: nodes.count(node) for node in nodes})
-    return {job_id: (int(attempt), int(done or 0)) for job_id, attempt, done, _ in rows}
+    return {tuple(row) for row in rows}
 
 
-async def _until_further(cluster: Cluster, ran: _Ran, *, since_s: float) -> float:
+async def _until_recovered(cluster: Cluster, ran: _Ran, injected: Injected) -> float:
     """Raises TimeoutError."""
+    before: int | None = None
+    held = {row for row in ran if row[-1] == injected.lost_node}
     async with asyncio.timeout(RECOVERY_S):
         while True:
             with suppress(AssertionError):  # the database answers nobody
-                if not await _stuck(cluster, ran):
-                    return max(0.0, time.monotonic() - since_s)
+                [[succeeded]] = await cluster.ask(_SUCCEEDED)
+                before = int(succeeded) if before is None else before
+                held &= {tuple(row) for row in await cluster.ask(_RUNNING)}
+                if int(succeeded) > before and not held:
+                    return time.monotonic() - injected.since_s
             await asyncio.sleep(_LOOK_S)
-
-
-async def _stuck(cluster: Cluster, ran: _Ran) -> set[str]:
-    waiting = {job_id for [job_id] in await cluster.ask("SELECT job_id FROM jobs WHERE state = 'QUEUED'")}
-    now = {job_id: (int(attempt), int(done or 0)) for job_id, attempt, done, _ in await cluster.ask(_RUNNING)}
-    return {job_id for job_id, then in ran.items() if job_id in waiting or now.get(job_id) == then}
 
 
 # --- the faults -------------------------------------------------------------------------------------------------------
@@ -127,7 +125,7 @@ async def lose_node(cluster: Cluster, chance: random.Random) -> Injected:
     node.send(signal.SIGKILL)
     killed_s = time.monotonic()
     await node.ended()
-    return Injected(killed_s)
+    return Injected(killed_s, node.name)
 
 
 async def kill_node(cluster: Cluster, chance: random.Random) -> Injected:
@@ -138,17 +136,18 @@ async def kill_node(cluster: Cluster, chance: random.Random) -> Injected:
 
     async def repair() -> None:
         await node.ended()
-        await asyncio.sleep(chance.uniform(12.0, 15.0))  # longer than its leases: its jobs are taken over meanwhile
+        await asyncio.sleep(chance.uniform(18.0, 22.0))  # longer than its leases: its jobs are taken over meanwhile
         await node.restart()
 
-    return Injected(killed_s, repair)
+    return Injected(killed_s, node.name, repair)
 
 
 def cut_off_node(seconds: float) -> Inject:
     """It hears nobody and nobody hears it, for longer than its leases; it goes on with what it has, and comes back."""
 
     async def inject(cluster: Cluster, chance: random.Random) -> Injected:
-        host = chance.choice(cluster.nodes).host
+        node = chance.choice(cluster.nodes)
+        host = node.host
         assert host is not None
         host.cut_off()
         cut_s = time.monotonic()
@@ -159,7 +158,7 @@ def cut_off_node(seconds: float) -> Inject:
             finally:
                 host.join()
 
-        return Injected(cut_s, repair)
+        return Injected(cut_s, node.name, repair)
 
     return inject
 

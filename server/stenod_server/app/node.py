@@ -183,6 +183,8 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:
         ),
     )
     stack.push_async_callback(stores.close)
+    if settings.database_url and not settings.blob_url:
+        _log.warning("media_is_not_shared", advice="set blob_url where more than one node uses this database")
     return stores
 
 

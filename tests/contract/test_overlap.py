@@ -1,6 +1,7 @@
 """What SQLite's one writer gives, PostgreSQL's transactions give by their locks; each test is there for one of them."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from stenod_server.domain.notification import NoticeState, Notification
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.errors import QueueFull, QuotaExceeded
 from stenod_server.ports import CacheKey, SpentMedia
-from stenod_server.store import deliveries, job_changes, postgres_faults, retention, runs
+from stenod_server.store import claims, deliveries, job_changes, postgres_faults, retention, runs
 from stenod_server.store import uploads as upload_changes
 from stenod_server.store.job_changes import Terms
 from stenod_server.store.open import Shared, Stores, open_store
 from tests.contract.lives import LATER, NOW, ROOM, UNTIL, running, stored_segments, submitted
+from tests.contract.test_claims import ASKED
 from tests.support.builders import make_config, make_info, make_job, make_segment, make_upload
 from tests.support.overlap import held, waits
 from tests.support.postgres import DATABASE, PostgresServer
@@ -91,6 +93,15 @@ async def test_a_job_is_claimed_once(pair: tuple[Stores, Stores]) -> None:
         claimed = await first.result()
         assert claimed is not None
         assert await other is None
+
+
+async def test_nodes_take_different_jobs_and_wait_for_nobody(pair: tuple[Stores, Stores]) -> None:
+    waiting = [(await submitted(pair[0].jobs)).job_id for _ in range(4)]
+    two = replace(ASKED, free_engines=2, limit=2)
+    async with held(pair[0], partial(claims.claim_next, request=two)) as first:
+        other = await pair[1].jobs.claim_next(replace(two, node="other"))
+        mine = await first.result()
+    assert [[job.job_id for job in one.jobs] for one in (mine, other)] == [waiting[:2], waiting[2:]]
 
 
 async def test_a_job_that_is_cancelled_as_it_is_claimed_is_stopped(pair: tuple[Stores, Stores]) -> None:

@@ -92,6 +92,15 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_speaks(
         assert await _count(stores) == 2
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_host_that_says_nothing_does_not_hide_the_others(postgres: PostgresServer, opened: Open) -> None:
+    async with _proxied(postgres) as (proxy, _):
+        proxy.quiet = True
+        stores = await opened(f"postgresql://postgres@{proxy.url},127.0.0.1:{postgres.port}/{DATABASE}")
+        await submitted(stores.jobs)
+        assert await _count(stores) == 1
+
+
 async def test_a_job_whose_commit_was_not_answered_is_stored_once(
     postgres: PostgresServer, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

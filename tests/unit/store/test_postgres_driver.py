@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from stenod_server.errors import Broken, InvalidField, StenodError, StorageFull, StoreUnavailable
 from stenod_server.store.open import Shared
-from stenod_server.store.postgres_driver import PostgresUrl, without_password
+from stenod_server.store.postgres_driver import Host, PostgresUrl, hosts_of, without_password
 from stenod_server.store.postgres_faults import is_passing, translated
 
 
@@ -27,9 +27,24 @@ def test_an_address_is_printed_without_its_password(url: str, said: str) -> None
     assert "secret" not in repr(Shared(database_url=url))
 
 
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://user:p@one:5433,two/db", [Host("one", 5433), Host("two")]),
+        ("postgresql://one,two/db?port=1,2", [Host("one", 1), Host("two", 2)]),
+        ("postgresql://[::1]:5433,[fe80::1]/db", [Host("::1", 5433), Host("fe80::1")]),
+        ("postgresql:///db?host=/run/postgresql&port=5433", [Host("/run/postgresql", 5433)]),
+        ("postgresql://%2Frun%2Fpostgresql/db", [Host("/run/postgresql")]),
+        ("postgresql:///db", [Host()]),
+    ],
+)
+def test_every_host_of_an_address_is_known(url: str, hosts: list[Host]) -> None:
+    assert hosts_of(url) == hosts
+
+
 async def test_an_address_that_is_none_is_refused_without_being_repeated() -> None:
     with pytest.raises(InvalidField) as refused:
-        await PostgresUrl("postgresql://user:sec/ret@host/db").connect()
+        await PostgresUrl("postgresql://user:sec/ret@host/db").connect()  # a password of which half looks like a port
     assert "ret" not in refused.value.message.replace("percent-encode", "")
     with pytest.raises(InvalidField):
         PostgresUrl("mysql://host/db")

@@ -9,8 +9,10 @@ from stenod_server.errors import InvalidField
 from stenod_server.planning.plan import Demand, make_plan
 from stenod_server.planning.prices import Price, read_prices
 from stenod_server.planning.profile import Profile, profile_json, read_profile
+from tests.support.speech import PROJECT_ROOT
 
 HOME = Path(stenod_server.planning.__file__).parent
+OPERATIONS = PROJECT_ROOT / "docs" / "operations.md"
 PROFILE = Profile(
     name="made-up",
     model="m",
@@ -37,6 +39,15 @@ def test_profiles_that_are_shipped_can_be_read_and_written_again(path: Path) -> 
     profile = read_profile(path.read_text(), path.name)
     assert profile.name == path.stem
     assert read_profile(profile_json(profile), "again") == profile
+
+
+@pytest.mark.parametrize("path", sorted((HOME / "profiles").glob("*.json")), ids=lambda path: path.stem)
+def test_the_table_of_the_documents_is_that_of_the_profiles(path: Path) -> None:
+    profile = read_profile(path.read_text(), path.name)
+    plan = make_plan(Demand(peak_concurrent=1), profile)
+    rows = [line for line in OPERATIONS.read_text().splitlines() if line.startswith(f"| `{profile.name}` |")]
+    assert len(rows) == 1
+    assert rows[0].endswith(f"| {profile.model} | {plan.concurrency_limit} | {plan.most_hours_per_hour:.0f} |")
 
 
 def test_prices_that_are_shipped_say_where_they_are_from() -> None:

@@ -61,8 +61,8 @@ def test_the_wait_is_that_of_a_queue_that_is_played_through(utilisation: float, 
     assert found.mean_wait_s is not None
     assert found.p95_wait_s is not None
     assert found.mean_service_s is not None
-    # An approximation: at half load it says 27 % too much of lengths that differ much, and of the latest 40 %. And 60 000
-    # jobs at 95 % are few.
+    # An approximation: at half load it says 27 % too much of lengths that differ much, and of the latest 40 %. And
+    # 60 000 jobs at 95 % are few.
     assert found.mean_wait_s == pytest.approx(played.mean_wait_s, rel=0.3, abs=0.05)
     assert found.p95_wait_s == pytest.approx(played.p95_wait_s, rel=0.45, abs=0.2)
     assert found.mean_service_s == pytest.approx(played.mean_service_s, rel=0.1)

@@ -1,12 +1,13 @@
 """What SQLite's one writer gives, PostgreSQL's transactions give by their locks; each test is there for one of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from stenod_server.domain.job import Job, JobState, Media, RemoteMedia
 from stenod_server.domain.notification import NoticeState, Notification
@@ -132,6 +133,21 @@ async def test_a_job_is_not_rescued_while_its_node_writes(pair: tuple[Stores, St
     async with held(pair[0], finalise) as write:
         assert await pair[1].jobs.rescue_expired(now=LATER, max_rescues=3) == []
         assert await write.result()
+
+
+@pytest.mark.parametrize("how", ["finalise", "record"])
+async def test_a_late_write_is_refused_while_its_job_is_being_rescued(pair: tuple[Stores, Stores], how: str) -> None:
+    job = await running(pair[0].jobs)
+    report = runs.Report(job.progress, NOW, (make_segment(0),))
+    late: dict[str, Callable[[sa.Connection], object]] = {
+        "finalise": partial(runs.finalise, lease=job.lease, final=report.segments),
+        "record": partial(runs.record, reports={job.lease: report}),
+    }
+    async with held(pair[0], partial(runs.rescue_expired, now=LATER, max_rescues=3)) as rescue:
+        write = await waits(pair[1], pair[1].jobs._database.write(late[how]))
+        await rescue.result()
+        assert not await write
+    assert await stored_segments(pair[0].jobs, job) == []
 
 
 async def test_an_expired_lease_is_rescued_once_and_nobody_waits_for_it(pair: tuple[Stores, Stores]) -> None:

@@ -15,7 +15,7 @@ import stenod
 from stenod_server.app.node import Node
 from stenod_server.cli.bulk.commanding import BulkOrder, OpenedOrder, carry_out, show_plan
 from stenod_server.engine.fake import FakeEngine
-from stenod_server.errors import UnsupportedMedia
+from stenod_server.errors import InvalidField, UnsupportedMedia
 from tests.support.eventually import eventually_so
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.node import fake_node
@@ -142,6 +142,14 @@ async def test_a_server_that_may_not_read_the_bucket_is_handed_its_objects(
         assert (engine.completed, await other.job_count()) == (6, 6)
 
 
+async def test_results_among_recordings_are_not_taken_for_them(site: Site) -> None:
+    with pytest.raises(InvalidField, match="--to"):
+        site.order(target=site.source.url)
+    below = f"{site.source.url}/a/results"
+    assert [await site.run(target=below, include=["a/*"]) for _ in range(2)] == [0, 0]
+    assert await site.job_count() == 6
+
+
 async def test_a_key_that_no_address_can_say_is_sent(site: Site) -> None:
     await site.source.put({"c/what?.wav": b"c", "c/100%.wav": b"c"})
     assert await site.run(include=["c/*"]) == 0
@@ -177,10 +185,12 @@ async def test_a_recording_that_is_none_is_not_tried_again_unless_its_list_says_
 
 
 async def test_what_is_away_is_temporary(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     no_server = await asyncio.create_subprocess_exec(
-        sys.executable, *("-m", "stenod_server", "ingest", "/", "--to=/", "--server=127.0.0.1:1"), stderr=DEVNULL
+        sys.executable,
+        *("-m", "stenod_server", "ingest", str(tmp_path), "--to=/", "--server=127.0.0.1:1"),
+        stderr=DEVNULL,
     )
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert (await site.run(), await no_server.wait()) == (75, 75)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from stenod_server.errors import InvalidField
 from stenod_server.fetch.buckets import Bucket, FoundObject
 
 _IDENTITY_CHARACTERS: Final = 40
@@ -91,7 +92,11 @@ def result_names(keys: Iterable[str]) -> list[str]:
 
 
 def place_below(source: Bucket, target: Bucket) -> str:
-    """Where the target is in the source, as a key; empty where it is elsewhere."""
+    """Where the target is in the source, as a key; empty where it is elsewhere. Raises InvalidField for the same place:
+    results would be taken for recordings.
+    """
+    if source.url == target.url:
+        raise InvalidField("--to", f"{target.url} is where the recordings are; name a place beside or below it")
     return target.url.removeprefix(f"{source.url}/") if target.url.startswith(f"{source.url}/") else ""
 
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -56,7 +57,7 @@ async def transcribe_once(order: OneShotOrder, stopping: asyncio.Event, *, parts
     """The exit status: 0 all are done, 1 some failed for good, 2 the command is wrong, 75 start it again."""
     try:
         target = open_place(order.output, "--output", create=True)
-        items = await find_items(order.sources, order.config)
+        items = await find_items(order.sources, target, order.config)
         async with open_state(order.state, _name(order, items)) as state:
             status = await _transcribe(order, items, (Ledger(target, order.forms), state, parts), stopping)
             if status == outcomes.ALL_DONE:
@@ -76,7 +77,7 @@ async def _transcribe(
         return outcomes.ALL_DONE
     if await state.restore():
         _log.warning("state_restored")
-    settings = _settings(order.settings, items, state)
+    settings = node_settings(order.settings, items, state.data_dir)
     async with open_node(settings, parts=parts) as node, stenod.Client(node.address) as client:
         submitter = Submitter(client, None, Via.URI, _options(order.config), retry_failed=False)
         bulk = BulkParts(client, submitter, ledger, None, BatchDisplay(len(items)))
@@ -136,17 +137,18 @@ async def _saving(state: RunState, every_s: float) -> AsyncIterator[None]:
         await asyncio.gather(saving, return_exceptions=True)
 
 
-def _settings(given: Settings, items: Sequence[Item], state: RunState) -> Settings:
+def node_settings(given: Settings, items: Sequence[Item], data_dir: Path) -> Settings:
     """A node for this command alone: nobody else reaches it, and it may read what it was told to and no more."""
     buckets, roots = opened_for(items)
     return given.model_copy(
         update={
             "listen": "127.0.0.1:0",
-            **dict.fromkeys(("http_listen", "assemblyai_listen", "metrics_listen", "health_listen"), "off"),
+            **dict.fromkeys(("http_listen", "assemblyai_listen", "health_listen"), "off"),
+            "metrics_listen": given.metrics_listen if "metrics_listen" in given.model_fields_set else "off",
             **dict.fromkeys(("access_file", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "run_mode")),
             **dict.fromkeys(("oidc_issuer", "oidc_audience", "oidc_jwks_url", "database_url", "blob_url"), ""),
             "models_dir": given.models_path,
-            "data_dir": state.data_dir,
+            "data_dir": data_dir,
             "node": NODE,
             "admission": "queue",
             "fetch_buckets": (*given.fetch_buckets, *buckets),

@@ -5,33 +5,35 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from stenod_server.cli.bulk.items import Item, Selection, list_items, make_item, result_names
+from stenod_server.cli.bulk.items import Item, Selection, list_items, make_item, place_below, result_names
 from stenod_server.errors import InvalidField
-from stenod_server.fetch.buckets import BUCKET_SCHEMES, FoundObject, open_bucket
+from stenod_server.fetch.buckets import BUCKET_SCHEMES, Bucket, FoundObject, open_bucket
 
 _WEB: Final = ("http", "https")
 
 
-async def find_items(sources: Sequence[str], config: Mapping[str, Any]) -> list[Item]:
-    """In the order of the sources; what is below a prefix (an address that ends in a slash) in order of its keys.
+async def find_items(sources: Sequence[str], target: Bucket, config: Mapping[str, Any]) -> list[Item]:
+    """In the order of the sources; what is below a prefix (an address that ends in a slash) in order of its keys, but
+    for results.
 
     Raises InvalidField, MediaNotFound (there is none), StoreUnavailable.
     """
-    items = [item for source in sources for item in await _items(source, config)]
+    items = [item for source in sources for item in await _items(source, target, config)]
     names = result_names([item.name for item in items])
     if len(set(names)) != len(names):
         raise InvalidField("SOURCE", "two of them would have the same name in the output")
     return [_named(item, name) for item, name in zip(items, names, strict=True)]
 
 
-async def _items(source: str, config: Mapping[str, Any]) -> list[Item]:
+async def _items(source: str, target: Bucket, config: Mapping[str, Any]) -> list[Item]:
     """Named with their endings still on."""
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in _WEB:
         name = unquote(urlsplit(source).path.rpartition("/")[2]) or "media"
         return [make_item(source, FoundObject(name, 0, ""), name, config)]
     if scheme in BUCKET_SCHEMES and source.endswith("/"):
-        found = await list_items(open_bucket(source, "SOURCE"), Selection(), config)
+        prefix = open_bucket(source, "SOURCE")
+        found = await list_items(prefix, Selection(but_below=place_below(prefix, target)), config)
         return [_named(item, item.key) for item in found]
     if scheme in {*BUCKET_SCHEMES, "file"}:
         parent, _, name = source.rpartition("/")

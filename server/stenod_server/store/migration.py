@@ -19,7 +19,7 @@ from stenod_server.store.tables import schema_rule
 
 # Nodes that know this revision work with the schema as it is now. To be raised with a migration that takes away
 # something they use.
-OLDEST_NODE: Final = "r0008"
+OLDEST_NODE: Final = "r0010"
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 

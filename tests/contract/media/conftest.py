@@ -44,8 +44,14 @@ def _opener(name: str, request: pytest.FixtureRequest, path: Path) -> Reopen:
 
 
 @pytest.fixture(params=[*DURABLE, MEMORY, MEMORY + IN_A_BUCKET, POSTGRES + IN_A_BUCKET])
-async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
-    opened = await _opener(request.param, request, tmp_path / "data")()
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """What begins servers is no coroutine: it could not wait for them."""
+    return _opener(request.param, request, tmp_path / "data")
+
+
+@pytest.fixture
+async def stores(opener: Reopen) -> AsyncIterator[Stores]:
+    opened = await opener()
     yield opened
     await opened.close()
 

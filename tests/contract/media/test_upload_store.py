@@ -191,6 +191,16 @@ async def test_a_crash_between_the_move_and_its_record_is_mended(reopen: Reopen)
     await second.close()
 
 
+async def test_an_upload_that_was_finished_without_a_record_of_it_can_be_gone_on_with(stores: Stores) -> None:
+    upload = await created(stores)
+    await stores.spool.append(upload, stream(b"all of it"))
+    await stores.spool.finish(await known(stores, upload))
+    assert await stores.spool.append(await known(stores, upload), stream(b", and more")) == 19
+    media = await stores.spool.finish(await known(stores, upload))
+    assert media.sha256 == sha256(b"all of it, and more")
+    assert await blob(stores, upload) == b"all of it, and more"
+
+
 async def test_an_empty_upload_can_be_finished(stores: Stores) -> None:
     upload = await created(stores)
     assert await stores.spool.append(upload, stream()) == 0

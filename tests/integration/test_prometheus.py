@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.proofs.metrics import measured
 from tests.support.scraping import load, scraped_node, told
 
-JOBS, ENGINES = 40, 4
+JOBS, ENGINES = 16, 2
 
 
 async def test_prometheus_tells_of_a_load_what_it_was_and_can_evaluate_every_rule(tmp_path: Path) -> None:

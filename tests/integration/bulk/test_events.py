@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import stenod
+from tests.support.credentials import make_key
 from tests.support.eventually import eventually_so
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.http_node import HttpNode, http_node
@@ -139,6 +140,28 @@ async def test_what_brings_no_recording_makes_no_job(tmp_path: Path, source: S3P
         strange = await node.client.post("/events", json={"Message": "{}"})
         assert strange.status_code == 422
         assert await job_ids(node) == []
+
+
+async def test_whoever_sends_shows_a_key_and_has_a_place_of_its_own(
+    tmp_path: Path, source: S3Place, target: S3Place
+) -> None:
+    await source.put({"a.wav": b"sound"})
+    access = tmp_path / "access.toml"
+    key = make_key(access, tenant="north", scopes=("submit",))
+    reader = make_key(access, tenant="north", scopes=("read",))
+    options = {"fetch_buckets": (source.url,), "access_file": access, "output_buckets": (f"{target.url}/{{tenant}}",)}
+    async with http_node(tmp_path, front_end=ScriptedFrontEnd(make_windows(1)), **options) as node:
+
+        async def send(given: str, tenant: str) -> int:
+            headers = {"Authorization": f"Bearer {given}"} if given else {}
+            address = {"output": f"{target.url}/{tenant}"}
+            event = minio_event(source, "a.wav")
+            return (await node.client.post("/events", params=address, json=event, headers=headers)).status_code
+
+        assert [await send("", "north"), await send(reader, "north"), await send(key, "south")] == [401, 403, 422]
+        assert [await send(key, "north"), await send(key, "{tenant}")] == [200, 200]
+        await has(target, f"north/{source.prefix}/a.json")
+    assert await target.keys() == [f"north/{source.prefix}/a.json"]
 
 
 async def test_a_place_that_the_operator_did_not_open_is_refused_with_the_setting(

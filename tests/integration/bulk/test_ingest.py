@@ -16,6 +16,7 @@ from stenod_server.app.node import Node
 from stenod_server.cli.bulk.commanding import BulkOrder, OpenedOrder, carry_out, show_plan
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import InvalidField, UnsupportedMedia
+from stenod_server.text.render import TranscriptFormat
 from tests.support.eventually import eventually_so
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.node import fake_node
@@ -148,6 +149,22 @@ async def test_results_among_recordings_are_not_taken_for_them(site: Site) -> No
     below = f"{site.source.url}/a/results"
     assert [await site.run(target=below, include=["a/*"]) for _ in range(2)] == [0, 0]
     assert await site.job_count() == 6
+
+
+async def test_a_directory_goes_into_a_directory_as_a_bucket_into_a_bucket(tmp_path: Path, source: S3Place) -> None:
+    recordings, results = tmp_path / "recordings", tmp_path / "results"
+    for name in ("b ü.wav", "a/100%.wav"):
+        (recordings / name).parent.mkdir(parents=True, exist_ok=True)
+        (recordings / name).write_bytes(b"sound")
+    engine, front_end = FakeEngine(), ScriptedFrontEnd(make_windows(1))
+    async with fake_node(tmp_path, engine, front_end, fetch_file_roots=(recordings,)) as node:
+        site = Site(node, source, source, engine, front_end)
+        places: dict[str, Any] = {"source": str(recordings), "target": str(results), "index": str(tmp_path / "index")}
+        assert [await site.run(**places, forms=[TranscriptFormat.SRT]) for _ in range(2)] == [0, 0]
+    assert engine.completed == 2
+    written = sorted(str(path.relative_to(results)) for path in results.rglob("*") if path.is_file())
+    assert written == ["a/100%.json", "a/100%.srt", "b ü.json", "b ü.srt"]
+    assert len((tmp_path / "index").read_text().splitlines()) == 2
 
 
 async def test_a_key_that_no_address_can_say_is_sent(site: Site) -> None:

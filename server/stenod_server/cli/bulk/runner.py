@@ -81,7 +81,7 @@ class BulkRun:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await self._write_index()
-            self._parts.display.finish(len(self.tally.failed))
+            self._parts.display.finish(sum(not one or one.state is State.FAILED for one in self.outcomes))
 
     async def _tell(self) -> None:
         while True:

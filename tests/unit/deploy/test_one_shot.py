@@ -88,8 +88,9 @@ async def test_a_machine_that_is_taken_away_leaves_stenod_its_time(tmp_path: Pat
 
 
 async def test_stenod_waits_for_its_models(tmp_path: Path) -> None:
-    process = _start(tmp_path, "in", "key", stenod="echo stenod >> {log}", curl=f"test -e {tmp_path / 'ready'}")
-    await eventually((tmp_path / "curl").exists)
+    curl = f"touch {tmp_path / 'asked'}\ntest -e {tmp_path / 'ready'}"
+    process = _start(tmp_path, "in", "key", stenod="echo stenod >> {log}", curl=curl)
+    await eventually((tmp_path / "asked").exists)
     assert (tmp_path / "log").read_text() == ""
     (tmp_path / "ready").touch()
     assert process.wait(30) == 0

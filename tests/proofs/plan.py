@@ -1,6 +1,6 @@
 """Proof: `stenod plan` foretells what a node does.
 
-    python -m tests.proofs.plan [--recogniser real|sleeping] [--minutes 6] [--loads 0.5 0.8 0.95] [--seed N]
+    python -m tests.proofs.plan [--recogniser real|sleeping] [--minutes 6] [--loads 0.5 0.8 0.95] [--engines 4]
 
 A node is measured as `stenod bench profile` does it. Then jobs come at random (Poisson), with lengths drawn from those
 that it was measured with, at these parts of what the plan says it can do, a third of the time each; of every job it is
@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import stenod
 from bench.profile import measure
@@ -93,24 +93,26 @@ class LengthFrontEnd:
 
 
 @asynccontextmanager
-async def sleeping_node(directory: Path) -> AsyncIterator[tuple[str, list[Clip]]]:
+async def sleeping_node(directory: Path, engines: int) -> AsyncIterator[tuple[str, list[Clip]]]:
     clips = []
     for number, windows in enumerate(LENGTHS):
         path = directory / f"{number}.wav"
         path.write_text(str(windows))
         clips.append(Clip(str(number), str(path), windows * WINDOW_S))
     engine = FakeEngine(fixed_delay_s=WINDOW_DELAY_S)
-    async with fake_node(directory, engine, LengthFrontEnd(), parallel=4, elastic=False, log_level="error") as node:
+    node_settings: dict[str, Any] = {"parallel": engines, "elastic": False, "log_level": "error"}
+    async with fake_node(directory, engine, LengthFrontEnd(), **node_settings) as node:
         yield node.address, clips
 
 
 @asynccontextmanager
-async def real_node(directory: Path) -> AsyncIterator[tuple[str, list[Clip]]]:
+async def real_node(directory: Path, engines: int) -> AsyncIterator[tuple[str, list[Clip]]]:
     from bench.recordings import english_recordings  # noqa: PLC0415  the recordings need not be there otherwise
 
     clips = [recording.clip for recording in english_recordings(60)]
     models_dir = build_models("silero-vad", "moonshine-tiny-en")
-    async with serving(directory / "data", "--elastic=off", "--log-level=error", models_dir=models_dir) as server:
+    options = (f"--parallel={engines}", "--elastic=off", "--log-level=error")
+    async with serving(directory / "data", *options, models_dir=models_dir) as server:
         yield server.address, clips
 
 
@@ -193,15 +195,15 @@ async def main() -> int:
     parser.add_argument("--minutes", type=float, default=6.0, help="in all, without what it takes to measure the node")
     parser.add_argument("--loads", type=float, nargs="+", default=list(LOADS))
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement of the profile")
+    parser.add_argument("--engines", type=int, default=4, help="few, so that jobs wait before the machine is full")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
     opened = real_node if options.recogniser == "real" else sleeping_node
     found = []
     with tempfile.TemporaryDirectory() as directory:
-        async with opened(Path(directory)) as (address, clips), stenod.Client(address) as client:
-            engines = (await client.capacity()).max_engines
-            profile = await measure(client, clips, engines=engines, seconds=options.seconds, tell=_tell)
+        async with opened(Path(directory), options.engines) as (address, clips), stenod.Client(address) as client:
+            profile = await measure(client, clips, engines=options.engines, seconds=options.seconds, tell=_tell)
             show_profile(profile)
             for load in options.loads:
                 plan = plan_for(profile, load)

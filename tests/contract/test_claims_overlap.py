@@ -72,7 +72,7 @@ async def test_jobs_that_another_node_is_at_are_left_to_it_without_waiting(pair:
 
 
 async def test_a_tenant_whose_engines_are_being_counted_is_left_alone(pair: tuple[Stores, Stores]) -> None:
-    limits = {"limits_of": lambda _tenant: TenantLimits(max_running_engines=2)}
+    limits: dict[str, Any] = {"limits_of": lambda _tenant: TenantLimits(max_running_engines=2)}
     await _queue(pair[0], 4)
     async with held(pair[0], _claim("a", free_engines=2, **limits)) as claim:
         theirs = await _is_done(pair[1], "b", free_engines=2, **limits)

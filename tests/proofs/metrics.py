@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from stenod_server.telemetry import logs
 from tests.support.prometheus import DEPLOY
 from tests.support.scraping import Prometheus, load, scraped_node, told
 
@@ -70,6 +71,7 @@ async def main() -> int:
     parser.add_argument("--jobs", type=int, default=120)
     parser.add_argument("--engines", type=int, default=8)
     arguments = parser.parse_args()
+    logs.configure("error")
     with tempfile.TemporaryDirectory() as directory:
         async with scraped_node(Path(directory), engines=arguments.engines) as (address, prometheus):
             began_s = time.monotonic()

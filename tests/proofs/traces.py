@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import stenod
 from stenod_server.engine.tritonserver import Host, Launch, environment, link_backend, locate
+from stenod_server.telemetry import logs
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.models import VAD_MODEL, build_models
 from tests.support.receiver import Receiver, receiving
@@ -110,6 +111,7 @@ def spans_of_triton(receiver: Receiver, trace_id: str) -> list[str]:
 
 async def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    logs.configure("error")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         async with receiving() as receiver, collecting() as collector:

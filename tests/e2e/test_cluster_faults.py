@@ -12,7 +12,7 @@ from tests.support.load import Material, Mix, undisturbed
 from tests.support.models import DEFAULT_MODEL, read_audio
 from tests.support.waves import write_wav
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(300)]
 SEED: Final = 20_300_107
 PLAN: Final = Plan(nodes=2, tritons=1, engines=8, decoders=2, window_ms=100, lease_s=2.0, apart=False, s3=False)
 QUIET: Final = Campaign(times=1, seed=SEED, clients=10, gap_s=(0.5, 1.0), mix=Mix(cancelled=0.1, deleted=0.0))

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from stenod_server.telemetry import logs
 from tests.support.prometheus import DEPLOY
+from tests.support.quiet import keep_quiet
 from tests.support.scraping import Prometheus, load, scraped_node, told
 
 WINDOWS_OF_A_JOB: Final = 2
@@ -71,7 +71,7 @@ async def main() -> int:
     parser.add_argument("--jobs", type=int, default=120)
     parser.add_argument("--engines", type=int, default=8)
     arguments = parser.parse_args()
-    logs.configure("error")
+    keep_quiet()
     with tempfile.TemporaryDirectory() as directory:
         async with scraped_node(Path(directory), engines=arguments.engines) as (address, prometheus):
             began_s = time.monotonic()

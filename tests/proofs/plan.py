@@ -32,10 +32,10 @@ from stenod_server.engine.fake import FakeEngine
 from stenod_server.planning.plan import Demand, Plan, make_plan
 from stenod_server.planning.profile import Profile
 from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
-from stenod_server.telemetry import logs
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.models import build_models
 from tests.support.node import fake_node
+from tests.support.quiet import keep_quiet
 from tests.support.server import serving
 
 LOADS: Final = (0.5, 0.8, 0.95)
@@ -199,7 +199,7 @@ async def main() -> int:
     parser.add_argument("--engines", type=int, default=4, help="few, so that jobs wait before the machine is full")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    logs.configure("error")
+    keep_quiet()
     chance = random.Random(options.seed)
     opened = real_node if options.recogniser == "real" else sleeping_node
     found = []

@@ -24,9 +24,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import stenod
 from stenod_server.engine.tritonserver import Host, Launch, environment, link_backend, locate
-from stenod_server.telemetry import logs
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.models import VAD_MODEL, build_models
+from tests.support.quiet import keep_quiet
 from tests.support.receiver import Receiver, receiving
 from tests.support.spans import Collector, collecting
 from tests.support.triton import SLEEPER, add_sleeper
@@ -111,7 +111,7 @@ def spans_of_triton(receiver: Receiver, trace_id: str) -> list[str]:
 
 async def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    logs.configure("error")
+    keep_quiet()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         async with receiving() as receiver, collecting() as collector:

@@ -38,3 +38,9 @@ def test_the_proof_of_the_plan_fails_where_what_is_seen_is_not_what_was_said() -
     late = [3 * wait + 1 for wait in waits]
     assert not row(0.9, plan, Observed(10.0, waits=late, runs=[1.0], audio_s=720.0))[0]
     assert not row(0.9, plan, Observed(10.0, waits=waits, audio_s=720.0, failures=["INTERNAL"]))[0]
+
+
+def test_time_in_which_engines_wait_for_their_callers_does_not_count() -> None:
+    loop = Loop(10, 100.0, 20.0, run_s=30.0)  # 1.5 engines of 2 in use
+    assert loop.with_all(2).speed == pytest.approx(100.0 / 15.0)
+    assert Loop(10, 100.0, 20.0, run_s=50.0).with_all(2).speed == 5.0  # no more than all

@@ -149,7 +149,8 @@ async def test_whoever_sends_shows_a_key_and_has_a_place_of_its_own(
     access = tmp_path / "access.toml"
     key = make_key(access, tenant="north", scopes=("submit",))
     reader = make_key(access, tenant="north", scopes=("read",))
-    options = {"fetch_buckets": (source.url,), "access_file": access, "output_buckets": (f"{target.url}/{{tenant}}",)}
+    places = (f"{target.url}/{{tenant}}",)
+    options: dict[str, Any] = {"fetch_buckets": (source.url,), "access_file": access, "output_buckets": places}
     async with http_node(tmp_path, front_end=ScriptedFrontEnd(make_windows(1)), **options) as node:
 
         async def send(given: str, tenant: str) -> int:

@@ -6,7 +6,8 @@ Signals only make things quicker. Whatever is told may be lost: jobs are looked 
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports.cluster import Signal, SignalKind, Signals
@@ -14,6 +15,8 @@ from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.nodes import Nodes
 from stenod_server.scheduler.recorder import StopReason
 from stenod_server.scheduler.updates import Broadcast, JobUpdates
+
+FAREWELL_S: Final = 2.0  # a store that is away shall not keep a node from ending in time
 
 
 class Membership:
@@ -48,8 +51,7 @@ class Membership:
         """That nobody shall count on its engines any more."""
         self._dispatcher.draining = True
         if self.nodes is not None and self._beating is not None:
-            with contextlib.suppress(StoreUnavailable):
-                await self.nodes.beat()
+            await _soon(self.nodes.beat())
 
     async def leave(self) -> None:
         """May be called twice."""
@@ -60,8 +62,7 @@ class Membership:
         self._beating.cancel()
         await asyncio.wait({self._beating})
         self._beating = None
-        with contextlib.suppress(StoreUnavailable):  # then it is gone once it has been silent for a while
-            await self.nodes.leave()
+        await _soon(self.nodes.leave())  # else it is gone once it has been silent for a while
 
     def hear(self, signal: Signal) -> None:
         match signal.kind:
@@ -82,3 +83,9 @@ class Membership:
                 self._changed.notify()
             case _:
                 pass
+
+
+async def _soon(call: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(StoreUnavailable, TimeoutError):
+        async with asyncio.timeout(FAREWELL_S):
+            await call

@@ -32,6 +32,6 @@ class DeafLifeCycle(SharedLifeCycle):
 
 
 TestSharedLifeCycle = SharedLifeCycle.TestCase
-TestSharedLifeCycle.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestSharedLifeCycle.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
 TestDeafLifeCycle = DeafLifeCycle.TestCase
-TestDeafLifeCycle.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+TestDeafLifeCycle.settings = settings(max_examples=6, stateful_step_count=30, deadline=None)

@@ -1,5 +1,6 @@
 """A node of a cluster: `stenod serve` that shares a database, a bucket and Tritons with others."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,6 +52,14 @@ class ClusterNode(RestartableServer):
             prefix=prefix,
             environment=self._environment,
         )
+
+    async def close(self) -> int:
+        """As its parent; what does not end in time is killed, or its host would stay with it."""
+        try:
+            return await super().close()
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            raise
 
     def refused(self) -> int:
         """Jobs that it went on with, and that were not its own any more: what it wrote of them was refused."""

@@ -192,6 +192,7 @@ async def _claims(place: Place, figures: Figures, count: int, claimers: int, at_
             f"--claim-as=node-{number}",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=2**24,
         )
         for number in range(claimers)
     ]
@@ -199,12 +200,22 @@ async def _claims(place: Place, figures: Figures, count: int, claimers: int, at_
         assert node.stdout is not None
         await node.stdout.readline()  # it is there
     start_s = time.perf_counter()
-    outputs = await asyncio.gather(*(node.communicate(b"go\n") for node in nodes))
-    took_s = time.perf_counter() - start_s
-    claimed = Counter(job_id for output, _ in outputs for job_id in json.loads(output))
+    outputs = await asyncio.gather(*map(_told_to_go, nodes))
+    took_s = time.perf_counter() - start_s  # without how long a process takes to end
+    await asyncio.gather(*(node.wait() for node in nodes))
+    claimed = Counter(job_id for output in outputs for job_id in json.loads(output))
     assert len(claimed) == count, f"{count} jobs were submitted, {len(claimed)} claimed"
     assert claimed.most_common(1)[0][1] == 1, "a job was claimed twice"
     figures.note(f"claims/s, {claimers} claimers, {at_once} at once", count / took_s, "/s")
+
+
+async def _told_to_go(node: asyncio.subprocess.Process) -> bytes:
+    """What it claimed."""
+    assert node.stdin is not None
+    assert node.stdout is not None
+    node.stdin.write(b"go\n")
+    await node.stdin.drain()
+    return await node.stdout.readline()
 
 
 async def _claim(place: Place, node: str, at_once: int) -> int:
@@ -219,7 +230,7 @@ async def _claim(place: Place, node: str, at_once: int) -> int:
         claimed += [job.job_id for job in claims.jobs]
         if not claims.jobs and not claims.ask_again:
             break
-    print(json.dumps(claimed))
+    print(json.dumps(claimed), flush=True)
     await stores.close()
     return 0
 

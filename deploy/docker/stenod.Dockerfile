@@ -1,11 +1,12 @@
 # stenod with a Triton of its own and its default model, for a CPU. Build it from the root of the repository:
 #   docker build -t stenod -f deploy/docker/stenod.Dockerfile .
-# With `--build-arg LOCK=export` it can also build models out of checkpoints: torch for CPUs and transformers come along.
+# LOCK says what is in it: `cluster` (PostgreSQL and traces too), `runtime` (one node alone), or `export`, which can also
+# build models out of checkpoints: torch for CPUs and transformers come along.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 VIRTUAL_ENV=/opt/stenod
 WORKDIR /build
-ARG LOCK=runtime
-COPY requirements/uv.txt requirements/runtime.lock requirements/export.lock requirements/
+ARG LOCK=cluster
+COPY requirements/uv.txt requirements/runtime.lock requirements/cluster.lock requirements/export.lock requirements/
 RUN python -m venv /opt/stenod \
  && /opt/stenod/bin/python -m pip install --quiet -r requirements/uv.txt \
  && /opt/stenod/bin/uv pip install --require-hashes --torch-backend cpu -r requirements/${LOCK}.lock

@@ -1,5 +1,6 @@
 """`python -m stenod_server`, and the `stenod` command."""
 
+import os
 import sys
 
 
@@ -11,7 +12,21 @@ def main() -> None:
         if error.name not in {"typer", "rich"}:
             raise
         sys.exit("the stenod command needs the extra `server`: pip install 'stenod[server]', or 'stenod[embedded]'")
-    app(prog_name="stenod")
+    try:
+        app(prog_name="stenod")
+    except SystemExit as ended:
+        if "obstore" in sys.modules and isinstance(ended.code, int | None):
+            _leave_at_once(ended.code or 0)
+        raise
+
+
+def _leave_at_once(status: int) -> None:
+    """End the process without taking the interpreter down. obstore's threads cannot be ended and may want it once more:
+    then they abort the process, and its status is lost (PyO3/pyo3-async-runtimes#40).
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ DURABLE: Final = [*(name for name, backend in BACKENDS.items() if backend.is_dur
 
 @pytest.fixture(scope="session")
 def postgres_of_session() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
+    with postgres_server(tcp=True) as server:
         yield server
 
 

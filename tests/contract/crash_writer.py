@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from stenod_server.store.jobs import SqlJobStore
-from stenod_server.store.open import open_store
+from stenod_server.store.open import Shared, open_store
 from tests.support.builders import START, make_config, make_info, make_job, make_segment
 
 WRITERS = 8
@@ -27,10 +27,10 @@ async def write(jobs: SqlJobStore, writer: int) -> None:
             print("completed", job.job_id, flush=True)
 
 
-async def main(data_dir: Path) -> None:
-    stores = await open_store(data_dir)
+async def main(data_dir: Path, database_url: str) -> None:
+    stores = await open_store(data_dir, shared=Shared(database_url=database_url))
     await asyncio.gather(*(write(stores.jobs, writer) for writer in range(WRITERS)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

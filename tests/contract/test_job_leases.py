@@ -72,6 +72,15 @@ async def test_a_zombies_late_writes_change_nothing(store: SqlJobStore) -> None:
     assert await stored_segments(store, holder) == [make_segment(0), make_segment(1)]
 
 
+async def test_what_only_a_zombie_reports_is_not_stored(store: SqlJobStore) -> None:
+    zombie = await claimed(store, await submitted(store))
+    await store.rescue_expired(now=LATER, max_rescues=MANY)
+    holder = await claimed(store, zombie)
+    await store.record(zombie.lease, Progress(9, 10, 1), [make_segment(0)], now=LATER)
+    assert await stored_segments(store, holder) == []
+    assert (await store.get("default", holder.job_id)).progress == holder.progress
+
+
 async def test_the_same_node_is_a_zombie_to_its_next_claim(store: SqlJobStore) -> None:
     before = await claimed(store, await submitted(store))
     await store.rescue("node-1", now=NOW, max_rescues=MANY)

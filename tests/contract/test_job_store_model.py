@@ -7,12 +7,13 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from stenod_server.domain.job import TRANSITIONS, Checkpoint, Failure, Job, JobEvent, JobState, Lease, Progress
 from stenod_server.errors import JobNotFound, JobRunning
-from stenod_server.store.open import open_store
+from stenod_server.store.open import ALONE, Shared, open_store
 from tests.support.builders import START, make_info, make_job, make_segment
+from tests.support.postgres import DATABASE, PostgresServer, forget_everything
 
 NODE = "node-1"
 AGES = st.sampled_from([0, 0, 0, 1])  # of the lease that is written under
@@ -23,11 +24,11 @@ class JobStoreModel(RuleBasedStateMachine):
 
     job_ids: Bundle[str] = Bundle("job_ids")
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Shared = ALONE) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.directory = tempfile.TemporaryDirectory()
-        stores = self.runner.run(open_store(Path(self.directory.name), in_memory=True, gather_s=0.0))
+        stores = self.runner.run(open_store(Path(self.directory.name), in_memory=True, gather_s=0.0, shared=shared))
         self.stores, self.store = stores, stores.jobs
         self.now = START
         self.states: dict[str, JobState] = {}
@@ -219,3 +220,12 @@ class JobStoreModel(RuleBasedStateMachine):
 
 TestJobStoreModel = JobStoreModel.TestCase
 TestJobStoreModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_any_sequence_of_calls_over_postgres(postgres: PostgresServer) -> None:
+    class Model(JobStoreModel):
+        def __init__(self) -> None:
+            forget_everything(postgres)
+            super().__init__(Shared(database_url=postgres.url(DATABASE), database_pool=2))
+
+    run_state_machine_as_test(Model, settings=settings(max_examples=8, stateful_step_count=25, deadline=None))

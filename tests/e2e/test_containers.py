@@ -172,7 +172,7 @@ def test_the_image_that_adds_models_has_the_extra_export() -> None:
     builds = {name: service["build"] for name, service in _services(deploy).items()}
     assert builds["models"] == builds["stenod"] | {"args": {"LOCK": "export"}}
     image = (deploy / "stenod.Dockerfile").read_text()
-    assert "\nARG LOCK=runtime\n" in image
+    assert "\nARG LOCK=cluster\n" in image
     assert " pip install --require-hashes --torch-backend cpu -r requirements/${LOCK}.lock\n" in image
 
 

@@ -13,12 +13,12 @@ from tests.support.server import RunningServer, serving
 pytestmark = pytest.mark.triton
 
 
-async def test_a_server_uses_an_external_triton_and_goes_round_a_dead_one(
+async def test_a_server_uses_an_external_triton_found_by_name_and_goes_round_a_dead_one(
     server: RunningServer, built_models_dir: Path, tmp_path: Path
 ) -> None:
     found = re.search(r"triton_ready.*url=(?:\x1b\[\w+)*(127\.0\.0\.1:\d+)", server.log.read_text())
     assert found
-    options = (f"--triton-url={found[1]}", "--triton-url=127.0.0.1:9")
+    options = (f"--triton-url=dns:///localhost:{found[1].rpartition(':')[2]}", "--triton-url=127.0.0.1:9")
     async with (
         serving(tmp_path, *options, models_dir=built_models_dir) as second,
         stenod.Client(second.address) as client,

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import stenod
 from stenod_server.engine.tritonserver import Host, environment, link_backend, locate
 from tests.support.eventually import eventually
+from tests.support.manifests import build, workloads
 from tests.support.models import DEFAULT_MODEL
 from tests.support.restartable import free_port
 from tests.support.server import serving
@@ -50,9 +53,19 @@ async def image(directory: Path, models_dir: Path, *arguments: str) -> AsyncIter
         await process.wait()
 
 
+async def _says(port: int, probe: str) -> int:
+    """What the kubelet would be told that asks as the manifests say."""
+    (triton,) = (workload for workload in workloads(build("gpu")) if workload.name == "Deployment/stenod-triton")
+    request = health_pb2.HealthCheckRequest(service=triton.main[probe]["grpc"].get("service", ""))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        reply = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5.0)
+    return int(reply.status)
+
+
 async def test_the_image_s_triton_loads_what_is_there_and_serves_stenod(built_models_dir: Path, tmp_path: Path) -> None:
     async with image(tmp_path, built_models_dir) as (port, log):
         await eventually(lambda: "Started GRPCInferenceService" in log.read_text(), timeout_s=60)
+        assert await _says(port, "readinessProbe") == health_pb2.HealthCheckResponse.SERVING
         options = (f"--triton-url=127.0.0.1:{port}",)
         async with (
             serving(tmp_path / "node", *options, models_dir=built_models_dir) as server,

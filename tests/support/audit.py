@@ -41,12 +41,12 @@ async def audit(address: str, data_dir: Path, accepted: Iterable[Accepted]) -> A
     """To be called when every client is done. Compares every transcript word for word."""
     found = Audit()
     async with stenod.Client(address, retry=PATIENT) as client:
-        listed = {job.job_id: job for job in await insist(lambda: _listed(client))}
+        listed = {job.job_id: job for job in await insist(lambda: listed_jobs(client))}
         known: set[str] = set()
         for job in accepted:
             found.accepted += 1
             known |= job.job_ids
-            await _judge(client, job, listed, found)
+            await judge(client, job, listed, found)
         found.doubled += [f"job {job_id} is nobody's" for job_id in listed if job_id not in known]
         capacity = await insist(client.capacity)
     if capacity.unused_engines != capacity.max_engines or capacity.active_job_ids or capacity.queued_job_count:
@@ -60,7 +60,7 @@ async def audit(address: str, data_dir: Path, accepted: Iterable[Accepted]) -> A
     return found
 
 
-async def _judge(client: stenod.Client, job: Accepted, listed: dict[str, Job], found: Audit) -> None:
+async def judge(client: stenod.Client, job: Accepted, listed: dict[str, Job], found: Audit) -> None:
     if len(job.job_ids) > 1:
         found.doubled.append(f"request {job.request_id} made the jobs {sorted(job.job_ids)}")
     for job_id in job.job_ids:
@@ -96,7 +96,7 @@ async def _differences(client: stenod.Client, job_id: str, expected: Heard) -> l
     return problems
 
 
-async def _listed(client: stenod.Client) -> list[Job]:
+async def listed_jobs(client: stenod.Client) -> list[Job]:
     jobs = [job async for job in client.jobs()]
     doubled = [job_id for job_id, count in Counter(job.job_id for job in jobs).items() if count > 1]
     assert not doubled, f"listed twice: {doubled}"

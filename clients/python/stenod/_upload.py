@@ -78,7 +78,7 @@ async def _stored(connection: Connection, upload_id: str) -> Upload:
 
 
 async def _send(connection: Connection, recording: Recording, stored: Upload, file_name: str) -> Upload:
-    call = connection.stub.UploadMedia(metadata=connection.metadata)
+    call = connection.stub.UploadMedia(metadata=connection.sent())
     with rpc_errors():
         response = await send_all(call, _pieces(recording, stored, file_name))
     received: Upload = response.upload

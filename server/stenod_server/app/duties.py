@@ -52,7 +52,7 @@ async def sample(scheduler: Scheduler, stores: Stores, engine: Engine, metrics: 
         with contextlib.suppress(OSError):
             metrics.show_disk(free_bytes=space.free_bytes(), reserved_bytes=space.min_free_bytes)
         with contextlib.suppress(StenodError):  # the next sample tells
-            metrics.show_capacity(await scheduler.capacity(), await stores.jobs.counts())
+            metrics.show_capacity(await scheduler.own_capacity(), await stores.jobs.counts())
             metrics.show_batches(await engine.batch_statistics())
         await asyncio.sleep(SAMPLE_S)
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -16,7 +16,9 @@ from stenod_server.app.data_dir import make_writable, sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
+from stenod_server.app.membership import join_cluster
 from stenod_server.app.telling import WakingObserver, make_notifier
+from stenod_server.app.traces import open_tracer
 from stenod_server.app.tritons import Progress, open_triton
 from stenod_server.app.wiring import (
     api_options,
@@ -31,6 +33,8 @@ from stenod_server.app.wiring import (
     scheduler_options,
     tell_of_containers,
 )
+from stenod_server.audio.nowhere import Nowhere
+from stenod_server.engine.elsewhere import Elsewhere
 from stenod_server.fetch.courier import WebCourier
 from stenod_server.ports import AudioFrontEnd, Clock, Engine, MediaFetcher
 from stenod_server.recognition.patient_engine import PatienceOptions, PatientEngine
@@ -50,6 +54,8 @@ from stenod_server.store.open import Shared, Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.traced import TracedFrontEnd
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
 VERSION: Final = importlib.metadata.version("stenod")
 _log = structlog.get_logger()
@@ -80,6 +86,9 @@ class Parts:
     clock: Clock | None = None
 
 
+REAL: Final = Parts()
+
+
 async def run(settings: Settings, progress: Progress, announce: Callable[[Node], None]) -> int:
     """Run a node until SIGTERM or SIGINT: drain, stop, return 0. A second signal ends the process at once, with 1.
 
@@ -101,10 +110,9 @@ async def run(settings: Settings, progress: Progress, announce: Callable[[Node],
 
 @asynccontextmanager
 async def open_node(
-    settings: Settings, progress: Progress = lambda _phase, _ratio: None, *, parts: Parts | None = None
+    settings: Settings, progress: Progress = lambda _phase, _ratio: None, *, parts: Parts = REAL
 ) -> AsyncIterator[Node]:
     """A node that serves while the context is open. Raises StenodError; then nothing is left running."""
-    parts = parts or Parts()
     clock = parts.clock or SystemClock()
     # First, because a file that is no good is told at once.
     door, options = make_door(settings, clock), api_options(settings, clock)
@@ -120,10 +128,11 @@ async def open_node(
         progress("opening the store", 0.0)
         stores = await _open_stores(stack, settings)
         clock = parts.clock or stores.clock or clock  # of all nodes, where there are more
-        metrics = Metrics()
-        metered, max_engines, front_end = await _open_recognition(stack, settings, parts, metrics, progress)
+        metrics, tracer = Metrics(), _open_tracer(stack, settings)
+        parts = await _with_others(stack, settings, parts, stores, clock)
+        metered, max_engines, front_end = await _open_recognition(stack, settings, parts, (metrics, tracer), progress)
         fetcher, courier = _open_web(stack, settings, parts)
-        notifier = make_notifier(settings, stores, courier, clock, metrics)
+        notifier = make_notifier(settings, stores, courier, clock, metrics, tracer)
         adapters = Adapters(
             store=stores.jobs,
             blobs=stores.blobs,
@@ -131,12 +140,11 @@ async def open_node(
             front_end=front_end,
             fetcher=fetcher,
             clock=clock,
+            tracer=tracer,
+            cluster=join_cluster(stack, settings, stores, notifier.wake),
         )
-        scheduler = Scheduler(
-            adapters,
-            scheduler_options(settings, max_engines, identification),
-            WakingObserver(metrics, notifier.wake),
-        )
+        options_of_it = scheduler_options(settings, max_engines, identification)
+        scheduler = Scheduler(adapters, options_of_it, WakingObserver(metrics, notifier.wake))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         janitor = make_janitor(settings, stores, clock)
@@ -155,12 +163,12 @@ async def open_node(
             dialect_options(settings),
             settings.default_model,
         )
-        address = await serve_api(stack, services, health, CallInterceptor(door, metrics), options, settings)
-        stage.enter(build_app(services, door, metrics, version=VERSION))
+        calls = CallInterceptor(door, metrics, tracer)
+        address = await serve_api(stack, services, health, calls, options, settings)
+        stage.enter(build_app(services, door, metrics, version=VERSION, tracer=tracer))
         stack.push_async_callback(stage.leave, STOP_GRACE_S)
         space = FreeSpace(settings.data_path, settings.min_free_bytes)
-        sampling = sample(scheduler, stores, metered, metrics, space)
-        _begin(stack, health.run(), sampling, sweep(janitor), notifier.run())
+        _begin(stack, health.run(), sample(scheduler, stores, metered, metrics, space), sweep(janitor), notifier.run())
         addresses = (address, http_address, health_address, metrics_address)
         yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
 
@@ -170,24 +178,48 @@ async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:
         settings.data_path,
         min_free_bytes=settings.min_free_bytes,
         with_files=settings.all_formats is not None,
-        shared=Shared(database_url=settings.database_url),
+        shared=Shared(
+            database_url=settings.database_url, database_pool=settings.database_pool, blob_url=settings.blob_url
+        ),
     )
     stack.push_async_callback(stores.close)
+    if settings.database_url and not settings.blob_url:
+        _log.warning("media_is_not_shared", advice="set blob_url where more than one node uses this database")
     return stores
 
 
+def _open_tracer(stack: AsyncExitStack, settings: Settings) -> Tracer:
+    tracer = open_tracer(settings.node, os.environ)
+    if tracer is not NO_TRACER:
+        stack.push_async_callback(asyncio.to_thread, tracer.close)
+    return tracer
+
+
 async def _open_recognition(
-    stack: AsyncExitStack, settings: Settings, parts: Parts, metrics: Metrics, progress: Progress
+    stack: AsyncExitStack, settings: Settings, parts: Parts, telemetry: tuple[Metrics, Tracer], progress: Progress
 ) -> tuple[MeteredEngine, int, AudioFrontEnd]:
     """What recognises, how many engines it has, and what feeds them."""
+    metrics, tracer = telemetry
     engine = parts.engine
     if engine is None:
         engine = await stack.enter_async_context(open_triton(settings, metrics, progress))
-    metered = MeteredEngine(engine, metrics)
+    metered = MeteredEngine(engine, metrics, tracer)
     max_engines = await count_engines(settings, metered)
     front_end = parts.front_end or await open_front_end(settings, max_engines)
     stack.push_async_callback(front_end.close)
+    if tracer is not NO_TRACER:
+        front_end = TracedFrontEnd(front_end, tracer)
     return metered, max_engines, front_end
+
+
+async def _with_others(stack: AsyncExitStack, settings: Settings, parts: Parts, stores: Stores, clock: Clock) -> Parts:
+    """Where others do the work, what stands in for the parts of this node that would."""
+    if not settings.only_answers or parts.engine is not None:
+        return parts
+    elsewhere = Elsewhere(stores.nodes, clock)
+    await elsewhere.start()
+    stack.push_async_callback(elsewhere.close)
+    return replace(parts, engine=elsewhere, front_end=Nowhere())
 
 
 def _open_web(stack: AsyncExitStack, settings: Settings, parts: Parts) -> tuple[MediaFetcher, WebCourier]:

@@ -25,7 +25,7 @@ from stenod_server.ports import Clock, Engine
 from stenod_server.rest.server import HttpOptions
 from stenod_server.rest.services import DialectOptions
 from stenod_server.rpc.server import ApiOptions
-from stenod_server.scheduler.intake import Intake
+from stenod_server.scheduler.intake import Intake, IntakeLimits
 from stenod_server.scheduler.janitor import Janitor, JanitorStores
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.scheduler import Scheduler
@@ -134,8 +134,8 @@ def make_intake(settings: Settings, scheduler: Scheduler, stores: Stores, adapte
         Uploads(stores.uploads, stores.spool, clock=adapters.clock, limits=limits),
         blobs=stores.blobs,
         fetcher=adapters.fetcher,
-        max_inline_bytes=settings.max_inline_bytes,
-        max_media_bytes=settings.max_media_bytes,
+        limits=IntakeLimits(max_inline_bytes=settings.max_inline_bytes, max_media_bytes=settings.max_media_bytes),
+        tracer=adapters.tracer,
     )
 
 
@@ -176,6 +176,8 @@ def dialect_options(settings: Settings) -> DialectOptions:
         disconnect_grace_s=settings.disconnect_grace_s,
         keep_alive_s=settings.http_keep_alive_s,
         cors_origins=settings.http_cors_origins,
+        event_output=settings.event_output,
+        event_formats=settings.event_formats,
     )
 
 

@@ -11,6 +11,7 @@ from stenod_server.cli.option_groups import with_option_groups
 
 if TYPE_CHECKING:
     import stenod
+    from stenod.v1 import capacity_pb2
 
 
 @with_option_groups
@@ -50,8 +51,16 @@ def _show(capacity: "stenod.Capacity", form: ListFormat) -> None:
             "real-time factor": capacity.real_time_factor,
             "admission": capacity.admission_mode,
             "accepting": capacity.accepting,
+            "nodes": " ".join(map(_node, capacity.proto.nodes)),
         }
     )
+
+
+def _node(node: "capacity_pb2.NodeCapacity") -> str:
+    if not node.max_engines:
+        return f"{node.node}=API"
+    state = "draining" if node.draining else "" if node.ready else "not ready"
+    return f"{node.node}={node.max_engines - node.unused_engines}/{node.max_engines}" + (f"({state})" if state else "")
 
 
 def _seconds(seconds: float | None) -> str | None:

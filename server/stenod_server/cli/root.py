@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from stenod_server.cli import bench, capacity, health, jobs, keys, language_models, models, serve, transcribe
+from stenod_server.cli import (
+    bench,
+    capacity,
+    health,
+    ingest,
+    jobs,
+    keys,
+    language_models,
+    models,
+    plan,
+    quality,
+    serve,
+    transcribe,
+)
 
 app = typer.Typer(
     help="Batch speech-to-text on your own machines. Start with: stenod serve",
@@ -16,6 +29,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("transcribe", no_args_is_help=True)(transcribe.transcribe)
+app.command("ingest", no_args_is_help=True)(ingest.ingest)
 app.add_typer(jobs.app, name="jobs")
 app.command("capacity")(capacity.capacity)
 app.command("health")(health.health)
@@ -23,6 +37,8 @@ models.app.command("set-language-model")(language_models.set_language_model)
 models.app.command("unset-language-model")(language_models.unset_language_model)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.command("plan", no_args_is_help=True)(plan.plan)
+app.command("eval", no_args_is_help=True)(quality.evaluate)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 
 

@@ -152,7 +152,10 @@ def serve(
         _Text, _option("Model that tells speakers apart, loaded as well; '' for none.", "voices", "NAME")
     ] = None,
     triton_url: Annotated[
-        list[str] | None, _option("Triton to use instead of an own one; may be repeated.", "", _HOST)
+        list[str] | None,
+        _option(
+            "Triton to use instead of an own one, or dns:///NAME:PORT for all of a name; may be repeated.", "", _HOST
+        ),
     ] = None,
     parallel: Annotated[_Count, _option("Engines; 0: API only.", "as the model asks", "N")] = None,
     elastic: Annotated[OnOff | None, _option("Lend idle engines to running jobs.", "on")] = None,
@@ -176,9 +179,12 @@ def serve(
     notification_max_age_s: Annotated[_Seconds, _notify("How long after a job's end.", "SECONDS", "86400")] = None,
     notification_secret_file: Annotated[_OptionalPath, _notify("Secrets to sign with.", "FILE")] = None,
     database_url: Annotated[_Text, _cluster("PostgreSQL that nodes share; else SQLite in --data-dir.", "URL")] = None,
+    database_pool: Annotated[_Count, _cluster("Connections to it, at most.", "N", "10")] = None,
     blob_url: Annotated[_Text, _cluster("Bucket for media; else a directory of --data-dir.", "s3://…")] = None,
     hedge_ratio: Annotated[_Seconds, _cluster("Windows that a second Triton may be asked.", "RATIO", "0")] = None,
     output_buckets: Annotated[list[str] | None, _cluster("Prefix that results may be put in.", "s3://…")] = None,
+    event_output: Annotated[_Text, _cluster("Where results of jobs made by POST /events go.", "s3://…")] = None,
+    event_formats: Annotated[list[str] | None, _cluster("In which forms.", "FORM")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,
@@ -220,10 +226,11 @@ def _run(config: Path | None, given: dict[str, Any]) -> int:
     except (ValueError, OSError) as error:
         fail(str(error))
 
-    add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
-    if chosen.voices_model and not chosen.triton_url:
-        add_if_possible(chosen.models_path, chosen.voices_model)
-    set_those_of(chosen)
+    if not chosen.only_answers:
+        add_missing(chosen.models_path, ["silero-vad", *(() if chosen.triton_url else chosen.models)])
+        if chosen.voices_model and not chosen.triton_url:
+            add_if_possible(chosen.models_path, chosen.voices_model)
+        set_those_of(chosen)
 
     from stenod_server.app.node import run  # the whole server: not before the settings are known to be good
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stenod_server.cli.connection import DEFAULT_SERVER, Server, run
+from stenod_server.cli.one_shot_options import OneShotOptions
 from stenod_server.cli.option_groups import with_option_groups
 from stenod_server.cli.output_name import STANDARD_INPUT, output_stem
 from stenod_server.cli.recogniser_options import RecogniserOptions
@@ -57,16 +58,25 @@ def transcribe(
     speakers: SpeakerOptions,
     text: TextOptions,
     subtitles: SubtitleShapeOptions,
+    one_shot: OneShotOptions,
     server: Server = DEFAULT_SERVER,
 ) -> None:
-    """Transcribe recordings with a running server.
+    """Transcribe recordings with a running server, or with one that lives for this command (--embedded).
 
     Transcripts go to standard output in the order of the files, everything else to standard error. A file that fails
     does not stop the others; the exit status is 1 if any failed.
+
+    With --embedded no server is needed, and results go to --output: for AWS Batch, Kubernetes Jobs and the like. Exit
+    status: 0 all are done, 1 some failed for good, 2 the command is wrong, 75 start it again, it goes on.
     """
     groups = (recogniser, speakers, text, subtitles)
     options = {name: value for group in groups for name, value in group.as_job_options().items()}
     _check(files, form, output_dir)
+    if one_shot.embedded:
+        from stenod_server.cli.embedded import run_embedded
+
+        raise typer.Exit(run_embedded(files, form, options, one_shot))
+    one_shot.check_unused()
 
     async def work(client: "stenod.Client") -> int:
         from stenod_server.cli.batch import Batch, BatchPlan

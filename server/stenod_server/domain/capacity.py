@@ -23,8 +23,22 @@ class ActiveJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCapacity:
+    """What one node of a cluster has. `ready`: its recogniser answers; one that drains takes no more jobs."""
+
+    node: str
+    max_engines: int
+    unused_engines: int
+    elastic_engines: int
+    ready: bool
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """A node at one moment. `reserved_engines` are guaranteed to jobs, whether or not they use them just now;
+    """All that a caller of `node` can use, at one moment: its own engines, or in a cluster those of all `nodes`.
+
+    `reserved_engines` are guaranteed to jobs, whether or not they use them just now;
     `used_engines` have a window in flight; `elastic_engines` are those of them that are lent.
 
     `None` means unknown: no job waits, or none has finished yet.
@@ -42,6 +56,7 @@ class Capacity:
     oldest_queued_age_s: float | None = None
     expected_wait_s: float | None = None
     real_time_factor: float | None = None
+    nodes: tuple[NodeCapacity, ...] = ()
 
     @property
     def unused_engines(self) -> int:

@@ -74,12 +74,14 @@ def next_state(state: JobState, event: JobEvent) -> JobState:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """How a job came: through which dialect (empty: the API itself), under which id of its caller's, and with which
-    configuration as its caller wrote it. The words are given back, never read for a decision.
+    configuration as its caller wrote it. The words are given back, never read for a decision. `traceparent`: the span
+    in which it was submitted, where spans are made.
     """
 
     dialect: str = ""
     request_id: str = ""
     config_json: str = ""
+    traceparent: str = ""
 
 
 class LowConfidenceAction(StrEnum):
@@ -244,6 +246,7 @@ class Job:
     lease_expire_time: datetime | None = None
     not_before: datetime | None = None  # a QUEUED job that failed for a passing reason waits so long
     cancel_requested: bool = False
+    interactive: bool = False  # somebody waits at the line, or did: ahead of bulk work at the recogniser
     progress: Progress = field(default=Progress())
     checkpoint: Checkpoint | None = None
     failure: Failure | None = None  # of a FAILED job; of one that waits to be tried again, what went wrong last

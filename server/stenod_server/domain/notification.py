@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from stenod_server.domain.uri import shown
 
 MAX_NOTIFICATIONS: Final = 3
+OUTPUT_SCHEMES: Final = frozenset({"s3", "gs", "az"})
 
 
 class Content(StrEnum):
@@ -35,6 +36,9 @@ class Notification:
     """One call to be made when a job has ended, however it did. `headers` may be secret, and so may be what stands in
     the `url` beside its path: never logged, never shown, forgotten once delivered. No `contents`: what the caller's
     dialect sends when it is told nothing.
+
+    Where the `url` is a place in a bucket, no call is made: its contents are written there, each under that name with
+    an ending of its own. No `contents`: the transcript as JSON. A `url` that ends in a slash: the name is the job's id.
     """
 
     url: str
@@ -46,6 +50,11 @@ class Notification:
     def host(self) -> str:
         """Who is called: the name or number in the address."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_output(self) -> bool:
+        """Whether it is to be written to a bucket."""
+        return self.url.partition("://")[0].lower() in OUTPUT_SCHEMES
 
     @property
     def without_secrets(self) -> "Notification":

@@ -75,6 +75,7 @@ class FakeEngine:
         self.failures = list(failures)
         self.gate: asyncio.Event | None = None
         self.ready = True
+        self.away: set[str] = set()  # models that are loaded, but where nobody answers
         self.in_flight = 0
         self.max_in_flight = 0
         self.completed = 0
@@ -137,8 +138,8 @@ class FakeEngine:
         """Executions by batch size; here every window is a batch of one."""
         return {1: self.completed} if self.completed else {}
 
-    def is_ready(self) -> bool:
-        return self.ready and not self._closed
+    def is_ready(self, model: str = "") -> bool:
+        return self.ready and not self._closed and model not in self.away
 
     async def close(self) -> None:
         self._closed = True

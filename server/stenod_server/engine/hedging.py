@@ -46,6 +46,11 @@ class Budget:
         self._ratio = ratio
         self._saved = 0.0
 
+    @property
+    def fullness(self) -> float:
+        """0..1."""
+        return self._saved / _MOST_SAVED
+
     def earn(self) -> None:
         self._saved = min(_MOST_SAVED, self._saved + self._ratio)
 
@@ -72,7 +77,6 @@ class Hedging:
     def __init__(self, ratio: float, *, sleep: Sleep = asyncio.sleep) -> None:
         self.asked = self.won = 0
         self._is_on = ratio > 0.0
-        self._quantile = min(max(1.0 - ratio, _EARLIEST_QUANTILE), _LATEST_QUANTILE)
         self._budget = Budget(ratio)
         self._latencies: dict[Target, Latencies] = {}
         self._sleep = sleep
@@ -96,62 +100,74 @@ class Hedging:
         """What `first` answers, or a second one of the `others` where that is quicker. Raises what `ask` raises.
 
         When to ask again: once it has taken longer than nearly all windows of that size take at one of the others. To
-        measure it by `first` would call slow normal.
+        measure it by `first` would call slow normal. While the budget is scarce it is kept for those that wait longest;
+        who finds none left looks again.
         """
         self._budget.earn()
-        after_s = self._patience_s(others(), window) if self._is_on else None
+        expected = self._expected(others(), window) if self._is_on else []
+        after_s = min((after_s for after_s, _ in expected), default=None)
         if after_s is None:
             return await ask(first)
 
         def ask_again() -> Coroutine[Any, Any, _Result] | None:
-            known = [one for one in others() if self._expected_s(one, window) is not None]
-            if not known or not self._budget.spend():
+            quickest = min(self._expected(others(), window), default=None, key=lambda found: found[0])
+            if quickest is None or not self._budget.spend():
                 return None
             self.asked += 1
-            return ask(min(known, key=lambda one: one.in_flight))
+            return ask(quickest[1])
 
-        result, was_second = await race(ask(first), ask_again, self._sleep(after_s))
-        self.won += was_second
+        result, was_second = await race(ask(first), ask_again, lambda: self._sleep(after_s))
+        if was_second:
+            self.won += 1
+            first.falls_behind()
         return result
 
-    def _patience_s(self, others: list[Target], window: Sized) -> float | None:
-        found = [expected_s for one in others if (expected_s := self._expected_s(one, window)) is not None]
-        return min(found, default=None)
-
-    def _expected_s(self, target: Target, window: Sized) -> float | None:
-        found = self._latencies.get(target)
-        return found.quantile_s(window.model, window.audio_s, self._quantile) if found else None
+    def _expected(self, targets: list[Target], window: Sized) -> list[tuple[float, Target]]:
+        """How long nearly all windows of that size take there, where that is known."""
+        quantile = _LATEST_QUANTILE - (_LATEST_QUANTILE - _EARLIEST_QUANTILE) * self._budget.fullness
+        found = [(self._latencies[target], target) for target in targets if target in self._latencies]
+        told = [(one.quantile_s(window.model, window.audio_s, quantile), target) for one, target in found]
+        return [(seconds, target) for seconds, target in told if seconds is not None]
 
 
 async def race(
     first: Coroutine[Any, Any, _Result],
     ask_again: Callable[[], Coroutine[Any, Any, _Result] | None],
-    patience: Awaitable[None],
+    patience: Callable[[], Awaitable[None]],
 ) -> tuple[_Result, bool]:
     """The first good answer, and whether it is the second's; the other is cancelled. Raises the first's problem where
-    both fail, and at once what another one would say, too.
+    both fail, and at once what another one would say, too. `ask_again` is called each time that `patience` is over,
+    until it asks.
     """
     leader = asyncio.create_task(first)
-    timer = asyncio.ensure_future(patience)
-    tasks: list[asyncio.Future[Any]] = [leader, timer]
+    tasks: set[asyncio.Future[Any]] = {leader}
     try:
-        await asyncio.wait({leader, timer}, return_when=asyncio.FIRST_COMPLETED)
-        again = None if leader.done() else ask_again()
-        if again is None:
-            return await leader, False
+        again = None
+        while again is None:
+            timer = asyncio.ensure_future(patience())
+            tasks.add(timer)
+            await asyncio.wait({leader, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if leader.done():
+                return leader.result(), False
+            tasks.discard(timer)
+            again = ask_again()
         chaser = asyncio.create_task(again)
-        tasks.append(chaser)
-        running = {leader, chaser}
-        while running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for answered in sorted(done, key=lambda task: task is chaser):
-                if not isinstance(answered.exception(), (Unavailable, ContractViolation)):
-                    return answered.result(), answered is chaser
-        return await leader, False
+        tasks.add(chaser)
+        return await _first_good(leader, chaser)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_good(leader: asyncio.Task[_Result], chaser: asyncio.Task[_Result]) -> tuple[_Result, bool]:
+    running = {leader, chaser}
+    while running:
+        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for answered in sorted(done, key=lambda task: task is chaser):
+            if not isinstance(answered.exception(), (Unavailable, ContractViolation)):
+                return answered.result(), answered is chaser
+    return leader.result(), False
 
 
 def _size(model: str, audio_s: float) -> _Size:

@@ -27,6 +27,7 @@ from stenod_server.ports import (
     WindowResult,
     WindowVoices,
 )
+from stenod_server.telemetry.tracing import outgoing
 
 MAX_MESSAGE_BYTES: Final = 64 * 2**20  # of one window or its answer; Triton itself sets no limit
 CONTROL_TIMEOUT_S: Final = 10.0  # of every call but recognition
@@ -146,6 +147,13 @@ class Target:
         self.failed += 1
         self.doubted.set()
 
+    def falls_behind(self) -> None:
+        """A window was taken to another Triton, which answered first. Cancelled windows are in flight no more, while
+        their batch goes on: without this, who is slow would look idle.
+        """
+        if self.strikes.failed():
+            _log.warning("triton_falls_behind", url=self.url)
+
     def trust(self) -> None:
         """A window was answered."""
         self.answered += 1
@@ -183,7 +191,7 @@ class Target:
     async def _answer(self, message: bytes, model: str, timeout_s: float) -> Any:
         try:
             with translated(self.url, model):
-                call = self._infer(message, timeout=timeout_s, metadata=self._metadata)
+                call = self._infer(message, timeout=timeout_s, metadata=(*self._metadata, *outgoing()))
                 self._calls[call] = None
                 return await call
         except ModelNotFound as error:

@@ -164,9 +164,12 @@ class TritonEngine:
                 totals[size] = totals.get(size, 0) + executions
         return totals
 
-    def is_ready(self) -> bool:
-        """Whether at least one Triton with a recogniser passed its last check."""
-        return any(target.loaded.recognisers for target in self._fleet.healthy)
+    def is_ready(self, model: str = "") -> bool:
+        """As `ports.Engine.is_ready`."""
+        serving = [target.loaded.recognisers for target in self._fleet.healthy]
+        if not model or model not in self._fleet.away():
+            return any(serving)
+        return any(model in loaded for loaded in serving)
 
     async def close(self) -> None:
         """Close every channel; windows in flight fail with EngineUnavailable. Idempotent."""

@@ -19,6 +19,7 @@ from stenod_server.ports.recognition import (
     WindowResult,
     WindowVoices,
 )
+from stenod_server.ports.results import ResultBuckets
 
 __all__ = [
     "FILES_INDEX",
@@ -44,6 +45,7 @@ __all__ = [
     "MediaSpool",
     "ModelProfile",
     "RecognitionRequest",
+    "ResultBuckets",
     "RetentionStore",
     "SpentMedia",
     "Upload",

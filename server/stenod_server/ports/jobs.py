@@ -9,6 +9,7 @@ from typing import Protocol
 from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, Media, Progress
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
+from stenod_server.ports.cluster import PlaceRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,24 @@ class JobStore(Protocol):
     """
 
     async def submit(
-        self, job: Job, *, max_queued_jobs: int, limits: TenantLimits = NO_LIMITS, cache: CacheKey | None = None
+        self,
+        job: Job,
+        *,
+        max_queued_jobs: int,
+        limits: TenantLimits = NO_LIMITS,
+        cache: CacheKey | None = None,
+        place: PlaceRequest | None = None,
     ) -> Job:
         """Store a QUEUED job. With a `request_id` used before by the tenant, return that job instead.
 
         With `cache`, where the tenant has that transcript already, the job is SUCCEEDED with a copy of it; that needs
         no place in the queue and uses no quota up.
 
+        With `place` a node promises it its engines in the same step, or it is refused.
+
         Raises IdempotencyMismatch (other fingerprint), JobNotFound (that job was deleted since), QueueFull,
-        QuotaExceeded (the tenant's `max_queued_jobs`, `audio_hours_per_day`).
+        QuotaExceeded (the tenant's `max_queued_jobs`, `audio_hours_per_day`); with `place` EnginesExhausted, and
+        QuotaExceeded for `max_running_engines`.
         """
         ...
 

@@ -36,7 +36,9 @@ class UploadStore(Protocol):
         """Raises UploadNotFound."""
         ...
 
-    async def save_upload(self, upload: Upload) -> None: ...
+    async def save_upload(self, upload: Upload) -> None:
+        """One that is gone stays gone. Raises UploadOffsetMismatch where it has more bytes already, or is complete."""
+        ...
 
     async def expired_uploads(self, now: datetime, *, limit: int = 1000) -> Sequence[Upload]:
         """The oldest first; at most `limit`."""
@@ -80,13 +82,16 @@ class MediaSpool(Protocol):
     """The bytes of uploads: appended to, then finished into the blob store."""
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        """Append at `upload.offset_bytes`; gives the new offset, synced to disk. Bytes that arrived before `chunks`
-        failed stay. Raises UploadOffsetMismatch while another stream appends, StorageFull, StoreUnavailable.
+        """Append at `upload.offset_bytes`; gives the new offset, durable. Bytes that arrived before `chunks` failed
+        stay. Raises UploadOffsetMismatch while another stream appends, or when one has appended on another node;
+        StorageFull, StoreUnavailable, UploadNotFound (it was deleted meanwhile).
         """
         ...
 
     async def finish(self, upload: Upload) -> Media:
-        """Move the complete file into the blob store under `key(upload)`; gives its size and SHA-256."""
+        """Move the complete file into the blob store under `key(upload)`; gives its size and SHA-256. Raises as
+        `append`.
+        """
         ...
 
     def key(self, upload: Upload) -> str: ...

@@ -158,8 +158,10 @@ class Engine(Protocol):
         """How often each batch size was executed since the recognisers started. Raises EngineUnavailable."""
         ...
 
-    def is_ready(self) -> bool:
-        """Whether the last canary recognition gave the expected words. Never blocks."""
+    def is_ready(self, model: str = "") -> bool:
+        """Whether the last canary recognition of a recogniser gave the expected words; of a `model`, also whether not
+        all that had it are away just now. Never blocks.
+        """
         ...
 
     async def close(self) -> None: ...

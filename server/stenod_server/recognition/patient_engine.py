@@ -59,7 +59,7 @@ class PatientEngine:
 
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         """As `ports.Engine.recognise`; `timeout_s` is for each try. Raises PoisonJob too."""
-        return await self._patiently(lambda: self._engine.recognise(audio, request, timeout_s=timeout_s))
+        return await self._patiently(lambda: self._engine.recognise(audio, request, timeout_s=timeout_s), request.model)
 
     async def voices(
         self, audio: Int16Audio, model: str, *, revision: str, interactive: bool, timeout_s: float
@@ -69,10 +69,10 @@ class PatientEngine:
             lambda: self._engine.voices(audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s)
         )
 
-    async def _patiently(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _patiently(self, call: Callable[[], Awaitable[_Result]], model: str = "") -> _Result:
         record = _Record(self._options)
         while True:
-            await self._until_ready()
+            await self._until_ready(model)
             try:
                 async with self._quarantine.admit(record.deaths):
                     return await call()
@@ -90,16 +90,16 @@ class PatientEngine:
     async def batch_statistics(self) -> Mapping[int, int]:
         return await self._engine.batch_statistics()
 
-    def is_ready(self) -> bool:
-        return self._engine.is_ready()
+    def is_ready(self, model: str = "") -> bool:
+        return self._engine.is_ready(model)
 
     async def close(self) -> None:
         """Windows that wait fail with EngineUnavailable."""
         self._closed = True
         await self._engine.close()
 
-    async def _until_ready(self) -> None:
-        while not self._engine.is_ready():
+    async def _until_ready(self, model: str) -> None:
+        while not self._engine.is_ready(model):
             if self._closed:
                 raise EngineUnavailable("the engine is closed")
             await asyncio.sleep(self._options.poll_s)

@@ -16,6 +16,7 @@ from stenod_server.access.doorkeeper import Doorkeeper
 from stenod_server.rest.assemblyai import assemblyai
 from stenod_server.rest.call import CallMiddleware, refuse_malformed
 from stenod_server.rest.documents import documents
+from stenod_server.rest.events import events
 from stenod_server.rest.guide import guide
 from stenod_server.rest.openai import openai
 from stenod_server.rest.operation import operation_of
@@ -23,6 +24,7 @@ from stenod_server.rest.probes import probes
 from stenod_server.rest.services import Services
 from stenod_server.rest.speechmatics import speechmatics
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
 _DESCRIPTION = """Batch speech-to-text in the dialects of systems that people have clients for.
 The API of stenod itself is gRPC (`stenod.v1.TranscriptionService`); jobs are the same, whichever way they came."""
@@ -38,15 +40,19 @@ _BEARER: Final = {
 _NEVER_SAID: Final = "Validation Error"
 
 
-def build_app(services: Services, door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
+def build_app(
+    services: Services, door: Doorkeeper, metrics: Metrics, *, version: str, tracer: Tracer = NO_TRACER
+) -> ASGIApp:
     """What an ASGI server runs."""
-    app = guarded(_routers(services), door, metrics, version=version)
+    app = guarded(_routers(services), door, metrics, version=version, tracer=tracer)
     if services.options.cors_origins:
         app = CORSMiddleware(app, allow_origins=services.options.cors_origins, allow_methods=["*"], allow_headers=["*"])
     return app
 
 
-def guarded(routers: Sequence[APIRouter], door: Doorkeeper, metrics: Metrics, *, version: str) -> ASGIApp:
+def guarded(
+    routers: Sequence[APIRouter], door: Doorkeeper, metrics: Metrics, *, version: str, tracer: Tracer = NO_TRACER
+) -> ASGIApp:
     """Routes with a call around each request, and their document."""
     routes = _Application(
         title="stenod",
@@ -62,7 +68,7 @@ def guarded(routers: Sequence[APIRouter], door: Doorkeeper, metrics: Metrics, *,
         _say_what_to_show(route)
     for router in routers:
         routes.include_router(router)
-    return CallMiddleware(routes, routes=known, door=door, metrics=metrics)
+    return CallMiddleware(routes, routes=known, door=door, metrics=metrics, tracer=tracer)
 
 
 class _Application(FastAPI):
@@ -94,4 +100,11 @@ def _say_what_to_show(route: BaseRoute) -> None:
 
 
 def _routers(services: Services) -> Sequence[APIRouter]:
-    return [assemblyai(services), guide(services), openai(services), probes(services), speechmatics(services)]
+    return [
+        assemblyai(services),
+        events(services),
+        guide(services),
+        openai(services),
+        probes(services),
+        speechmatics(services),
+    ]

@@ -24,6 +24,7 @@ from stenod_server.errors import InvalidField, StenodError, Unforeseen, UploadSt
 from stenod_server.rest.caller import credentials_of, set_caller
 from stenod_server.rest.operation import Operation, operation_of
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.tracing import TRACEPARENT, Tracer, received
 
 MAX_REQUEST_ID_CHARACTERS: Final = 128
 STALL_S: Final = 60.0
@@ -34,11 +35,14 @@ _log = structlog.get_logger()
 class CallMiddleware:
     """Plain ASGI, because a place at the door is held until the last byte of the answer, streams included."""
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute], door: Doorkeeper, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, routes: Sequence[BaseRoute], door: Doorkeeper, metrics: Metrics, tracer: Tracer
+    ) -> None:
         self._app = app
         self._routes = routes
         self._door = door
         self._metrics = metrics
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"  # noqa: S101  the server is told to speak nothing else
@@ -48,8 +52,9 @@ class CallMiddleware:
             return
         call = Call(found, scope, self._door, self._metrics)
         scope[_CALL] = call
-        with structlog.contextvars.bound_contextvars(request_id=call.request_id):
-            await call.run(self._app, receive, send)
+        span = self._tracer.span(found.name, kind="server", parent=call.traceparent)
+        with structlog.contextvars.bound_contextvars(request_id=call.request_id), span as told:
+            told.note(status=await call.run(self._app, receive, send))
 
     def _operation(self, scope: Scope) -> Operation | None:
         """None also for a route that nobody said of who may call it."""
@@ -85,12 +90,14 @@ class Call:
         self._ids: dict[str, str] = {}
         given = self._connection.headers.get("x-request-id", "")
         self.request_id = given[:MAX_REQUEST_ID_CHARACTERS] or uuid.uuid4().hex
+        self.traceparent = received(self._connection.headers.get(TRACEPARENT, ""))
 
     def name_job(self, job_id: str) -> None:
         """The job that the call made or names, for the audit log."""
         self._ids = {"job_id": job_id}
 
-    async def run(self, app: ASGIApp, receive: Receive, send: Send) -> None:
+    async def run(self, app: ASGIApp, receive: Receive, send: Send) -> int:
+        """The status of the answer; 0 where there was none."""
         started_s = time.monotonic()
         answer = _Answer(self, send)
         has_place = False
@@ -109,6 +116,7 @@ class Call:
             if has_place:
                 self._door.leave()
             self._finish(answer.status, time.monotonic() - started_s)
+        return answer.status
 
     async def _admit(self) -> None:
         """Raises what the door raises; then nothing of the body has been read."""

@@ -106,7 +106,7 @@ class GuideProblem(BaseModel):
 
 
 _LINKS: Final = {"Result": {"operationId": "GuideResult", "parameters": {"job_id": "$response.body#/job_id"}}}
-_DOOR: Final[dict[int | str, dict[str, Any]]] = {
+DOOR: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.UNAUTHORIZED: {"model": GuideProblem, "description": "No credentials, or wrong ones"},
     HTTPStatus.FORBIDDEN: {"model": GuideProblem, "description": "The caller may not do this"},
     HTTPStatus.TOO_MANY_REQUESTS: {"model": GuideProblem, "description": "A quota of the caller's is used up"},
@@ -145,7 +145,7 @@ def guide(services: Services) -> APIRouter:
             408: {"model": GuideProblem, "description": "The recording stopped coming"},
             413: {"model": GuideProblem, "description": "The recording is too large (setting guide_max_media_bytes)"},
             422: {"model": GuideProblem, "description": "A field is wrong, or there is no recording"},
-            **_DOOR,
+            **DOOR,
         },
         openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     )
@@ -165,7 +165,7 @@ def guide(services: Services) -> APIRouter:
     @router.get(
         "/transcribe/{job_id}",
         summary="How far a recording is, and its transcript when it is done",
-        responses={200: {"model": GuideStatus}, 404: {"model": GuideProblem, "description": "No such job"}, **_DOOR},
+        responses={200: {"model": GuideStatus}, 404: {"model": GuideProblem, "description": "No such job"}, **DOOR},
     )
     @operation("GuideResult", dialect, Scope.READ)
     async def result(request: Request, job_id: str) -> Response:

@@ -17,6 +17,7 @@ class DialectOptions:
 
     `…_fails_fast`: a job is refused unless its engines are free now, as those systems do.
     `assemblyai_punctuation`: False writes none, whatever a call says. `assemblyai_warnings`: for every job of it.
+    `event_…`: where the results of jobs that events make go (empty: nowhere), and in which forms, unless a call says.
     """
 
     model_aliases: Mapping[str, str] = field(default_factory=lambda: {"*": ""})
@@ -28,6 +29,8 @@ class DialectOptions:
     disconnect_grace_s: float = 30.0
     keep_alive_s: float = 15.0
     cors_origins: tuple[str, ...] = ()
+    event_output: str = ""
+    event_formats: tuple[str, ...] = ("json",)
 
 
 @dataclass(frozen=True, slots=True)

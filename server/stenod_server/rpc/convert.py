@@ -205,6 +205,17 @@ def capacity(value: Capacity) -> capacity_pb2.Capacity:
         real_time_factor=value.real_time_factor,
         admission_mode=_ADMISSIONS[value.admission],
         accepting=value.accepting,
+        nodes=[
+            capacity_pb2.NodeCapacity(
+                node=node.node,
+                max_engines=node.max_engines,
+                unused_engines=node.unused_engines,
+                elastic_engines=node.elastic_engines,
+                ready=node.ready,
+                draining=node.draining,
+            )
+            for node in value.nodes
+        ],
     )
     if value.oldest_queued_age_s is not None:
         message.oldest_queued_age.CopyFrom(duration_of_s(value.oldest_queued_age_s))

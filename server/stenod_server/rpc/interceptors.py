@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import grpc
@@ -23,6 +24,7 @@ from stenod_server.rpc.caller import address_of, credentials_of, set_caller
 from stenod_server.rpc.permissions import CHANGING, SCOPES
 from stenod_server.rpc.status import grpc_code, to_status
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.tracing import NO_TRACER, TRACEPARENT, Tracer, received
 
 REQUEST_ID_KEY: Final = "x-request-id"
 _STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -34,9 +36,10 @@ _log = structlog.get_logger()
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each handler in `_Call`; a supervisor, so the one place of the API with a bare `except Exception`."""
 
-    def __init__(self, door: Doorkeeper, metrics: Metrics) -> None:
+    def __init__(self, door: Doorkeeper, metrics: Metrics, tracer: Tracer = NO_TRACER) -> None:
         self._door = door
         self._metrics = metrics
+        self._tracer = tracer
 
     async def intercept_service(
         self,
@@ -51,7 +54,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if is_listed and scope is None:
             return handler
         method = _Method(path.rsplit("/", 1)[-1], scope)
-        return _wrapped(handler, lambda context: _Call(method, context, self._door, self._metrics))
+        return _wrapped(handler, lambda context: _Call(method, context, self._door, self._metrics, self._tracer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,16 @@ async def _only(requests: AsyncIterator[object]) -> object:
 class _Call:
     """One call: whether it is let in, what logs and metrics say of it, and what the caller gets when it fails."""
 
-    def __init__(self, method: _Method, context: Context, door: Doorkeeper, metrics: Metrics) -> None:
+    def __init__(self, method: _Method, context: Context, door: Doorkeeper, metrics: Metrics, tracer: Tracer) -> None:
         self.request: object = None
         self.response: object = None
         self._method = method
         self._context = context
         self._door = door
         self._metrics = metrics
+        self._given = dict(context.invocation_metadata() or ())
+        parent = received(str(self._given.get(TRACEPARENT, "")))
+        self._span = tracer.span(method.name, kind="server", parent=parent)
         self._started_s = 0.0
         self._has_place = False
         self._is_admitted = False
@@ -130,8 +136,8 @@ class _Call:
 
     async def __aenter__(self) -> Self:
         self._started_s = time.monotonic()
-        given = dict(self._context.invocation_metadata() or ()).get(REQUEST_ID_KEY, "")
-        request_id = str(given)[:128] or uuid.uuid4().hex
+        request_id = str(self._given.get(REQUEST_ID_KEY, ""))[:128] or uuid.uuid4().hex
+        self._span.__enter__()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         await self._context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
         return self
@@ -147,7 +153,9 @@ class _Call:
         self._is_admitted = True
         set_caller(self._principal)
 
-    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self._has_place:
             self._door.leave()
         try:
@@ -160,6 +168,7 @@ class _Call:
             elif not isinstance(error, grpc.aio.AbortError):
                 await self._abort(self._unforeseen(error), "INTERNAL")
         finally:
+            self._span.__exit__(kind, error, traceback)
             structlog.contextvars.unbind_contextvars("request_id")
 
     def _unforeseen(self, error: BaseException) -> status_pb2.Status:

@@ -175,7 +175,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
 
     def _config(self, message: job_pb2.JobConfig) -> JobConfig:
         config = job_config.from_proto(message)
-        self._notifier.check("config.notifications[{}]", config.notifications)
+        self._notifier.check("config.notifications[{}]", config.notifications, tenant=caller().tenant)
         return config
 
     async def _submit(

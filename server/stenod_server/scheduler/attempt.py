@@ -42,7 +42,6 @@ class Running:
     """A claimed job. `stop` is set once, by whoever wants it to end early."""
 
     job: Job
-    interactive: bool = False
     recorder: Recorder | None = None
     stop: "asyncio.Future[StopReason]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

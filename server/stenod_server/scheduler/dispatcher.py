@@ -2,34 +2,28 @@
 
 One loop, woken by events: a job came, one ended, its backoff is over; and every `poll_s` for what nobody announces: the
 recogniser became ready, another node submitted or died. It never claims more than it has engines for: a job that is
-claimed early is one that no other node can take.
-
-`_waiting` is what this node knows of the queue; the store is the queue. A job that is in the one and not in the other
-costs one claim that fails.
+claimed early is one that no other node can take. Where the jobs come from is the queue's to know (`job_queue`).
 """
 
 import asyncio
 import uuid
-from collections import Counter, deque
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from stenod_server.domain.capacity import SpeedMeter
 from stenod_server.domain.job import Job, JobState
-from stenod_server.domain.ordering import FairQueue
-from stenod_server.errors import JobNotFound, StoreUnavailable
+from stenod_server.errors import StoreUnavailable
 from stenod_server.scheduler.attempt import Ended, Running
 from stenod_server.scheduler.executor import Executor
-from stenod_server.scheduler.leases import Leases, lease_end
+from stenod_server.scheduler.job_queue import JobQueue
+from stenod_server.scheduler.leases import Leases
 from stenod_server.scheduler.observer import Observer
 from stenod_server.scheduler.options import Adapters, SchedulerOptions
 from stenod_server.scheduler.recorder import StopReason
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import JobUpdates
-
-REFILL_JOBS: Final = 1000  # known at a time; the rest stays in the store
 
 _log = structlog.get_logger()
 
@@ -49,80 +43,53 @@ class Dispatcher:
     ) -> None:
         self.speed: Final = SpeedMeter()
         self.draining = False
+        self.running: Final[dict[str, Running]] = {}
+        self.queue: JobQueue  # set before `start`: it knows what runs here
         self._adapters = adapters
         self._options = options
         self._executor = executor
         self._slots = slots
         self._updates = updates
         self._observer = observer
-        self._waiting = FairQueue(self._weight, max_overtakes=options.max_overtakes)
-        self._admitted: deque[Job] = deque()  # hold their reservation already
-        self._held_back: dict[str, tuple[float, Job]] = {}  # until when (monotonic), after a passing failure
-        self._running: dict[str, Running] = {}
         self._tasks: dict[str, asyncio.Task[Ended]] = {}
-        self._interactive: set[str] = set()  # somebody waits at the line; forgotten on restart, like the line itself
-        self._claiming = ""  # the job whose claim is under way, and what was asked of it meanwhile
-        self._early_stop: StopReason | None = None
+        self._claiming = False
+        self._early_stops: dict[str, StopReason] = {}  # of jobs that are not known here, while a claim is under way
         self._wakeup = asyncio.Event()
-        self._refill_due = True
         self._loop_task: asyncio.Task[None] | None = None
         self._leases = Leases(
-            adapters.store, adapters.clock, options, running=self._running, on_change=self._changed_elsewhere
+            adapters.store, adapters.clock, options, running=self.running, on_change=self._changed_elsewhere
         )
         self._leases_task: asyncio.Task[None] | None = None
 
     # --- what others ask ----------------------------------------------------------------------------------------
 
     @property
-    def running(self) -> dict[str, Running]:
-        return self._running
-
-    @property
     def waiting_engines(self) -> int:
-        """Engines that known jobs wait for which nobody has promised them yet, and their tenants may have."""
-        held_back = (job for _, job in self._held_back.values())
-        by_tenant: Counter[str] = Counter()
-        for job in (*self._waiting, *held_back):
-            by_tenant[job.tenant] += self._engines(job)
-        return sum(min(engines, self._quota_left(tenant)) for tenant, engines in by_tenant.items())
+        return self.queue.waiting_engines
 
     async def start(self) -> None:
         """Put back what this node ran before it was restarted, then dispatch. Raises StoreUnavailable."""
         await self._leases.take_back()
-        await self._refill()
+        await self.queue.start()
         self._leases_task = asyncio.create_task(self._leases.run(), name="leases")
         self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
 
-    def expect(self, job_id: str) -> None:
-        """A job is about to be stored for which somebody waits at the line."""
-        self._interactive.add(job_id)
-
     def offer(self, job: Job, *, reserved: bool) -> None:
         """A job was stored. `reserved`: admission holds engines for it, and hands them over with it."""
-        if self._slots.table.max_engines == 0:
-            return  # it only accepts; what it would remember nobody would take out again
-        if reserved:
-            self._admitted.append(job)
-        elif not self._is_known(job):  # a refill may have been quicker than the submit's own answer
-            self._waiting.add(job)
+        self.queue.offer(job, reserved=reserved)
         self.wake()
 
     def withdraw(self, job_id: str) -> None:
         """A queued job ended or is gone."""
-        self._waiting.discard(job_id)
-        self._held_back.pop(job_id, None)
-        self._interactive.discard(job_id)
-        for job in [job for job in self._admitted if job.job_id == job_id]:
-            self._admitted.remove(job)
-            self._slots.release(job_id)
+        self.queue.withdraw(job_id)
         self.wake()
 
     def request_stop(self, job_id: str, reason: StopReason) -> None:
         """Stop a job if it runs here; it takes effect at once, whatever windows are in flight."""
-        if running := self._running.get(job_id):
+        if running := self.running.get(job_id):
             running.request_stop(reason)
-        elif job_id == self._claiming:
-            self._early_stop = reason
+        elif self._claiming:
+            self._early_stops[job_id] = reason
 
     async def ended(self, job_id: str) -> None:
         """Wait until this node has stopped running a job."""
@@ -132,12 +99,10 @@ class Dispatcher:
     def wake(self) -> None:
         self._wakeup.set()
 
-    async def oldest_waiting(self) -> datetime | None:
-        """When the oldest waiting job was submitted; asks the store only where this node knows of none."""
-        held_back = [job for _, job in self._held_back.values()]
-        known = [*self._waiting, *held_back, *self._admitted]
-        jobs = known or await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS)
-        return min((job.create_time for job in jobs), default=None)
+    def look(self) -> None:
+        """There may be jobs in the store that nobody here was told of."""
+        self.queue.look()
+        self.wake()
 
     async def drain(self, grace_s: float, patience_s: float = 10.0) -> None:
         """Claim nothing more, let what runs finish for `grace_s`, hand back the rest. May be called again.
@@ -151,7 +116,7 @@ class Dispatcher:
             await asyncio.wait({self._loop_task})
         if self._tasks and grace_s > 0:
             await asyncio.wait(self._tasks.values(), timeout=grace_s)
-        for running in self._running.values():
+        for running in self.running.values():
             running.request_stop(StopReason.HAND_BACK)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks.values(), timeout=patience_s)
@@ -182,76 +147,44 @@ class Dispatcher:
             async with asyncio.timeout(self._options.poll_s):
                 await self._wakeup.wait()
         except TimeoutError:
-            self._refill_due = True
+            self.queue.look()
 
     async def _dispatch(self) -> None:
-        self._return_held_back()
         if self._slots.table.max_engines == 0 or not self._adapters.engine.is_ready():
             return
-        if self._refill_due and self._slots.table.unused:
-            await self._refill()
-        while not self.draining and (job := self._next()) is not None:
-            await self._claim(job)
+        await self.queue.refresh()
+        while not self.draining and (claimed := await self._claim()) is not None:
+            for job in claimed:
+                self._claimed(job)
 
-    def _next(self) -> Job | None:
-        """The next job, with its engines reserved."""
-        if self._admitted:
-            return self._admitted.popleft()
-        if not self._slots.table.unused:
-            return None
-        job = self._waiting.take(lambda job: self._engines(job) <= self._slots.table.unused, self.within_quota)
-        if job is None:
-            return None
-        self.reserve(job)
-        if not self._waiting:
-            self._refill_due = True  # there may be more than were known
-        return job
-
-    async def _claim(self, job: Job) -> None:
-        now = self._adapters.clock.now()
-        self._claiming, self._early_stop = job.job_id, None
+    async def _claim(self) -> Sequence[Job] | None:
+        self._claiming = True
+        self._early_stops.clear()
         try:
-            until = lease_end(self._adapters.clock, self._options)
-            claimed = await self._adapters.store.claim(job.job_id, node=self._options.node, now=now, lease_until=until)
-            claimed = claimed or await self._claimed_before(job)
-        except BaseException:
-            self._slots.release(job.job_id)
-            self._waiting.add(job)
-            raise
+            return await self.queue.claim()
         finally:
-            self._claiming = ""
-        if claimed is None:  # cancelled, deleted, or another node was quicker
-            self._slots.release(job.job_id)
-            self._interactive.discard(job.job_id)
-            return
-        waited_s = (now - claimed.create_time).total_seconds()
-        _log.info("job_claimed", job_id=job.job_id, attempt=claimed.attempt, waited_s=round(waited_s, 3))
-        self._observer.claimed(claimed, waited_s=waited_s)
-        self._updates.publish(claimed)
-        self._start(claimed)
+            self._claiming = False
 
-    async def _claimed_before(self, job: Job) -> Job | None:
-        """The job where it is ours already: the store took our claim, and its answer was lost."""
-        try:
-            now = await self._adapters.store.get(job.tenant, job.job_id)
-        except JobNotFound:
-            return None
-        ours = now.state is JobState.RUNNING and now.node == self._options.node and job.job_id not in self._running
-        return now if ours else None
+    def _claimed(self, job: Job) -> None:
+        waited_s = ((job.start_time or job.create_time) - job.create_time).total_seconds()
+        _log.info("job_claimed", job_id=job.job_id, attempt=job.attempt, waited_s=round(waited_s, 3))
+        self._observer.claimed(job, waited_s=waited_s)
+        self._updates.publish(job)
+        self._start(job)
 
     def _start(self, job: Job) -> None:
         self.speed.started(self._adapters.clock.monotonic_s())
-        running = Running(job, interactive=job.job_id in self._interactive)
-        if self._early_stop is not None:
-            running.request_stop(self._early_stop)
+        running = Running(job)
+        if job.job_id in self._early_stops:
+            running.request_stop(self._early_stops[job.job_id])
         task = asyncio.create_task(self._executor.run(running), name=f"executor-{job.job_id}")
-        self._running[job.job_id] = running
+        self.running[job.job_id] = running
         self._tasks[job.job_id] = task
         task.add_done_callback(lambda task: self._on_ended(running, task))
 
     def _on_ended(self, running: Running, task: asyncio.Task[Ended]) -> None:
         job_id = running.job.job_id
-        del self._running[job_id], self._tasks[job_id]
+        del self.running[job_id], self._tasks[job_id]
         if self._slots.table.is_open(job_id):  # the task was cancelled before its first step
             self._slots.release(job_id)
         now_s = self._adapters.clock.monotonic_s()
@@ -267,29 +200,13 @@ class Dispatcher:
     def _settled(self, ended: Ended, now_s: float) -> None:
         job = ended.job
         if job is not None and job.state is JobState.QUEUED:
-            self._held_back[job.job_id] = (now_s + (ended.retry_in_s or 0.0), job)
+            self.queue.put_back(job, due_s=now_s + (ended.retry_in_s or 0.0))
             return
-        if job is None:
-            return
-        self._interactive.discard(job.job_id)
-        if job.info is None or job.info.from_cache:
+        if job is None or job.info is None or job.info.from_cache:
             return  # says nothing of how fast recordings are transcribed
         if job.start_time is not None and job.end_time is not None:
             run_s = (job.end_time - job.start_time).total_seconds()
             self.speed.finished(audio_s=job.info.duration_s, run_s=run_s)
-
-    def _return_held_back(self) -> None:
-        now_s = self._adapters.clock.monotonic_s()
-        for job_id, (due_s, job) in list(self._held_back.items()):
-            if due_s <= now_s:
-                del self._held_back[job_id]
-                self._waiting.add(job)
-
-    async def _refill(self) -> None:
-        self._refill_due = False
-        for job in await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS):
-            if not self._is_known(job):
-                self._waiting.add(job)
 
     def _changed_elsewhere(self, job: Job) -> None:
         """A job was taken back from a node that is gone, or has ended while it waited."""
@@ -299,37 +216,4 @@ class Dispatcher:
         else:
             self._observer.ended(job, run_s=0.0)
             self.withdraw(job.job_id)
-        self._refill_due = True
-        self.wake()
-
-    def reserve(self, job: Job) -> bool:
-        """Promise the job its engines, if they are free."""
-        return self._slots.reserve(
-            job.job_id,
-            self._engines(job),
-            most=job.config.max_parallel_engines,
-            group=job.tenant,
-            group_most=self._options.limits_of(job.tenant).max_running_engines,
-        )
-
-    def within_quota(self, job: Job) -> bool:
-        """Whether the engines it asks for are left of what its tenant may reserve."""
-        # A job that asks for more than its tenant may ever have runs alone rather than never.
-        alone = not self._slots.table.reserved_by(job.tenant)
-        return alone or self._engines(job) <= self._quota_left(job.tenant)
-
-    def _quota_left(self, tenant: str) -> int:
-        allowed = self._options.limits_of(tenant).max_running_engines or self._slots.table.max_engines
-        return max(0, allowed - self._slots.table.reserved_by(tenant))
-
-    def _weight(self, tenant: str) -> float:
-        return self._options.limits_of(tenant).weight
-
-    def _is_known(self, job: Job) -> bool:
-        """Whether it runs, waits for its next attempt, or has its reservation: being stored, handed over or claimed."""
-        job_id = job.job_id
-        return job_id in self._running or job_id in self._held_back or self._slots.table.is_open(job_id)
-
-    def _engines(self, job: Job) -> int:
-        # A job accepted when the node was larger runs with what there is now rather than never.
-        return max(1, min(job.config.parallel_engines, self._slots.table.max_engines))
+        self.look()

@@ -63,7 +63,10 @@ class Executor:
     async def run(self, running: Running) -> Ended:
         """Run the job to an end and store it. Cancelling this leaves the job RUNNING in the store, to be rescued."""
         job = running.job
-        with structlog.contextvars.bound_contextvars(job_id=job.job_id):
+        span = self._adapters.tracer.span(
+            "job", parent=job.config.origin.traceparent, job_id=job.job_id, attempt=job.attempt
+        )
+        with structlog.contextvars.bound_contextvars(job_id=job.job_id), span as told:
             try:
                 outcome = await self._attempt(running)
             finally:
@@ -72,6 +75,7 @@ class Executor:
             if running.recorder is not None and not isinstance(outcome, Done):
                 await self._hand_over(running.recorder)
             ended = await self._settle(job, outcome)
+            told.note(state=str(ended.job.state) if ended.job else "lost")
             if ended.job and ended.job.state.is_terminal:
                 await self._erase_unrecorded(ended.job)
             return ended

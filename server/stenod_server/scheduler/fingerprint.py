@@ -13,9 +13,9 @@ from stenod_server.domain.job import JobConfig, Media
 def fingerprint(media: Media, config: JobConfig) -> str:
     """SHA-256 of the media's hash or address and the canonical configuration (sorted JSON, defaults included)."""
     origin = media.remote.uri if media.remote else media.sha256
-    canonical = json.dumps(
-        {"media": origin, "config": asdict(config)}, sort_keys=True, separators=(",", ":"), default=_plain
-    )
+    plain = asdict(config)
+    del plain["origin"]["traceparent"]  # another one each time
+    canonical = json.dumps({"media": origin, "config": plain}, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

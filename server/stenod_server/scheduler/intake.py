@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from stenod_server.errors import InvalidField, LimitExceeded, MediaGone, StenodE
 from stenod_server.ports import BlobStore, MediaFetcher
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.scheduler.uploads import Uploads, check_file_name
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer, current
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class SizeLimit:
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeLimits:
+    """The settings of these names."""
+
+    max_inline_bytes: int
+    max_media_bytes: int
+
+
 class Intake:
     """Stores media and submits jobs on it."""
 
@@ -67,20 +76,29 @@ class Intake:
         *,
         blobs: BlobStore,
         fetcher: MediaFetcher,
-        max_inline_bytes: int,
-        max_media_bytes: int,
+        limits: IntakeLimits,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.uploads = uploads
         self._scheduler = scheduler
         self._blobs = blobs
         self._fetcher = fetcher
-        self._max_inline_bytes = max_inline_bytes
-        self._limit = SizeLimit("max_media_bytes", max_media_bytes)
+        self._max_inline_bytes = limits.max_inline_bytes
+        self._limit = SizeLimit("max_media_bytes", limits.max_media_bytes)
+        self._tracer = tracer
 
     async def submit(self, tenant: str, submission: Submission, origin: MediaOrigin) -> Job:
         """Store the media, then accept the job. Raises what `Scheduler.submit` raises, LimitExceeded, UploadNotFound,
         UploadIncomplete.
         """
+        with self._tracer.span("submit") as span:
+            by = replace(submission.config.origin, traceparent=current())
+            config = replace(submission.config, origin=by)
+            job = await self._submit(tenant, replace(submission, config=config), origin)
+            span.note(job_id=job.job_id)
+            return job
+
+    async def _submit(self, tenant: str, submission: Submission, origin: MediaOrigin) -> Job:
         match origin:
             case InlineMedia():
                 media = await self._stored(origin)

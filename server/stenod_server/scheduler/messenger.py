@@ -13,6 +13,8 @@ from stenod_server.ports import BlobStore, Body, Clock, Courier, Delivery, JobSt
 from stenod_server.scheduler.letter_parts import Part, has_transcript, job_part, media_part, multipart, transcript_part
 from stenod_server.scheduler.signing import Signatures
 from stenod_server.scheduler.transcript_files import TranscriptFiles
+from stenod_server.scheduler.transcript_outputs import TranscriptOutputs
+from stenod_server.telemetry.tracing import outgoing
 from stenod_server.text.render import Renderings
 
 _MEDIA_BYTES_PER_S: Final = 1024 * 1024  # a receiver that takes a recording more slowly is too slow
@@ -43,19 +45,25 @@ class Sources:
     secrets: Callable[[], Sequence[bytes]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writers:
+    """What writes results that nobody is called for. `files`: None where none are wanted."""
+
+    outputs: TranscriptOutputs
+    files: TranscriptFiles | None = None
+
+
 class WebMessenger:
-    """Implements `notifier.Messenger`: calls receivers, and writes files. `timeout_s` is for everything but the
-    recording.
+    """Implements `notifier.Messenger`: calls receivers, and writes files and objects. `timeout_s` is for everything
+    but the recording.
     """
 
-    def __init__(
-        self, courier: Courier, sources: Sources, clock: Clock, *, timeout_s: float, files: TranscriptFiles | None
-    ) -> None:
+    def __init__(self, courier: Courier, sources: Sources, clock: Clock, *, timeout_s: float, writers: Writers) -> None:
         self._courier = courier
         self._sources = sources
         self._clock = clock
         self._timeout_s = timeout_s
-        self._files = files
+        self._writers = writers
 
     def limit_s(self, delivery: Delivery) -> float:
         contents = delivery.notification.contents if delivery.notification else ()
@@ -63,10 +71,15 @@ class WebMessenger:
         return self._timeout_s + media_bytes / _MEDIA_BYTES_PER_S
 
     async def deliver(self, delivery: Delivery) -> None:
-        if delivery.notification is not None:
-            await self._call(delivery, delivery.notification)
-        elif self._files is not None:  # otherwise the files are not wanted any more
-            await self._files.write(delivery.job)
+        match delivery.notification:
+            case None:
+                if self._writers.files is not None:  # otherwise the files are not wanted any more
+                    await self._writers.files.write(delivery.job)
+            case Notification(is_output=True) as output:
+                view = self._manner(delivery.job).view(delivery.job)
+                await self._writers.outputs.write(delivery.job, output, view)
+            case notification:
+                await self._call(delivery, notification)
 
     async def _call(self, delivery: Delivery, notification: Notification) -> None:
         """The body is read twice: to be measured and signed, then to be sent. So it is signed whole, as receivers
@@ -83,6 +96,7 @@ class WebMessenger:
                 "webhook-id": delivery.delivery_id,
                 "webhook-timestamp": str(timestamp_s),
                 "webhook-signature": signatures.header,
+                **dict(outgoing()),
             }
             letter = Letter(
                 url=_addressed(notification.url, delivery.job),

@@ -19,11 +19,19 @@ import structlog
 from stenod_server.domain.notification import MAX_NOTIFICATIONS, Notification
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.errors import FetchFailed, LimitExceeded, StenodError, Unavailable, Unforeseen
-from stenod_server.ports import Clock, Courier, Delivery, DeliveryStore
+from stenod_server.ports import Clock, Delivery, DeliveryStore
 
 HOLD_SLACK: Final = timedelta(seconds=30)  # beyond what an attempt may take: for the store, and for clocks that differ
 
 _log = structlog.get_logger()
+
+
+class Receivers(Protocol):
+    """Whom callers may name."""
+
+    def check(self, field: str, notification: Notification, tenant: str) -> None:
+        """What can be refused without touching the network. Raises FetchRefused, InvalidField, LimitExceeded."""
+        ...
 
 
 class Messenger(Protocol):
@@ -58,7 +66,7 @@ class Notifier:
         self,
         store: DeliveryStore,
         messenger: Messenger,
-        courier: Courier,
+        receivers: Receivers,
         clock: Clock,
         *,
         options: NotifierOptions,
@@ -66,14 +74,14 @@ class Notifier:
     ) -> None:
         self._store = store
         self._messenger = messenger
-        self._courier = courier
+        self._receivers = receivers
         self._clock = clock
         self._options = options
         self._count = count
         self._woken = asyncio.Event()
         self._carried: dict[asyncio.Task[None], str] = {}  # the host of each
 
-    def check(self, field: str, notifications: Sequence[Notification]) -> None:
+    def check(self, field: str, notifications: Sequence[Notification], *, tenant: str) -> None:
         """What a caller asks for; `field` is its name for one of them, with `{}` for its place. Raises LimitExceeded,
         InvalidField, FetchRefused.
         """
@@ -85,7 +93,7 @@ class Notifier:
                 actual=len(notifications),
             )
         for place, notification in enumerate(notifications):
-            self._courier.check(field.format(place), notification)
+            self._receivers.check(field.format(place), notification, tenant)
 
     def wake(self) -> None:
         """A job has ended."""

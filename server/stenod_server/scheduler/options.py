@@ -9,13 +9,24 @@ from stenod_server.domain.capacity import Admission
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.ports import AudioFrontEnd, BlobStore, Clock, Engine, JobStore, MediaFetcher
+from stenod_server.ports.cluster import ClaimStore, NodeStore, Signals
 from stenod_server.scheduler.routing import RoutingTable
 from stenod_server.speakers.identification import Identification, identification_of_its_own
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What nodes share: how they divide the waiting jobs, know of each other and wake each other."""
+
+    claims: ClaimStore
+    nodes: NodeStore
+    signals: Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """The outside, as ports."""
+    """The outside, as ports. `cluster` None: a node on its own."""
 
     store: JobStore
     blobs: BlobStore
@@ -23,6 +34,8 @@ class Adapters:
     front_end: AudioFrontEnd
     fetcher: MediaFetcher
     clock: Clock
+    tracer: Tracer = NO_TRACER
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,7 @@ class SchedulerOptions:
     max_overtakes: int = 8  # smaller jobs that may start before one that waits for its engines
     largest_node_engines: int = 0  # in a cluster: more than this can never run; 0: this node is all there is
     poll_s: float = 0.5  # how soon a change nobody announced is seen: the engine is ready, another node submitted
+    beat_s: float = 2.0  # in a cluster, how often a node says how it is, and looks who else is there
     watch_poll_s: float = 5.0  # how soon a watch sees what another node did
     record_interval_s: float = 0.5  # progress and segments of a job are stored at most this often
     identification: Identification = field(default_factory=identification_of_its_own)

@@ -70,9 +70,9 @@ class Recogniser:
         async with self._adapters.blobs.local_path(job.media.key) as path:
             heard = None
             if listener:
-                heard = await self._listen(running, job, listener, path, engines)
+                heard = await self._listen(job, listener, path, engines)
                 route = self._router.settled(job.config, heard)
-            recording = await self._recording(running, job, route, path, listening)
+            recording = await self._recording(job, route, path, listening)
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder_of(job, route)
             info = await self._pipeline.transcribe(replace(recording, resume=job.checkpoint), engines, recorder)
@@ -89,22 +89,18 @@ class Recogniser:
             return await self._adapters.store.reuse(job, key, now=self._adapters.clock.now())
         return None
 
-    async def _listen(
-        self, running: Running, job: Job, listener: Route, path: Path, engines: EngineSource
-    ) -> LanguageChoice:
-        recording = self._recordings.of(job, listener, path, Decoding(), interactive=running.interactive)
+    async def _listen(self, job: Job, listener: Route, path: Path, engines: EngineSource) -> LanguageChoice:
+        recording = self._recordings.of(job, listener, path, Decoding(), interactive=job.interactive)
         expected = self._router.heeded(job.config).expected_languages
         heard = await self._listener.listen(recording, engines, ChoiceRules(expected=expected))
         _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
         return heard
 
-    async def _recording(
-        self, running: Running, job: Job, route: Route, path: Path, listening: Listening | None
-    ) -> Recording:
+    async def _recording(self, job: Job, route: Route, path: Path, listening: Listening | None) -> Recording:
         decoding = abilities.honoured(route.profile, job.config.asked_of_recogniser)
         voices = listening.profile if listening else None
         return replace(
-            self._recordings.of(job, route, path, decoding, interactive=running.interactive, voices=voices),
+            self._recordings.of(job, route, path, decoding, interactive=job.interactive, voices=voices),
             watch=await self._recordings.watch(self._router.heeded(job.config), route),
             voices=listening.voices if listening else None,
             formatter=await self._recordings.formatter(job, route),

@@ -242,6 +242,33 @@ class Router:
         self._asked_s = self._clock.monotonic_s()
         return self._profiles
 
+    async def recent_profiles(self) -> Mapping[str, ModelProfile]:
+        """The loaded models, as of a few seconds ago; what `can_run` goes by. Raises EngineUnavailable where the
+        recogniser has never answered.
+        """
+        if self._profiles is None or self._clock.monotonic_s() - self._asked_s > FRESH_S:
+            try:
+                self._voice_profiles = await self._engine.voice_profiles()
+                return await self.profiles()
+            except EngineUnavailable:
+                if self._profiles is None:
+                    raise
+        return self._profiles
+
+    def recent_voices(self) -> Mapping[str, VoiceProfile]:
+        """The models of voices, as of when somebody last asked for anything."""
+        return self._voice_profiles or {}
+
+    def can_run(self, config: JobConfig) -> bool:
+        """Whether the loaded models can do a job now, as far as is known."""
+        try:
+            choose(self._profiles or {}, config, self._table)
+            if config.diarization.mode is DiarizationMode.SPEAKER:
+                choose_voices(self._voice_profiles or {}, self._table)
+        except (ModelNotFound, OptionNotServed):
+            return False
+        return self._engine.is_ready(config.model)
+
     def operating_points(self) -> frozenset[str]:
         """Those that something serves, as of when the models were last asked."""
         of_rules = {rule.operating_point for rule in self._table.rules} - {ANY}

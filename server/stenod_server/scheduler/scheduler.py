@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
-from stenod_server.domain.capacity import ActiveJob, Capacity, expected_wait_s
+from stenod_server.domain.capacity import Capacity
 from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
@@ -24,20 +25,26 @@ from stenod_server.errors import (
     Unavailable,
 )
 from stenod_server.ports import CacheKey, JobFilter, ModelProfile
+from stenod_server.ports.cluster import PlaceRequest
 from stenod_server.scheduler.admission import Gate
+from stenod_server.scheduler.capacity_view import CapacityView
 from stenod_server.scheduler.dispatcher import Dispatcher
 from stenod_server.scheduler.enrolment import Enrolment, Reference
 from stenod_server.scheduler.executor import Executor
 from stenod_server.scheduler.fetching import unrecorded_key
 from stenod_server.scheduler.fingerprint import fingerprint
+from stenod_server.scheduler.membership import Membership
+from stenod_server.scheduler.nodes import Nodes
 from stenod_server.scheduler.observer import Observer, SilentObserver
-from stenod_server.scheduler.options import Adapters, SchedulerOptions
+from stenod_server.scheduler.options import Adapters, Cluster, SchedulerOptions
+from stenod_server.scheduler.own_queue import OwnQueue
 from stenod_server.scheduler.recorder import StopReason
 from stenod_server.scheduler.routing import Router
+from stenod_server.scheduler.segment_pages import PAGE_SEGMENTS, next_page
+from stenod_server.scheduler.shared_queue import SharedQueue
 from stenod_server.scheduler.slots import Slots
 from stenod_server.scheduler.updates import Broadcast, JobUpdates, JobWatcher
 
-WATCH_PAGE_SEGMENTS: Final = 500  # what one update carries at most
 DELETE_PATIENCE_S: Final = 30.0  # for another node to stop a job that is deleted with force
 
 _log = structlog.get_logger()
@@ -75,30 +82,51 @@ class Scheduler:
         self._updates = JobUpdates()
         self._slots = Slots(options.max_engines, elastic=options.elastic, on_change=self._changed.notify)
         self._router = Router(adapters.engine, adapters.clock, options.routing)
-        self._executor = Executor(
-            adapters,
-            options,
-            slots=self._slots,
-            router=self._router,
-            updates=self._updates,
-            observer=observer,
+        slots, updates, router = self._slots, self._updates, self._router
+        self._executor = Executor(adapters, options, slots=slots, router=router, updates=updates, observer=observer)
+        dispatcher = self._dispatcher = Dispatcher(
+            adapters, options, self._executor, slots=slots, updates=updates, observer=observer
         )
-        self._dispatcher = Dispatcher(
-            adapters, options, self._executor, slots=self._slots, updates=self._updates, observer=observer
-        )
-        self._gate = Gate(adapters, options, slots=self._slots, dispatcher=self._dispatcher, router=self._router)
+        self._gate = Gate(adapters, options, slots=slots, dispatcher=dispatcher, router=router)
+        self._capacity = CapacityView(adapters, options, slots=slots, dispatcher=dispatcher, gate=self._gate)
+        self._membership = self._join(adapters.cluster)
+
+    def _join(self, cluster: Cluster | None) -> Membership:
+        """Where jobs come from, and who else is there."""
+        dispatcher, nodes = self._dispatcher, None
+        if cluster is None:
+            dispatcher.queue = OwnQueue(self._adapters, self._options, self._slots, dispatcher.running)
+        else:
+            report = partial(self._capacity.report, self._router)
+            nodes = self._gate.nodes = Nodes(
+                cluster.nodes, self._adapters.clock, self._options, report=report, on_change=self._changed.notify
+            )
+            dispatcher.queue = SharedQueue(
+                clock=self._adapters.clock,
+                store=cluster.claims,
+                options=self._options,
+                slots=self._slots,
+                running=dispatcher.running,
+                nodes=nodes,
+                router=self._router,
+            )
+        signals = cluster.signals if cluster else None
+        return Membership(signals, nodes, dispatcher=dispatcher, updates=self._updates, changed=self._changed)
 
     async def start(self) -> None:
         """Put back what this node ran before it was restarted, and begin to run jobs. Raises StoreUnavailable."""
+        await self._membership.join()
         await self._dispatcher.start()
 
     async def drain(self, grace_s: float) -> None:
         """Refuse new jobs, claim none, let running ones finish for `grace_s`, hand back the rest; whoever watches is
         sent to another node. May be repeated.
         """
+        await self._membership.tell_of_leaving()
         await self._dispatcher.drain(grace_s)
         self._updates.end()
         self._changed.notify()
+        await self._membership.leave()
 
     async def stop(self) -> None:
         """End at once, handing back what runs. May be called twice, or without `start`."""
@@ -116,7 +144,7 @@ class Scheduler:
         immediate = self._gate.is_immediate(fail_fast=fail_fast)
         await self._gate.check(config, immediate=immediate)
         if immediate:
-            self._gate.check_free(config)
+            await self._gate.check_free(config)
 
     async def enrol(self, reference: Reference, config: JobConfig, tenant: str) -> str:
         """An identifier of the voice in a recording: see `Enrolment.identifier`. Raises what `check` raises, too."""
@@ -139,20 +167,18 @@ class Scheduler:
         immediate = self._gate.is_immediate(fail_fast=submission.fail_fast)
         try:
             await self._gate.check(job.config, immediate=immediate)
-            if immediate:
-                self._gate.reserve(job)
+            place = self._gate.promise(job) if immediate else None
         except StenodError as refusal:
             return await self._without_an_engine(job, key, refusal)
-        if submission.interactive:
-            self._dispatcher.expect(job.job_id)
+        reserved = immediate and place is None
         try:
-            stored = await self._store(job, key, max_queued_jobs=self._options.max_queued_jobs)
+            stored = await self._store(job, key, max_queued_jobs=self._options.max_queued_jobs, place=place)
         except BaseException:
-            self._forget(job, reserved=immediate)
+            self._forget(job, reserved=reserved)
             raise
         if stored.job_id != job.job_id or stored.state.is_terminal:
-            self._forget(job, reserved=immediate)
-        self._accepted(job, stored, reserved=immediate)
+            self._forget(job, reserved=reserved)
+        self._accepted(job, stored, reserved=reserved)
         return stored
 
     async def get(self, tenant: str, job_id: str) -> Job:
@@ -219,12 +245,14 @@ class Scheduler:
             while True:
                 if drafts and job.state is JobState.SUCCEEDED:
                     drafts, from_segment = False, 0
-                page = await self._page(job, from_segment, drafts=drafts) if include_segments else ()
+                page = (
+                    await next_page(self._adapters.store, job, from_segment, drafts=drafts) if include_segments else ()
+                )
                 from_segment += len(page)
                 if page or job != shown:
                     yield JobUpdate(job, page)
                     shown = job
-                if len(page) == WATCH_PAGE_SEGMENTS:
+                if len(page) == PAGE_SEGMENTS:
                     continue  # there may be more; the last message of all is the one with the terminal state
                 if job.state.is_terminal:
                     return
@@ -256,33 +284,12 @@ class Scheduler:
     # --- the node -----------------------------------------------------------------------------------------------
 
     async def capacity(self) -> Capacity:
-        """Raises StoreUnavailable."""
-        queued_jobs = (await self._adapters.store.counts()).get(JobState.QUEUED, 0)
-        table, running, speed = self._slots.table, self._dispatcher.running, self._dispatcher.speed
-        oldest = await self._dispatcher.oldest_waiting() if queued_jobs else None
-        return Capacity(
-            node=self._options.node,
-            admission=self._options.admission,
-            accepting=self._gate.accepts(queued_jobs=queued_jobs),
-            max_engines=table.max_engines,
-            reserved_engines=table.reserved,
-            elastic_engines=table.elastic,
-            used_engines=table.in_use,
-            active_jobs=tuple(
-                ActiveJob(job_id, running[job_id].job.tenant, holding.reserved, holding.elastic)
-                for job_id, holding in table.holdings.items()
-                if job_id in running
-            ),
-            queued_jobs=queued_jobs,
-            oldest_queued_age_s=None if oldest is None else (self._adapters.clock.now() - oldest).total_seconds(),
-            expected_wait_s=expected_wait_s(
-                queued_jobs=queued_jobs,
-                active_jobs=len(running),
-                unused_engines=table.unused,
-                mean_run_s=speed.mean_run_s,
-            ),
-            real_time_factor=speed.real_time_factor,
-        )
+        """Of the whole cluster, where there is one. Raises StoreUnavailable."""
+        return await self._capacity.whole(self._membership.nodes)
+
+    async def own_capacity(self) -> Capacity:
+        """Of this node alone. Raises StoreUnavailable."""
+        return await self._capacity.own()
 
     async def watch_capacity(self) -> AsyncIterator[Capacity]:
         """The capacity now, then whenever it changed, at most ten times a second. Raises Draining in the end."""
@@ -324,6 +331,7 @@ class Scheduler:
             create_time=now,
             update_time=now,
             request_id=submission.request_id,
+            interactive=submission.interactive,
             fingerprint=fingerprint(media, submission.config),
             ttl=submission.config.ttl or self._options.retention,
             deadline_time=now + submission.config.deadline if submission.config.deadline else None,
@@ -345,10 +353,14 @@ class Scheduler:
             self._observer.over_quota(refusal.quota)
         raise refusal
 
-    async def _store(self, job: Job, key: CacheKey | None, *, max_queued_jobs: int) -> Job:
+    async def _store(
+        self, job: Job, key: CacheKey | None, *, max_queued_jobs: int, place: PlaceRequest | None = None
+    ) -> Job:
         limits = self._options.limits_of(job.tenant)
         try:
-            return await self._adapters.store.submit(job, max_queued_jobs=max_queued_jobs, limits=limits, cache=key)
+            return await self._adapters.store.submit(
+                job, max_queued_jobs=max_queued_jobs, limits=limits, cache=key, place=place
+            )
         except QuotaExceeded as refusal:
             self._observer.over_quota(refusal.quota)
             raise
@@ -383,16 +395,3 @@ class Scheduler:
     def _check_staying(self) -> None:
         if self._updates.has_ended:
             raise Draining("this node goes away; ask again, and another one or its successor answers")
-
-    async def _page(self, job: Job, from_segment: int, *, drafts: bool) -> tuple[Segment, ...]:
-        """The next segments; shown before the job has succeeded they are provisional."""
-        final = job.state is JobState.SUCCEEDED
-        page: list[Segment] = []
-        stream = self._adapters.store.segments(job.job_id, from_index=from_segment, final=not drafts)
-        async for segment in stream:
-            page.append(segment if segment.final == final else replace(segment, final=final))
-            if len(page) == WATCH_PAGE_SEGMENTS:
-                break
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()  # left early, it would hold its page until it is collected
-        return tuple(page)

@@ -82,6 +82,10 @@ class JobUpdates:
     def end(self) -> None:
         """There will be no more: nobody shall wait for any."""
         self.has_ended = True
+        self.invalidate_all()
+
+    def invalidate_all(self) -> None:
+        """Something happened, nobody knows to which of them."""
         for job_id in self._watchers:
             self.invalidate(job_id)
 

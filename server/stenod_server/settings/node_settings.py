@@ -166,8 +166,7 @@ class Settings(ClusterSettings):
         {}, description="an ARPA model by recogniser; *: for the default one"
     )
     voices_model: str = Field("voices", description="the model that tells speakers apart, to load as well; empty: none")
-    triton_url: tuple[str, ...] = Field((), description="external Triton (host:port); none: start an own one")
-    parallel: int | None = Field(None, ge=0, le=4096, description="engines; 0: API only; default: the model's own")
+    triton_url: tuple[str, ...] = Field((), description="Tritons (host:port, dns:///name:port); none: start an own one")
     elastic: bool = Field(default=True, description="lend idle engines to running jobs")
     admission: Literal["queue", "reject"] = Field("queue", description="what happens when no engine is free")
     window_timeout_s: float = Field(120.0, gt=0, description="the longest a window may take")

@@ -74,6 +74,13 @@ class ObjectBlobStore:
         async with self._copies.of(self._store, _checked(key)) as path:
             yield path
 
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """Its bytes, without a file. Raises StoreUnavailable."""
+        with translated():
+            found = await obstore.get_async(self._store, _checked(key))
+            async for chunk in found.stream(min_chunk_size=PART_BYTES):
+                yield bytes(chunk)
+
     async def exists(self, key: str) -> bool:
         with translated():
             try:
@@ -89,7 +96,7 @@ class ObjectBlobStore:
                 return
             found = await obstore.head_async(self._store, _checked(source))
             if found["size"] > COPY_MAX_BYTES:
-                await put_stream(self._store, _checked(target), self._read(source))
+                await put_stream(self._store, _checked(target), self.read(source))
             else:
                 await to_its_end(obstore.copy_async(self._store, source, _checked(target)))
 
@@ -105,7 +112,7 @@ class ObjectBlobStore:
     async def keys(self) -> AsyncIterator[Sequence[str]]:
         with translated():
             async for page in obstore.list(self._store, chunk_size=LISTED):
-                yield [str(blob["path"]) for blob in page]
+                yield [str(blob["path"]) for blob in page if _KEY.fullmatch(blob["path"])]  # others are not ours
 
     async def adopt(self, path: Path, key: str) -> None:
         """Move a synced file into the store: renamed where the store is local and on the same disk, else copied.
@@ -120,11 +127,6 @@ class ObjectBlobStore:
                 self._store, _checked(key), path, chunk_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT
             )
             await asyncio.to_thread(path.unlink)
-
-    async def _read(self, key: str) -> AsyncIterator[bytes]:
-        found = await obstore.get_async(self._store, _checked(key))
-        async for chunk in found.stream(min_chunk_size=PART_BYTES):
-            yield bytes(chunk)
 
     def _check_space(self) -> None:
         if self._space is not None:

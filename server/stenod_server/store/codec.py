@@ -34,7 +34,7 @@ RATIO_DIGITS: Final = 4  # finer than any recogniser's confidence means
 _PLAIN_COLUMNS: Final = (
     "job_id", "tenant", "create_time", "update_time", "start_time", "end_time", "expire_time", "attempt", "failures",
     "rescues", "request_id", "fingerprint", "node", "lease_token", "lease_expire_time", "not_before", "deadline_time",
-    "cancel_requested",
+    "cancel_requested", "interactive",
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def job_row(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in _PLAIN_COLUMNS} | {
         "state": str(job.state),
         "user_id": job.config.user_id,
+        "model": job.config.model,
         "priority": job.config.priority,
         "reserved_engines": job.config.parallel_engines,
         "config": config_json(job.config),
@@ -69,7 +70,7 @@ def read_job(row: sa.Row[Any]) -> Job:
     return Job(
         **{name: column[name] for name in _PLAIN_COLUMNS},
         state=JobState(column["state"]),
-        config=_read_config(column["config"]),
+        config=read_config(column["config"]),
         media=_read_media(column["media"]),
         ttl=timedelta(seconds=column["ttl_s"]),
         progress=Progress(**json.loads(column["progress"])),
@@ -85,10 +86,12 @@ def config_json(config: JobConfig) -> str:
     plain = asdict(config)
     for name in _DURATIONS:
         plain[f"{name}_s"] = plain.pop(name).total_seconds()
+    if not config.origin.traceparent:
+        del plain["origin"]["traceparent"]  # nodes that do not know it yet can read what has none
     return to_json(plain)
 
 
-def _read_config(text: str) -> JobConfig:
+def read_config(text: str) -> JobConfig:
     plain = json.loads(text)
     for name in _DURATIONS:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))

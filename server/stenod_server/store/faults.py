@@ -40,7 +40,7 @@ def translate(error: BaseException) -> StenodError | None:
 def _words(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     is_of_a_disk = isinstance(error, OSError) and error.errno is not None
-    if isinstance(error, obstore.exceptions.BaseError | OSError) and not is_of_a_disk:
+    if isinstance(error, obstore.exceptions.BaseError | FileNotFoundError) and not is_of_a_disk:
         trouble, told = trouble_of(error)
         return f"{trouble}: {told}"
     return f"{type(cause).__name__}: {cause}"

@@ -1,7 +1,7 @@
 """What is done to a job from outside: blocking functions of a connection, each one transaction of its caller's."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,10 +10,17 @@ from stenod_server.domain.job import Job, JobEvent, JobState
 from stenod_server.domain.notification import Notice
 from stenod_server.domain.quota import TenantLimits
 from stenod_server.domain.retry import failure_of
-from stenod_server.errors import IdempotencyMismatch, JobDeadlineExceeded, JobRunning, QueueFull, QuotaExceeded
+from stenod_server.errors import (
+    EnginesExhausted,
+    IdempotencyMismatch,
+    JobDeadlineExceeded,
+    JobRunning,
+    QueueFull,
+    QuotaExceeded,
+)
 from stenod_server.ports import CacheKey
-from stenod_server.ports.cluster import SignalKind
-from stenod_server.store import deliveries, job_queries, queue, result_cache, usage
+from stenod_server.ports.cluster import PlaceRequest, SignalKind
+from stenod_server.store import claims, deliveries, job_queries, queue, result_cache, usage
 from stenod_server.store.codec import failure_json, job_row, read_job
 from stenod_server.store.tables import IS_QUEUED, IS_RUNNING, idempotency_keys, job_tags, jobs
 from stenod_server.store.telling import tell
@@ -21,31 +28,38 @@ from stenod_server.store.transition import end
 from stenod_server.store.upserts import insert_new
 
 
-def submit(
-    connection: sa.Connection,
-    job: Job,
-    *,
-    max_queued_jobs: int,
-    limits: TenantLimits,
-    cache: CacheKey | None = None,
-    with_files: bool = False,
-) -> Job:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what a job is accepted. `with_files`: its transcript is to be written to files."""
+
+    max_queued_jobs: int
+    limits: TenantLimits
+    cache: CacheKey | None = None
+    place: PlaceRequest | None = None
+    with_files: bool = False
+
+
+def submit(connection: sa.Connection, job: Job, terms: Terms) -> Job:
     """Where the answer to a commit was lost it is done again, and finds the job it has stored."""
     if job.request_id and (earlier := _submitted_before(connection, job)):
         return earlier
+    cache, place, with_files = terms.cache, terms.place, terms.with_files
     if cache is not None and (source := result_cache.find(connection, job.tenant, cache)):
         # Whatever is used up: it needs no engine and no place in the queue.
         job = _insert(connection, job, with_files=with_files)
         return result_cache.take_over(connection, (jobs.c.job_id == job.job_id,), source, now=job.create_time) or job
     try:
-        if queue.is_full(connection, max_queued_jobs):
-            raise QueueFull(max_queued_jobs)  # noqa: TRY301  one of two
-        usage.check(connection, job, limits)
-    except (QueueFull, QuotaExceeded):
+        if queue.is_full(connection, terms.max_queued_jobs):
+            raise QueueFull(terms.max_queued_jobs)  # noqa: TRY301  one of several
+        usage.check(connection, job, terms.limits)
+        promise = claims.promise(connection, job, place) if place else None
+    except (QueueFull, QuotaExceeded, EnginesExhausted):
         if stored := connection.execute(sa.select(jobs).where(jobs.c.job_id == job.job_id)).first():
             return read_job(stored)
         raise
     job = _insert(connection, job, with_files=with_files)
+    if promise:
+        connection.execute(sa.update(jobs).where(jobs.c.job_id == job.job_id).values(**promise))
     tell(connection, SignalKind.QUEUED)
     return job
 

@@ -52,13 +52,11 @@ def page(connection: sa.Connection, tenant: str, job_filter: JobFilter, *, limit
 
 def queued(connection: sa.Connection, *, now: datetime, limit: int) -> Sequence[Job]:
     """First every tenant's foremost job, then every tenant's second, and so on; equals by age."""
-    # No backoff is that long: such a time was written before the clock was set back.
-    due = sa.or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now, jobs.c.not_before > now + _MAX_BACKOFF)
     place = sa.func.row_number().over(
         partition_by=jobs.c.tenant, order_by=(jobs.c.priority.desc(), jobs.c.create_time, jobs.c.job_id)
     )
     # Ranking 10 000 waiting jobs takes some 10 ms, so only the rows that are wanted are then fetched whole.
-    ranked = sa.select(jobs.c.job_id, jobs.c.create_time, place.label("place")).where(IS_QUEUED, due).subquery()
+    ranked = sa.select(jobs.c.job_id, jobs.c.create_time, place.label("place")).where(IS_QUEUED, is_due(now)).subquery()
     foremost = (
         sa.select(ranked.c.job_id, ranked.c.place)
         .where(ranked.c.place <= limit)
@@ -72,6 +70,12 @@ def queued(connection: sa.Connection, *, now: datetime, limit: int) -> Sequence[
         .order_by(foremost.c.place, jobs.c.create_time, jobs.c.job_id)
     )
     return [read_job(row) for row in connection.execute(statement)]
+
+
+def is_due(now: datetime) -> sa.ColumnElement[bool]:
+    """Of a waiting job: that it need not wait any longer."""
+    # No backoff is that long: such a time was written before the clock was set back.
+    return sa.or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now, jobs.c.not_before > now + _MAX_BACKOFF)
 
 
 def count_queued(connection: sa.Connection, tenant: str | None = None) -> int:

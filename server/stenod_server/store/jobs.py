@@ -1,4 +1,6 @@
-"""`SqlJobStore`: the JobStore over a SQL database. What each method means stands in `ports.JobStore`."""
+"""`SqlJobStore`: the JobStore over a SQL database. What each method means stands in `ports.JobStore`, and for those
+that share jobs between nodes in `ports.cluster.ClaimStore`.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,8 +15,10 @@ from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, StoreUnavailable
 from stenod_server.ports import CacheKey, JobFilter
-from stenod_server.store import job_changes, job_queries, runs
+from stenod_server.ports.cluster import ClaimRequest, Claims, Load, PlaceRequest
+from stenod_server.store import claims, cluster_queries, job_changes, job_queries, runs
 from stenod_server.store.database import Database
+from stenod_server.store.job_changes import Terms
 from stenod_server.store.recorder import GATHER_S, ProgressRecorder
 from stenod_server.store.runs import Report
 
@@ -22,9 +26,7 @@ T = TypeVar("T")
 
 
 class SqlJobStore:
-    """Implements `ports.JobStore`; the database is its own to close. `with_files`: transcripts are to be written to
-    files, too.
-    """
+    """Implements both; the database is its own to close. `with_files`: transcripts are to be written to files, too."""
 
     def __init__(self, database: Database, *, gather_s: float = GATHER_S, with_files: bool = False) -> None:
         self._database = database
@@ -67,14 +69,24 @@ class SqlJobStore:
         max_queued_jobs: int,
         limits: TenantLimits = NO_LIMITS,
         cache: CacheKey | None = None,
+        place: PlaceRequest | None = None,
     ) -> Job:
-        submit = partial(job_changes.submit, job=job, max_queued_jobs=max_queued_jobs, limits=limits, cache=cache)
-        return await self._database.write(partial(submit, with_files=self._with_files))
+        terms = Terms(max_queued_jobs, limits, cache, place, self._with_files)
+        return await self._database.write(partial(job_changes.submit, job=job, terms=terms))
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         return await self._database.write(
             partial(runs.claim, job_id=job_id, node=node, now=now, lease_until=lease_until)
         )
+
+    async def claim_next(self, request: ClaimRequest) -> Claims:
+        return await self._database.write(partial(claims.claim_next, request=request))
+
+    async def running_on(self, node: str) -> Sequence[Job]:
+        return await self._database.read(partial(cluster_queries.running_on, node=node))
+
+    async def load(self, *, now: datetime, limits_of: Callable[[str], TenantLimits]) -> Load:
+        return await self._database.read(partial(cluster_queries.load, now=now, limits_of=limits_of))
 
     async def renew(self, leases: Sequence[Lease], *, lease_until: datetime) -> Mapping[str, bool]:
         return await self._database.write(partial(runs.renew, leases=leases, lease_until=lease_until))

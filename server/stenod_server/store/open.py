@@ -1,14 +1,16 @@
-"""Puts the store together: jobs in a SQLite file or in PostgreSQL, media and uploads in the data directory."""
+"""Puts the store together: jobs in a SQLite file or in PostgreSQL, media and uploads in a directory or a bucket."""
 
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stenod_server.ports import Clock
+from stenod_server.ports import Clock, MediaSpool
 from stenod_server.ports.cluster import Signals
 from stenod_server.store import disk
-from stenod_server.store.blobs import ObjectBlobStore, open_local_blobs
+from stenod_server.store.blobs import ObjectBlobStore, open_bucket_blobs, open_local_blobs
+from stenod_server.store.bucket_spool import BucketMediaSpool
+from stenod_server.store.bucket_url import parse_bucket
 from stenod_server.store.database import Database
 from stenod_server.store.database_clock import DatabaseClock
 from stenod_server.store.deliveries import SqlDeliveryStore
@@ -24,6 +26,7 @@ from stenod_server.store.retention import SqlRetentionStore
 from stenod_server.store.signals import LocalSignals
 from stenod_server.store.sqlite import open_sqlite
 from stenod_server.store.upload_files import FileMediaSpool
+from stenod_server.store.upload_pieces import SqlUploadPieces
 from stenod_server.store.uploads import SqlUploadStore
 
 
@@ -33,6 +36,7 @@ class Shared:
 
     database_url: str = field(default="", repr=False)
     database_pool: int = POOL_SIZE
+    blob_url: str = ""
 
 
 ALONE: Final = Shared()
@@ -49,7 +53,7 @@ class Stores:
     retention: SqlRetentionStore
     uploads: SqlUploadStore
     blobs: ObjectBlobStore
-    spool: FileMediaSpool
+    spool: MediaSpool
     nodes: SqlNodeStore
     signals: Signals
     clock: Clock | None = None
@@ -80,7 +84,7 @@ async def open_store(
     """
     with translated():
         await asyncio.to_thread(disk.make_private_directory, data_dir)
-        blobs = await asyncio.to_thread(open_local_blobs, data_dir / "blobs", min_free_bytes=min_free_bytes)
+        blobs = await _open_blobs(data_dir, shared, min_free_bytes)
     if shared.database_url:
         database, signals, clock = await _open_postgres(shared)
     else:
@@ -92,11 +96,25 @@ async def open_store(
         retention=SqlRetentionStore(database),
         uploads=uploads,
         blobs=blobs,
-        spool=FileMediaSpool(data_dir / "uploads", uploads, blobs, min_free_bytes=min_free_bytes),
+        spool=(
+            BucketMediaSpool(parse_bucket(shared.blob_url).below("pieces"), SqlUploadPieces(database), blobs)
+            if shared.blob_url
+            else FileMediaSpool(data_dir / "uploads", uploads, blobs, min_free_bytes=min_free_bytes)
+        ),
         nodes=SqlNodeStore(database),
         signals=signals,
         clock=clock,
     )
+
+
+async def _open_blobs(data_dir: Path, shared: Shared, min_free_bytes: int) -> ObjectBlobStore:
+    """The bucket is tried out: a node that cannot use it would take jobs and lose their media."""
+    if not shared.blob_url:
+        return await asyncio.to_thread(open_local_blobs, data_dir / "blobs", min_free_bytes=min_free_bytes)
+    bucket = parse_bucket(shared.blob_url)
+    await bucket.check()
+    copies = data_dir / "media-copies"
+    return await asyncio.to_thread(open_bucket_blobs, bucket.below("blobs"), copies, min_free_bytes=min_free_bytes)
 
 
 async def _open_sqlite(path: Path | None) -> tuple[Database, Signals, Clock | None]:

@@ -159,6 +159,7 @@ def _run(connection: sa.Connection, operation: Operation[T]) -> tuple[T, Sequenc
 
 
 def _alone(operation: Operation[T], connection: sa.Connection) -> T:
-    connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
+    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{MIGRATION_S:.0f}s'"))
     locks.hold(connection, "migration")
+    connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))  # whoever comes after a change of a table waits for it
     return operation(connection)

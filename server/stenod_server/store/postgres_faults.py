@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from stenod_server.errors import Broken, StorageFull, StoreUnavailable
+from stenod_server.errors import Broken, InvalidField, StenodError, StorageFull, StoreUnavailable
 
 # Nothing of the transaction has happened, and another time it may.
 _PASSING: Final = frozenset(
@@ -27,6 +27,7 @@ _PASSING: Final = frozenset(
 )
 _OF_NO_USE: Final = frozenset({"25006", "57P01", "57P02"})  # the connection
 _DISK_FULL: Final = "53100"
+_NO_SUCH_CHARACTER: Final = "22021"
 _BROKEN: Final = (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)
 
 
@@ -47,20 +48,22 @@ def has_no_use(error: sa.exc.DBAPIError) -> bool:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises StoreUnavailable, StorageFull or Broken in place of what SQLAlchemy raises, and nothing of its text."""
+    """Raises StoreUnavailable, StorageFull or Broken in place of what SQLAlchemy raises; InvalidField for U+0000."""
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
         raise _translation(error) from None
 
 
-def _translation(error: sa.exc.SQLAlchemyError) -> Broken | StorageFull | StoreUnavailable:
+def _translation(error: sa.exc.SQLAlchemyError) -> StenodError:
     if not isinstance(error, sa.exc.DBAPIError):
         kind = StoreUnavailable if isinstance(error, sa.exc.TimeoutError) else Broken
         return kind(f"PostgreSQL failed: {type(error).__name__}")
     said = f"PostgreSQL failed: {_words(error)}"
     if _sqlstate(error) == _DISK_FULL:
         return StorageFull(said)
+    if _sqlstate(error) == _NO_SUCH_CHARACTER:
+        return InvalidField("a text", "holds the character U+0000, which cannot be stored")
     return Broken(said) if isinstance(error, _BROKEN) else StoreUnavailable(said)
 
 

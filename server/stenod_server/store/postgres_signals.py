@@ -92,7 +92,8 @@ class PostgresSignals:
         connection.add_termination_listener(lambda _connection: self._wake.set())
         while not connection.is_closed():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):  # wait_for of Python 3.11 may swallow being cancelled
+                    await self._wake.wait()
             self._wake.clear()
             if self._pending and not connection.is_closed():
                 await self._send(connection)
@@ -117,7 +118,8 @@ class PostgresSignals:
     async def _listen(self) -> Any:
         connection = await self._url.connect()
         try:
-            await asyncio.wait_for(connection.add_listener(CHANNEL, self._heard), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                await connection.add_listener(CHANNEL, self._heard)
             await self._measure(connection)
         except BaseException:
             connection.terminate()

@@ -60,10 +60,15 @@ def claim(connection: sa.Connection, job_id: str, *, node: str, now: datetime, l
         lease_expire_time=lease_until,
         not_before=None,
     )
-    if job is None or job.attempt == 1:
+    return None if job is None else begun(connection, job)
+
+
+def begun(connection: sa.Connection, job: Job) -> Job:
+    """A job that was claimed, with what is behind the checkpoint alone."""
+    if job.attempt == 1:
         return job
-    _forget_behind(connection, job_id, job.checkpoint.segments if job.checkpoint else 0)
-    return job if job.checkpoint else change(connection, job_id, progress=progress_json(Progress()))
+    _forget_behind(connection, job.job_id, job.checkpoint.segments if job.checkpoint else 0)
+    return job if job.checkpoint else change(connection, job.job_id, progress=progress_json(Progress()))
 
 
 def renew(connection: sa.Connection, leases: Sequence[Lease], lease_until: datetime) -> Mapping[str, bool]:

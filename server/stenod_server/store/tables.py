@@ -20,6 +20,7 @@ metadata: Final = sa.MetaData(naming_convention=_NAMING)
 # Literals, not parameters: a planner matches a partial index only with a condition it can read.
 IS_QUEUED: Final = sa.text("state = 'QUEUED'")
 IS_RUNNING: Final = sa.text("state = 'RUNNING'")
+IS_PROMISED: Final = sa.text("state = 'QUEUED' AND promised_to <> ''")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -80,6 +81,12 @@ jobs: Final = sa.Table(
     _required("media_key", sa.Text, first="''"),  # empty: there is no media any more, or not yet
     _required("keep_media", sa.Boolean, first="false"),
     _required("notices", sa.Text, first="'[]'"),
+    _required("interactive", sa.Boolean, first="false"),
+    _required("model", sa.Text, first="''"),  # that it names; empty: none, or it is older than the column
+    _required("overtakes", sa.Integer, first="0"),
+    # The node that keeps its engines for this waiting job, and until when; then it waits like any other.
+    _required("promised_to", sa.Text, first="''"),
+    sa.Column("promised_until", UtcDateTime),
     sa.CheckConstraint(f"state IN ({', '.join(repr(str(state)) for state in JobState)})", name="state"),
     sa.CheckConstraint("attempt >= 0 AND reserved_engines >= 1", name="counts"),
     sa.CheckConstraint("state <> 'RUNNING' OR (node <> '' AND start_time IS NOT NULL)", name="running_on_a_node"),
@@ -101,16 +108,20 @@ sa.Index(
 )
 # ListJobs reads one tenant's jobs by age, a page at a time, without sorting.
 sa.Index("ix_jobs_listed", jobs.c.tenant, jobs.c.create_time, jobs.c.job_id)
-# The dispatcher ranks, and every submit counts, the waiting jobs: an index of those alone, in the order of the ranks.
+# The waiting jobs alone, each tenant's in the order in which they run: whoever takes the next ones finds them first,
+# and what counts them needs no row.
 sa.Index(
-    "ix_jobs_queued",
+    "ix_jobs_waiting",
     jobs.c.tenant,
-    jobs.c.priority,
+    jobs.c.priority.desc(),
     jobs.c.create_time,
     jobs.c.job_id,
+    jobs.c.reserved_engines,
     sqlite_where=IS_QUEUED,
     postgresql_where=IS_QUEUED,
 )
+# What a node has promised: few jobs, and looked for with every claim.
+sa.Index("ix_jobs_promised", jobs.c.promised_to, sqlite_where=IS_PROMISED, postgresql_where=IS_PROMISED)
 # A node that starts looks for what it held before; few jobs run, so few rows.
 sa.Index("ix_jobs_held", jobs.c.node, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
 # Every node looks for leases that have run out.
@@ -195,6 +206,18 @@ uploads: Final = sa.Table(
 )
 # The sweep looks for those whose time is up.
 sa.Index("ix_uploads_expire_time", uploads.c.expire_time)
+
+# Where the bytes of uploads are that go into a bucket, by the name in the upload's key. No reference to the upload: the
+# objects outlive it, and are to be found then.
+upload_pieces: Final = sa.Table(
+    "upload_pieces",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("offset_bytes", sa.BigInteger, primary_key=True, autoincrement=False),
+    _required("size_bytes", sa.BigInteger),
+    _required("object_key", sa.Text),
+    sa.CheckConstraint("offset_bytes >= 0 AND size_bytes > 0", name="bytes"),
+)
 
 # What was transcribed, by the UTC day on which it was done; the primary key sums up a tenant's day.
 usage: Final = sa.Table(

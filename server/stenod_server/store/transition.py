@@ -1,6 +1,6 @@
 """How a job's state changes, and the only way: a compare-and-set whose rows are those of the transition table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -17,22 +17,14 @@ Condition: TypeAlias = "sa.ColumnElement[bool] | sa.TextClause"
 
 def move(connection: sa.Connection, this: Condition, event: JobEvent, *, now: datetime, **changes: Any) -> Job | None:
     """Compare and set: one UPDATE that finds no row unless the table allows `event` in the state the job is in."""
-    sources = [state for state, known in TRANSITIONS if known is event]
-    (target,) = {next_state(state, event) for state in sources}
-    statement = (
-        sa.update(jobs)
-        .where(this, jobs.c.state.in_([str(state) for state in sources]))
-        .values(state=str(target), update_time=now, **changes)
-        .returning(jobs)
-    )
-    row = connection.execute(statement).first()
-    if row is None:
-        return None
-    job = read_job(row)
-    tell(connection, SignalKind.CHANGED, job.job_id)
-    if target is JobState.QUEUED:
-        tell(connection, SignalKind.QUEUED)
-    return job
+    return next(iter(_moved(connection, this, event, now=now, **changes)), None)
+
+
+def move_all(
+    connection: sa.Connection, job_ids: Collection[str], event: JobEvent, *, now: datetime, **changes: Any
+) -> Sequence[Job]:
+    """As `move`, for all of them that the table allows it, in one UPDATE."""
+    return _moved(connection, jobs.c.job_id.in_(job_ids), event, now=now, **changes)
 
 
 def end(
@@ -68,3 +60,22 @@ def change(connection: sa.Connection, job_id: str, **changes: Any) -> Job:
     return read_job(
         connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**changes).returning(jobs)).one()
     )
+
+
+def _moved(
+    connection: sa.Connection, these: Condition, event: JobEvent, *, now: datetime, **changes: Any
+) -> Sequence[Job]:
+    sources = [state for state, known in TRANSITIONS if known is event]
+    (target,) = {next_state(state, event) for state in sources}
+    statement = (
+        sa.update(jobs)
+        .where(these, jobs.c.state.in_([str(state) for state in sources]))
+        .values(state=str(target), update_time=now, **changes)
+        .returning(jobs)
+    )
+    moved = [read_job(row) for row in connection.execute(statement).all()]
+    for job in moved:
+        tell(connection, SignalKind.CHANGED, job.job_id)
+        if target is JobState.QUEUED:
+            tell(connection, SignalKind.QUEUED)
+    return moved

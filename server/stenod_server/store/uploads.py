@@ -7,7 +7,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from stenod_server.errors import UploadNotFound
+from stenod_server.errors import UploadNotFound, UploadOffsetMismatch
 from stenod_server.ports import Upload
 from stenod_server.store.codec import read_upload, upload_row
 from stenod_server.store.database import Database
@@ -64,8 +64,14 @@ def _create(connection: sa.Connection, upload: Upload) -> Upload:
 
 
 def _save(connection: sa.Connection, upload: Upload) -> None:
-    """An upload that was deleted meanwhile stays deleted."""
-    connection.execute(sa.update(uploads).where(_is(upload.tenant, upload.upload_id)).values(upload_row(upload)))
+    """An upload that was deleted meanwhile stays deleted, and one that another node has gone on with stays so."""
+    this = _is(upload.tenant, upload.upload_id)
+    columns = (uploads.c.offset_bytes, uploads.c.complete)
+    row = connection.execute(sa.select(*columns).where(this).with_for_update()).first()
+    if row is not None and (row.offset_bytes > upload.offset_bytes or (row.complete and not upload.complete)):
+        message = f"another stream has written to upload {upload.upload_id!r}, which has {row.offset_bytes} bytes now"
+        raise UploadOffsetMismatch(message, offset_bytes=row.offset_bytes)
+    connection.execute(sa.update(uploads).where(this).values(upload_row(upload)))
 
 
 def _expired(connection: sa.Connection, now: datetime, limit: int) -> Sequence[Upload]:

@@ -16,6 +16,7 @@ from stenod_server.ports import (
     WindowVoices,
 )
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
 _MEMORY_WINDOWS: Final = 256
 _NO_SPEECH: Final = 0.6  # as in openai/whisper (no_speech_threshold)
@@ -24,8 +25,9 @@ _NO_SPEECH: Final = 0.6  # as in openai/whisper (no_speech_threshold)
 class MeteredEngine:
     """Passes every call on to `engine`. Implements `ports.Engine`."""
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, tracer: Tracer = NO_TRACER) -> None:
         self._engine = engine
+        self._tracer = tracer
         self._window = metrics.stage.labels("window")
         self._voices = metrics.stage.labels("voices")
         self._failures = metrics.window_failures
@@ -41,7 +43,8 @@ class MeteredEngine:
     async def recognise(self, audio: Int16Audio, request: RecognitionRequest, *, timeout_s: float) -> WindowResult:
         started_s = time.monotonic()
         try:
-            result = await self._engine.recognise(audio, request, timeout_s=timeout_s)
+            with self._tracer.span("window", kind="client", model=request.model, samples=len(audio)):
+                result = await self._engine.recognise(audio, request, timeout_s=timeout_s)
         except StenodError as error:
             self._failures.labels(error.reason).inc()
             raise
@@ -57,9 +60,10 @@ class MeteredEngine:
     ) -> WindowVoices:
         started_s = time.monotonic()
         try:
-            result = await self._engine.voices(
-                audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s
-            )
+            with self._tracer.span("voices", kind="client", model=model, samples=len(audio)):
+                result = await self._engine.voices(
+                    audio, model, revision=revision, interactive=interactive, timeout_s=timeout_s
+                )
         except StenodError as error:
             self._failures.labels(error.reason).inc()
             raise
@@ -75,8 +79,8 @@ class MeteredEngine:
     async def batch_statistics(self) -> Mapping[int, int]:
         return await self._engine.batch_statistics()
 
-    def is_ready(self) -> bool:
-        return self._engine.is_ready()
+    def is_ready(self, model: str = "") -> bool:
+        return self._engine.is_ready(model)
 
     async def close(self) -> None:
         await self._engine.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, Self
 
 TRACEPARENT: Final = "traceparent"
 _FORM: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -75,7 +75,7 @@ class _Nothing:
 
     def note(self, **attributes: Attribute) -> None: ...
 
-    def __enter__(self) -> "_Nothing":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

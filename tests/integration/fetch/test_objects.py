@@ -1,7 +1,8 @@
-"""s3:// from a real S3 server; gs:// and az:// from an origin that answers what their clients ask."""
+"""s3:// and presigned addresses from a real S3 server; gs:// and az:// from an origin that answers as they do."""
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
@@ -11,9 +12,11 @@ from obstore.store import S3Store
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.errors import FetchFailed, FetchRefused, LimitExceeded, MediaNotFound
 from stenod_server.fetch.fetcher import UriFetcher
+from tests.support.eventually import eventually_so
 from tests.support.fetching import MIB, fetched, fetching
 from tests.support.origin import Answer, Origin, breaking, head, media, running_origin, stalling, status
 from tests.support.seaweed import S3Server, running_s3
+from tests.support.tcp_proxy import TcpProxy
 
 BODY = bytes(range(256)) * 12_000
 CHANGED = {"last_modified": "Wed, 01 Jan 2020 00:00:00 GMT", "etag": '"v1"'}
@@ -75,6 +78,74 @@ async def test_wrong_credentials_are_final(s3: S3Server, monkeypatch: pytest.Mon
     async with fetching(buckets=("s3://media",)) as stranger:
         with pytest.raises(MediaNotFound, match=r"credentials$"):
             await fetched(stranger, "s3://media/calls/a b%20ü.wav")
+
+
+def _owned(s3: S3Server, endpoint: str = "") -> S3Store:
+    return S3Store(
+        "media",
+        endpoint=endpoint or s3.url,
+        access_key_id=s3.access_key,
+        secret_access_key=s3.secret_key,
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+
+
+def _presigned(s3: S3Server, key: str, *, seconds: int = 60, endpoint: str = "") -> str:
+    """As whoever owns a bucket gives an object away for some time."""
+    return obstore.sign(_owned(s3, endpoint), "GET", key, timedelta(seconds=seconds))
+
+
+async def test_a_presigned_address_is_read_without_credentials_of_our_own(s3: S3Server) -> None:
+    async with fetching() as stranger:
+        for key in KEYS:
+            assert await fetched(stranger, _presigned(s3, key), max_bytes=10 * MIB) == BODY
+        opened = stranger.open(RemoteMedia(uri=_presigned(s3, KEYS[0])), max_bytes=10 * MIB)
+        async with opened as found:
+            assert (found.size_bytes, found.file_name) == (len(BODY), "a b ü.wav")
+
+
+async def test_a_presigned_address_of_another_network_is_refused(s3: S3Server) -> None:
+    async with fetching(allow=()) as guarded:
+        with pytest.raises(FetchRefused, match="fetch_allow"):
+            await fetched(guarded, _presigned(s3, KEYS[0]))
+
+
+async def test_a_signature_that_is_forged_is_final_and_not_told(s3: S3Server) -> None:
+    uri = _presigned(s3, KEYS[0], seconds=1).replace("X-Amz-Expires=1&", "X-Amz-Expires=9999&")
+    async with fetching() as stranger:
+        with pytest.raises(MediaNotFound) as caught:
+            await fetched(stranger, uri)
+    assert "Signature" not in caught.value.message
+    assert s3.access_key not in caught.value.message
+
+
+async def test_a_signature_that_has_expired_is_final(s3: S3Server) -> None:
+    uri = _presigned(s3, KEYS[0], seconds=1)
+    async with fetching() as stranger:
+
+        async def is_refused() -> bool:
+            try:
+                await fetched(stranger, uri, max_bytes=10 * MIB)
+            except MediaNotFound:
+                return True
+            return False
+
+        await eventually_so(is_refused)
+
+
+async def test_a_presigned_transfer_that_breaks_is_gone_on_with(s3: S3Server) -> None:
+    body = BODY * 11
+    async with TcpProxy(s3.url.removeprefix("http://")) as proxy:
+        uri = _presigned(s3, "large.wav", endpoint=f"http://{proxy.url}")
+        await obstore.put_async(_owned(s3), "large.wav", body)
+        async with fetching() as stranger, stranger.open(RemoteMedia(uri=uri), max_bytes=100 * MIB) as found:
+            received = [await anext(found.chunks)]
+            await proxy.cut()
+            assert len(received[0]) < len(body)
+            received += [chunk async for chunk in found.chunks]
+        assert proxy.accepted == 2
+    assert b"".join(received) == body
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,12 @@ from stenod_server.domain.job import Failure, Job, Origin
 from stenod_server.domain.notification import Content, NoticeState, Notification
 from stenod_server.domain.retry import RetryPolicy
 from stenod_server.fetch.courier import WebCourier
-from stenod_server.scheduler.messenger import Sources, WebMessenger
+from stenod_server.fetch.outputs import OutputBuckets
+from stenod_server.scheduler.messenger import Sources, WebMessenger, Writers
 from stenod_server.scheduler.notifier import Notifier, NotifierOptions
+from stenod_server.scheduler.receivers import NamedReceivers
 from stenod_server.scheduler.transcript_files import TranscriptFiles
+from stenod_server.scheduler.transcript_outputs import TranscriptOutputs
 from stenod_server.store.open import Stores
 from tests.support.builders import make_config, make_info, make_job, make_segment
 from tests.support.fetching import LOOPBACK
@@ -90,6 +93,7 @@ class Rig:
         secrets: Sequence[bytes] = (),
         timeout_s: float = 5.0,
         files: Path | None = None,
+        outputs: Sequence[str] = (),
         **fetch: Any,
     ) -> AsyncIterator[Notifier]:
         """A notifier that runs; `fetch` as for a fetcher."""
@@ -101,11 +105,20 @@ class Rig:
             secrets=lambda: secrets,
         )
         courier = WebCourier(replace(LOOPBACK, **fetch))
-        writer = TranscriptFiles(files, self.stores.jobs, RENDERINGS) if files else None
+        results = OutputBuckets(outputs)
+        writers = Writers(
+            outputs=TranscriptOutputs(results, self.stores.jobs, RENDERINGS),
+            files=TranscriptFiles(files, self.stores.jobs, RENDERINGS) if files else None,
+        )
         clock = SystemClock()
-        messenger = WebMessenger(courier, sources, clock, timeout_s=timeout_s, files=writer)
+        messenger = WebMessenger(courier, sources, clock, timeout_s=timeout_s, writers=writers)
         notifier = Notifier(
-            self.stores.deliveries, messenger, courier, clock, options=options, count=self.outcomes.append
+            self.stores.deliveries,
+            messenger,
+            NamedReceivers(courier, results),
+            clock,
+            options=options,
+            count=self.outcomes.append,
         )
         running = asyncio.create_task(notifier.run())
         try:

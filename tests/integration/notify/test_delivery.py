@@ -105,7 +105,9 @@ async def test_a_name_that_leads_inside_is_given_up_at_once(rig: Rig, receiver: 
 async def test_what_is_refused_by_its_form_is_refused_before_the_job(rig: Rig) -> None:
     async with rig.notifying(allow=()) as notifier:
         with pytest.raises(FetchRefused, match="fetch_allow") as refused:
-            notifier.check("config.notifications[{}]", [telling("https://a.example"), telling("http://10.0.0.1/")])
+            notifier.check(
+                "config.notifications[{}]", [telling("https://a.example"), telling("http://10.0.0.1/")], tenant="a"
+            )
         assert refused.value.field == "config.notifications[1].url"
         for wrong, field in (
             (telling("ftp://a.example"), "x.0.url"),
@@ -113,10 +115,10 @@ async def test_what_is_refused_by_its_form_is_refused_before_the_job(rig: Rig) -
             (telling("https://a.example", headers=(("webhook-id", "b"),)), "x.0.headers"),
         ):
             with pytest.raises(InvalidField) as refused_field:
-                notifier.check("x.{}", [wrong])
+                notifier.check("x.{}", [wrong], tenant="a")
             assert refused_field.value.field == field
         with pytest.raises(LimitExceeded, match="notifications of a job") as too_many:
-            notifier.check("x.{}", [telling("https://a.example")] * 4)
+            notifier.check("x.{}", [telling("https://a.example")] * 4, tenant="a")
         assert too_many.value.field == "x"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from stenod_server.engine.choice import other_than, pick, voices_of
 from stenod_server.engine.fake import FAKE_PROFILE, FAKE_VOICE_PROFILE
+from stenod_server.engine.pace import Pace
 from stenod_server.engine.strikes import OUT_AFTER
 from stenod_server.engine.target import Health, Loaded, Target
 from stenod_server.errors import EngineUnavailable, ModelNotFound, WindowTimeout
@@ -79,6 +80,9 @@ def test_without_any_triton_the_caller_is_told() -> None:
 async def test_one_that_leaves_gets_no_window(targets: list[Target]) -> None:
     targets[0].is_leaving = targets[1].is_leaving = True
     assert {pick(targets, turn) for turn in range(4)} == {targets[2]}
+    targets[2].is_leaving = True
+    with pytest.raises(EngineUnavailable):
+        pick(targets, 0)
 
 
 async def test_one_that_is_out_gets_windows_only_where_there_is_no_other(targets: list[Target]) -> None:
@@ -94,8 +98,7 @@ async def test_one_that_is_out_gets_windows_only_where_there_is_no_other(targets
 async def test_between_equals_the_slow_one_waits_for_its_turn(targets: list[Target]) -> None:
     for target, seconds in zip(targets, (1.0, 1.5, 4.0), strict=True):
         target.loaded = Loaded({"fake": FAKE_PROFILE}, {})
-        now_s = iter((0.0, seconds))
-        target.pace._clock = lambda now_s=now_s: next(now_s)
+        target.pace = Pace(iter((0.0, seconds)).__next__)
         with target.pace.window(1.0, "fake"):
             pass
     assert {pick(targets, turn, "fake") for turn in range(6)} == {targets[0], targets[1]}

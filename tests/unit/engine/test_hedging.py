@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from stenod_server.engine.hedging import Budget, Hedging, Latencies, Sized
-from stenod_server.engine.target import Target
+from stenod_server.engine.strikes import OUT_AFTER
+from stenod_server.engine.target import Health, Target
 from stenod_server.errors import EngineUnavailable, InvalidField, StenodError
 from tests.support.virtual_time import VirtualTime
 
@@ -72,6 +73,16 @@ async def test_a_straggler_is_asked_of_another_and_cancelled_when_that_answers(s
     assert site.cancelled == [site.slow]
     assert (site.hedging.asked, site.hedging.won) == (1, 1)
     assert (site.slow.in_flight, site.quick.in_flight) == (0, 0)
+
+
+async def test_who_is_overtaken_again_and_again_is_not_trusted_for_a_while(site: _Site) -> None:
+    site.slow.health = Health.GOOD
+    for _ in range(OUT_AFTER):
+        assert site.slow.is_trusted
+        window = site.ask()
+        await site.time.pass_s(2.5)
+        assert await window == "quick"
+    assert not site.slow.is_trusted
 
 
 async def test_the_first_answer_wins_though_it_was_asked_first(site: _Site) -> None:

@@ -22,7 +22,7 @@ from stenod_server.errors import (
 )
 from stenod_server.ports import JobFilter
 from stenod_server.scheduler.attendance import Attendance, Attended
-from stenod_server.scheduler.intake import Intake, RemoteOrigin, StoredMedia
+from stenod_server.scheduler.intake import Intake, IntakeLimits, RemoteOrigin, StoredMedia
 from stenod_server.scheduler.scheduler import Submission
 from stenod_server.scheduler.uploads import UploadLimits, Uploads
 from tests.support.eventually import eventually, settle
@@ -88,8 +88,7 @@ async def open_hall(directory: Path, *, grace_s: float = FOR_EVER_S, **rig: Any)
             uploads,
             blobs=stores.blobs,
             fetcher=opened.fetcher,
-            max_inline_bytes=1000,
-            max_media_bytes=1000,
+            limits=IntakeLimits(max_inline_bytes=1000, max_media_bytes=1000),
         )
         attendance = Attendance(opened.scheduler, intake, grace_s=grace_s)
         yield Hall(opened, attendance)

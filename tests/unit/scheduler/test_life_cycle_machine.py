@@ -23,7 +23,7 @@ from stenod_server.domain.job import TRANSITIONS, JobConfig, JobState, Media
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import Broken, EngineUnavailable, StenodError
 from stenod_server.ports import AudioFrontEnd, BlobStore, JobFilter, WindowPlan
-from stenod_server.scheduler.options import Adapters
+from stenod_server.scheduler.options import Adapters, Cluster
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.store.open import Stores, open_store
 from tests.support.builders import START
@@ -164,6 +164,10 @@ class LifeCycle(RuleBasedStateMachine):
         work = call(self.nodes[name].scheduler)
         return self.runner.get_loop().create_task(work, context=context)
 
+    def cluster(self) -> Cluster | None:
+        """Each node has a queue of its own here; `test_cluster_machine` has nodes that share one."""
+        return None
+
     def up(self, name: str) -> bool:
         return name in self.nodes
 
@@ -241,6 +245,7 @@ class LifeCycle(RuleBasedStateMachine):
             front_end=cast("AudioFrontEnd", _FrontEnd()),
             fetcher=ScriptedFetcher(),
             clock=_Clock(self.runner.get_loop()),
+            cluster=self.cluster(),
         )
         options = replace(OPTIONS, node=node, max_engines=ENGINES, poll_s=5.0, max_rescues=MANY_RESCUES)
         self.nodes[node] = Node(engine, Scheduler(adapters, options))

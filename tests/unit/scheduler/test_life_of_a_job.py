@@ -9,7 +9,7 @@ from stenod_server.app.wiring import scheduler_options
 from stenod_server.domain.audio import SAMPLE_RATE_HZ as HZ
 from stenod_server.domain.audio import ChunkLengths
 from stenod_server.domain.job import JobState
-from stenod_server.engine.fake import FakeEngine
+from stenod_server.engine.fake import FAKE_PROFILE, FakeEngine
 from stenod_server.errors import EngineUnavailable, JobNotFound, JobRunning, NoAudio, WindowTimeout
 from stenod_server.settings import load
 from stenod_server.speakers.identification import identification_of_its_own
@@ -228,6 +228,18 @@ async def test_nothing_is_claimed_while_the_recogniser_is_not_ready(tmp_path: Pa
         assert await rig.state(job) is JobState.QUEUED
         engine.ready = True
         assert (await rig.scheduler.wait(TENANT, job.job_id)).state is JobState.SUCCEEDED
+
+
+async def test_a_job_whose_recogniser_is_away_waits_and_lets_others_pass(tmp_path: Path) -> None:
+    engine = FakeEngine([FAKE_PROFILE, replace(FAKE_PROFILE, model="other")])
+    engine.away = {"other"}
+    async with open_rig(tmp_path, engine=engine, max_engines=1) as rig:
+        waiting, passing = await rig.submit(model="other"), await rig.submit()
+        assert (await rig.scheduler.wait(TENANT, passing.job_id)).state is JobState.SUCCEEDED
+        assert (await rig.state(waiting), engine.completed) == (JobState.QUEUED, 3)
+        engine.away.clear()
+        rig.clock.advance(1.0)
+        assert (await rig.scheduler.wait(TENANT, waiting.job_id)).state is JobState.SUCCEEDED
 
 
 async def test_a_node_without_engines_accepts_and_another_one_runs(tmp_path: Path) -> None:

@@ -29,14 +29,10 @@ class LoopClock:
         return asyncio.get_running_loop().time()
 
 
-class NoCourier:
-    """Implements `ports.Courier`; nobody is called."""
+class Anybody:
+    """Implements `notifier.Receivers`."""
 
-    def check(self, field: str, notification: Notification) -> None: ...
-
-    async def send(self, letter: object) -> None: ...
-
-    async def close(self) -> None: ...
+    def check(self, field: str, notification: Notification, tenant: str) -> None: ...
 
 
 @dataclass
@@ -109,7 +105,7 @@ def _in_house(tmp_path: Path, messenger: Messenger, main: Callable[[House], Awai
     async def run() -> None:
         stores = await open_store(tmp_path, in_memory=True)
         store: Any = Counted(stores.deliveries)
-        notifier = Notifier(store, messenger, NoCourier(), LoopClock(), options=NotifierOptions(node="a", **options))
+        notifier = Notifier(store, messenger, Anybody(), LoopClock(), options=NotifierOptions(node="a", **options))
         running = asyncio.create_task(notifier.run())
         await main(House(stores, messenger, notifier, store))
         running.cancel()

@@ -74,12 +74,12 @@ def test_what_is_asked_of_the_recogniser_is_read_as_it_was_written() -> None:
         hints=(Hint(Option.PROMPT, "prompt"),),
     )
     config = make_config(decoding=decoding)
-    assert codec._read_config(codec.config_json(config)) == config
+    assert codec.read_config(codec.config_json(config)) == config
 
 
 def test_what_to_do_about_an_uncertain_language_is_read_as_it_was_written() -> None:
     action = LowConfidenceAction.USE_DEFAULT_LANGUAGE
-    read = codec._read_config(codec.config_json(make_config(low_confidence_action=action, default_language="de")))
+    read = codec.read_config(codec.config_json(make_config(low_confidence_action=action, default_language="de")))
     assert (read.low_confidence_action, read.default_language) == (action, "de")
     assert isinstance(read.low_confidence_action, LowConfidenceAction)
 
@@ -88,7 +88,7 @@ def test_a_config_that_was_stored_before_some_of_it_was_known_is_read() -> None:
     stored = json.loads(codec.config_json(make_config(tags=("t",))))
     for name in ("decoding", "low_confidence_action", "default_language"):
         del stored[name]
-    read = codec._read_config(json.dumps(stored))
+    read = codec.read_config(json.dumps(stored))
     assert read == make_config(tags=("t",))
     assert isinstance(read.decoding.task, Task)
     assert read.low_confidence_action is LowConfidenceAction.ALLOW
@@ -103,6 +103,6 @@ def test_a_job_that_was_stored_before_there_was_formatting_keeps_its_punctuation
     plain = json.loads(codec.config_json(make_config()))
     for name in ("formatting", "diarization"):
         del plain[name]
-    assert codec._read_config(json.dumps(plain | {"punctuation": False})) == make_config(
+    assert codec.read_config(json.dumps(plain | {"punctuation": False})) == make_config(
         formatting=Formatting(punctuation=False)
     )

@@ -22,7 +22,7 @@ ADMISSION_MODE_QUEUE: AdmissionMode
 ADMISSION_MODE_REJECT: AdmissionMode
 
 class Capacity(_message.Message):
-    __slots__ = ("node", "max_engines", "unused_engines", "elastic_engines", "active_jobs", "queued_job_count", "oldest_queued_age", "expected_wait", "real_time_factor", "admission_mode", "accepting")
+    __slots__ = ("node", "max_engines", "unused_engines", "elastic_engines", "active_jobs", "queued_job_count", "oldest_queued_age", "expected_wait", "real_time_factor", "admission_mode", "accepting", "nodes")
     NODE_FIELD_NUMBER: _ClassVar[int]
     MAX_ENGINES_FIELD_NUMBER: _ClassVar[int]
     UNUSED_ENGINES_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Capacity(_message.Message):
     REAL_TIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
     ADMISSION_MODE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTING_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
     node: str
     max_engines: int
     unused_engines: int
@@ -45,7 +46,24 @@ class Capacity(_message.Message):
     real_time_factor: float
     admission_mode: AdmissionMode
     accepting: bool
-    def __init__(self, node: _Optional[str] = ..., max_engines: _Optional[int] = ..., unused_engines: _Optional[int] = ..., elastic_engines: _Optional[int] = ..., active_jobs: _Optional[_Iterable[_Union[ActiveJob, _Mapping]]] = ..., queued_job_count: _Optional[int] = ..., oldest_queued_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expected_wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., real_time_factor: _Optional[float] = ..., admission_mode: _Optional[_Union[AdmissionMode, str]] = ..., accepting: _Optional[bool] = ...) -> None: ...
+    nodes: _containers.RepeatedCompositeFieldContainer[NodeCapacity]
+    def __init__(self, node: _Optional[str] = ..., max_engines: _Optional[int] = ..., unused_engines: _Optional[int] = ..., elastic_engines: _Optional[int] = ..., active_jobs: _Optional[_Iterable[_Union[ActiveJob, _Mapping]]] = ..., queued_job_count: _Optional[int] = ..., oldest_queued_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expected_wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., real_time_factor: _Optional[float] = ..., admission_mode: _Optional[_Union[AdmissionMode, str]] = ..., accepting: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeCapacity, _Mapping]]] = ...) -> None: ...
+
+class NodeCapacity(_message.Message):
+    __slots__ = ("node", "max_engines", "unused_engines", "elastic_engines", "ready", "draining")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    MAX_ENGINES_FIELD_NUMBER: _ClassVar[int]
+    UNUSED_ENGINES_FIELD_NUMBER: _ClassVar[int]
+    ELASTIC_ENGINES_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    max_engines: int
+    unused_engines: int
+    elastic_engines: int
+    ready: bool
+    draining: bool
+    def __init__(self, node: _Optional[str] = ..., max_engines: _Optional[int] = ..., unused_engines: _Optional[int] = ..., elastic_engines: _Optional[int] = ..., ready: _Optional[bool] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class ActiveJob(_message.Message):
     __slots__ = ("job_id", "reserved_engines", "elastic_engines")

@@ -67,11 +67,12 @@ async def _submitted(services: Services, request: Request, processing: Processin
     await services.scheduler.check(engines, fail_fast=fails_fast)  # before gigabytes come in for nothing
     async with receive_form(request, services.intake, media_field="data_file") as form:
         asked = _asked(form, processing, request_id=call_of(request).request_id)
-        services.notifier.check("notification_config.{}", asked.config.notifications)
+        tenant = caller(request).tenant
+        services.notifier.check("notification_config.{}", asked.config.notifications, tenant=tenant)
         submission = Submission(config=await _with_model(services, asked), fail_fast=fails_fast)
         origin = _origin(form, asked.remote)
         form.is_submitted = True  # from here on it is the intake that discards
-        return await services.intake.submit(caller(request).tenant, submission, origin)
+        return await services.intake.submit(tenant, submission, origin)
 
 
 def _asked(form: ReceivedForm, processing: ProcessingData, *, request_id: str) -> Asked:

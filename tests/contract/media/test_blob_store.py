@@ -1,4 +1,4 @@
-"""What every BlobStore does: files in a directory, and an object store that has no files (in memory here)."""
+"""What every BlobStore does: files in a directory, an object store in memory, and a bucket of a real S3 server."""
 
 import asyncio
 import hashlib
@@ -10,15 +10,24 @@ import pytest
 from obstore.store import MemoryStore
 
 from stenod_server.errors import Broken, StoreUnavailable
-from stenod_server.store.blobs import ObjectBlobStore, open_local_blobs
+from stenod_server.store.blobs import ObjectBlobStore, open_bucket_blobs, open_local_blobs
 from stenod_server.store.bucket_streams import PART_BYTES
+from stenod_server.store.bucket_url import parse_bucket
+from tests.support.s3_place import S3Place
 
 KEY = "media/one"
 
 
-@pytest.fixture(params=["directory", "object-store"])
+@pytest.fixture(params=["directory", "object-store", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectBlobStore:
-    return open_local_blobs(tmp_path / "blobs") if request.param == "directory" else ObjectBlobStore(MemoryStore())
+    match request.param:
+        case "directory":
+            return open_local_blobs(tmp_path / "blobs")
+        case "object-store":
+            return ObjectBlobStore(MemoryStore())
+        case _:
+            place: S3Place = request.getfixturevalue("bucket")
+            return open_bucket_blobs(parse_bucket(place.url).below("blobs"), tmp_path / "copies")
 
 
 async def _stream(*chunks: bytes, error: BaseException | None = None) -> AsyncIterator[bytes]:

@@ -1,0 +1,73 @@
+"""What became of the jobs that a cluster accepted: asked of its API, its database and its bucket."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import obstore
+from obstore.store import S3Store
+
+import stenod
+from tests.support.audit import Audit, judge, listed_jobs
+from tests.support.cluster import BLOBS, BUCKET, Cluster
+from tests.support.load import PATIENT, Accepted, insist
+
+SWEPT_S: Final = 75.0  # what could not be removed at once is, by the janitor of some node
+_LOOK_S: Final = 1.0
+
+
+async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> tuple[Audit, Sequence[str]]:
+    """To be called when every client is done. Compares every transcript word for word. Gives the keys of media without
+    a job, too: bytes come before the job, so a node that dies in between leaves some, for the janitor, after an hour.
+    """
+    found = Audit()
+    async with stenod.Client(cluster.address, retry=PATIENT) as client:
+        listed = {job.job_id: job for job in await insist(lambda: listed_jobs(client))}
+        known: set[str] = set()
+        for job in accepted:
+            found.accepted += 1
+            known |= job.job_ids
+            await judge(client, job, listed, found)
+        found.doubled += [f"job {job_id} is nobody's" for job_id in listed if job_id not in known]
+    [[counted]] = await cluster.ask("SELECT coalesce(sum(jobs), 0) FROM usage")
+    if int(counted) > found.succeeded + found.deleted:
+        found.doubled.append(f"{counted} jobs are counted as used, of {found.succeeded} and {found.deleted} deleted")
+    if int(counted) < found.succeeded:
+        found.lost.append(f"{counted} jobs are counted as used, of {found.succeeded}")
+    rows, nameless = await _left_behind(cluster)
+    found.left_over += rows
+    return found, nameless
+
+
+async def _left_behind(cluster: Cluster) -> tuple[Sequence[str], Sequence[str]]:
+    """Rows of no job, and blobs of no job once there was time to sweep."""
+    rows = await cluster.ask("SELECT job_id, state FROM jobs WHERE state IN ('QUEUED', 'RUNNING')")
+    left = [f"job {job_id} is {state} in the database" for job_id, state in rows]
+    orphans = await cluster.ask("SELECT DISTINCT job_id FROM segments WHERE job_id NOT IN (SELECT job_id FROM jobs)")
+    left += [f"segments of job {job_id}, which is gone" for [job_id] in orphans]
+    blobs: Sequence[str] = ()
+    for _ in range(int(SWEPT_S / _LOOK_S)):
+        blobs = await _blobs_of_nobody(cluster)
+        if not blobs:
+            break
+        await asyncio.sleep(_LOOK_S)
+    return left, blobs
+
+
+async def _blobs_of_nobody(cluster: Cluster) -> Sequence[str]:
+    if cluster.to_s3 is None:
+        return ()
+    environment = cluster.s3_environment
+    store = S3Store(
+        BUCKET,
+        prefix=f"{BLOBS}/blobs",
+        endpoint=environment["AWS_ENDPOINT_URL"],
+        access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region=environment["AWS_REGION"],
+        client_options={"allow_http": True},
+    )
+    keys = {str(meta["path"]) async for page in obstore.list(store) for meta in page}
+    wanted = {json.loads(media)["key"] for [media] in await cluster.ask("SELECT media FROM jobs")}
+    return sorted(key for key in keys if key.startswith("media/") and key not in wanted)

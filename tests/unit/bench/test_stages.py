@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.stages import stopwatch
 from bench.stages.bare import Pass, batches
 from bench.stages.probes import FRONT_END, RECOGNISERS
 from bench.stages.roofline import decoder_work, encoder_work
@@ -55,7 +54,7 @@ def test_probes_time_functions_and_the_steps_of_iterators_and_leave_no_trace(mon
                 clock.now += 10
                 yield item
 
-    monkeypatch.setattr(stopwatch.importlib, "import_module", lambda _name: SimpleNamespace(Worker=Worker))
+    monkeypatch.setattr("bench.stages.stopwatch.importlib.import_module", lambda _name: SimpleNamespace(Worker=Worker))
     before = Worker.work
     watch = Stopwatch(clock)
     probes = [Probe("anywhere:Worker.work", "work"), Probe("anywhere:Worker.items", "items", gives_items=True)]

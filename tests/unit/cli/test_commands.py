@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -127,6 +128,26 @@ async def test_help_of_a_client_command_imports_nothing_heavy() -> None:
     modules = set(out.decode().partition("MODULES")[2].split())
     assert "typer" in modules
     assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(("command", "status"), [(["models", "list"], 0), (["serve", "--listen", "nowhere"], 1)])
+async def test_the_status_of_a_command_survives_threads_that_abort_the_interpreter_at_its_end(
+    command: list[str], status: int, tmp_path: Path
+) -> None:
+    program = (
+        "import atexit, os, sys, obstore\n"
+        "atexit.register(os.abort)\n"
+        f"sys.argv = ['stenod', *{command}]\n"
+        "from stenod_server.__main__ import main\n"
+        "main()"
+    )
+    environment = {**os.environ, "STENOD_DATA_DIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == status
+    assert bool(out) is (status == 0)
 
 
 def test_every_command_explains_itself() -> None:

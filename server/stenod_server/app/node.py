@@ -147,7 +147,7 @@ async def open_node(
         scheduler = Scheduler(adapters, options_of_it, WakingObserver(metrics, notifier.wake))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
-        janitor = make_janitor(settings, stores, clock)
+        janitor = await _open_janitor(settings, stores, clock)
         intake = make_intake(settings, scheduler, stores, adapters)
         attendance = Attendance(scheduler, intake, grace_s=settings.disconnect_grace_s)
         stack.push_async_callback(attendance.close)
@@ -193,6 +193,13 @@ def _open_tracer(stack: AsyncExitStack, settings: Settings) -> Tracer:
     if tracer is not NO_TRACER:
         stack.push_async_callback(asyncio.to_thread, tracer.close)
     return tracer
+
+
+async def _open_janitor(settings: Settings, stores: Stores, clock: Clock) -> Janitor:
+    janitor = make_janitor(settings, stores, clock)
+    if not settings.database_url:
+        await janitor.begin_alone()
+    return janitor
 
 
 async def _open_recognition(

@@ -21,6 +21,7 @@ BATCH: Final = 200  # rows of a transaction: others write in between
 ORPHANS_EVERY_S: Final = 600.0
 # Bytes are stored before what names them. Longer than that takes; from when they were first seen without a name.
 ORPHAN_GRACE_S: Final = 3600.0
+_LONG_AGO: Final = float("-inf")
 
 _log = structlog.get_logger()
 
@@ -49,6 +50,14 @@ class Janitor:
         self._cache_ttl = cache_ttl
         self._nameless: dict[str, float] = {}  # keys, and when they were first seen without a name
         self._orphans_due_s = clock.monotonic_s()
+
+    async def begin_alone(self) -> None:
+        """To be called before anything is accepted, where no other node writes here: what has no name now was left by a
+        crash, and the first round erases it. Raises StoreUnavailable.
+        """
+        async for keys in self._blobs.keys():
+            await self._note_orphans(keys)
+        await self._note_orphans(await self._spool.keys())
 
     async def sweep(self) -> None:
         """One round. What fails is logged and left to the next one; the rest is done all the same."""
@@ -112,6 +121,9 @@ class Janitor:
             await self._erase_old(keys, self._blobs.delete, seen)
         await self._erase_old(await self._spool.keys(), self._spool.erase, seen)
         self._nameless = seen
+
+    async def _note_orphans(self, keys: Sequence[str]) -> None:
+        self._nameless |= dict.fromkeys(set(keys) - await self._retention.named(keys), _LONG_AGO)
 
     async def _erase_old(
         self, keys: Sequence[str], erase: Callable[[str], Awaitable[None]], seen: dict[str, float]

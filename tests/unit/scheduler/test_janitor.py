@@ -168,6 +168,19 @@ async def test_bytes_that_nothing_names_go_after_a_while(tmp_path: Path) -> None
         assert house.files("uploads") == set()
 
 
+async def test_bytes_that_a_crash_left_go_at_once_where_nobody_else_writes(tmp_path: Path) -> None:
+    async with _house(tmp_path, start=False) as house:
+        named = await house.rig.submit()
+        await house.rig.stores.blobs.put("media/orphan", _bytes(b"lost"))
+        (tmp_path / "uploads").mkdir()
+        (tmp_path / "uploads" / "0123.part").write_bytes(b"lost too")
+        await house.janitor.begin_alone()
+        on_its_way = await house.rig.media()
+        await house.janitor.sweep()
+        assert house.files() == {named.media.key, on_its_way.key}
+        assert house.files("uploads") == set()
+
+
 async def test_bytes_that_get_a_name_in_time_stay(tmp_path: Path) -> None:
     async with _house(tmp_path, start=False) as house:
         media = await house.rig.media()

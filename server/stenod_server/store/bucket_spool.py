@@ -8,8 +8,7 @@ without an object would be a promise that cannot be kept, an object without a re
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,9 +19,11 @@ from stenod_server.domain.job import Media
 from stenod_server.errors import StoreUnavailable, UploadOffsetMismatch
 from stenod_server.ports import Upload
 from stenod_server.store.blobs import ObjectBlobStore
-from stenod_server.store.bucket_streams import put_stream, to_its_end
+from stenod_server.store.bucket_streams import put_stream
 from stenod_server.store.faults import translated
+from stenod_server.store.to_its_end import to_its_end
 from stenod_server.store.upload_pieces import Piece, SqlUploadPieces
+from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of
 
 PIECE_BYTES: Final = 8 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
@@ -41,13 +42,13 @@ class BucketMediaSpool:
         self._store = store
         self._pieces = pieces
         self._blobs = blobs
-        self._writing: set[str] = set()
+        self._writers = UploadWriters()
         self._finishing: dict[str, asyncio.Task[Media]] = {}  # until whoever asked for it has it
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        if _name(upload) in self._finishing:
+        if name_of(upload) in self._finishing:
             return await self._append_nothing(upload, chunks)
-        with self._alone(upload):
+        with self._writers.alone(upload):
             tail = _Tail(upload.offset_bytes)
             try:
                 async for chunk in chunks:
@@ -67,7 +68,7 @@ class BucketMediaSpool:
 
         Large ones take longer than some callers wait: it goes on without them, and who comes back gets what it gave.
         """
-        name = _name(upload)
+        name = name_of(upload)
         finishing = self._finishing.get(name)
         if finishing is None:
             finishing = self._finishing[name] = asyncio.create_task(self._finish(upload), name="finish-upload")
@@ -77,8 +78,8 @@ class BucketMediaSpool:
         return finishing.result()
 
     async def _finish(self, upload: Upload) -> Media:
-        key, name = self.key(upload), _name(upload)
-        with self._alone(upload):
+        key, name = self.key(upload), name_of(upload)
+        with self._writers.alone(upload):
             pieces = await self._pieces.of(name)
             digest = hashlib.sha256()
             if pieces or not upload.offset_bytes:
@@ -90,7 +91,7 @@ class BucketMediaSpool:
         return Media(key=key, size_bytes=upload.offset_bytes, sha256=digest.hexdigest(), file_name=upload.file_name)
 
     async def discard(self, upload: Upload) -> None:
-        self._finishing.pop(_name(upload), None)
+        self._finishing.pop(name_of(upload), None)
         await self.erase(self.key(upload))
         await self._blobs.delete(self.key(upload))
 
@@ -112,19 +113,6 @@ class BucketMediaSpool:
     def key(self, upload: Upload) -> str:
         return key_of(upload.tenant, upload.upload_id, upload.create_time)
 
-    @contextmanager
-    def _alone(self, upload: Upload) -> Iterator[None]:
-        """One writer of this node for each upload; a second one is refused, for its offset would be wrong."""
-        name = _name(upload)
-        if name in self._writing:
-            message = f"another stream is writing to upload {upload.upload_id!r}"
-            raise UploadOffsetMismatch(message, offset_bytes=upload.offset_bytes)
-        self._writing.add(name)
-        try:
-            yield
-        finally:
-            self._writing.discard(name)
-
     # --- appending ------------------------------------------------------------------------------------------------
 
     async def _append_nothing(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
@@ -136,18 +124,18 @@ class BucketMediaSpool:
 
     @property
     def _piece_bytes(self) -> int:
-        return max(LEAST_PIECE_BYTES, min(PIECE_BYTES, BUFFERED_BYTES // len(self._writing)))
+        return max(LEAST_PIECE_BYTES, min(PIECE_BYTES, BUFFERED_BYTES // len(self._writers)))
 
     async def _keep(self, upload: Upload, tail: "_Tail") -> None:
         """Store, then record: in this order, a record never promises what the bucket does not have."""
         if not tail.buffer:
             return
         data, tail.buffer = tail.buffer, bytearray()
-        piece = Piece(tail.offset_bytes, len(data), _new_object(_name(upload), tail.offset_bytes))
+        piece = Piece(tail.offset_bytes, len(data), _new_object(name_of(upload), tail.offset_bytes))
         with translated():
             await obstore.put_async(self._store, piece.object_key, data, use_multipart=False)
         try:
-            await self._pieces.add(_name(upload), upload, piece)
+            await self._pieces.add(name_of(upload), upload, piece)
         except UploadOffsetMismatch:
             with translated():  # nobody will ask for it
                 await obstore.delete_async(self._store, piece.object_key)
@@ -158,7 +146,7 @@ class BucketMediaSpool:
         """Raises StoreUnavailable where bytes that were kept are gone. After a crash between `finish` and the record of
         it they are a blob, and are made a piece again.
         """
-        name = _name(upload)
+        name = name_of(upload)
         pieces = await self._pieces.of(name)
         if pieces or not upload.offset_bytes:
             _check_whole(upload, pieces)
@@ -190,10 +178,6 @@ class _Tail:
     offset_bytes: int
     is_begun: bool = False
     buffer: bytearray = field(default_factory=bytearray)
-
-
-def _name(upload: Upload) -> str:
-    return key_of(upload.tenant, upload.upload_id, upload.create_time).removeprefix("upload/")
 
 
 def _new_object(name: str, offset_bytes: int) -> str:

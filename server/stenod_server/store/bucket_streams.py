@@ -6,17 +6,16 @@ which breaks when the stream breaks or the caller goes, and the client is waited
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 import obstore
 from obstore.store import ObjectStore
 
+from stenod_server.store.to_its_end import to_its_end
+
 PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least; 10000 of them are 50 GB
 PARTS_IN_FLIGHT: Final = 4  # bounds the memory of one stream to some 25 MiB, however long it is
-
-
-T = TypeVar("T")
 
 
 class _BrokenOff(Exception):
@@ -106,21 +105,3 @@ async def _settled(put: asyncio.Future[Any]) -> None:
     await asyncio.wait({put})
     if not put.cancelled():
         put.exception()
-
-
-async def to_its_end(work: Awaitable[T]) -> T:
-    """Its result. Whoever is cancelled meanwhile waits for it all the same: it could not be stopped, and would go on
-    unseen. For what is bounded in time.
-    """
-    running = asyncio.ensure_future(work)
-    cancellation: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait({running})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        if not running.cancelled():
-            running.exception()  # looked at, or it would be complained about
-        raise cancellation
-    return running.result()

@@ -7,19 +7,19 @@ it (a crash came between) are cut off when the upload goes on.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from stenod_server.domain.job import Media
-from stenod_server.errors import Broken, StoreUnavailable, UploadOffsetMismatch
+from stenod_server.errors import Broken, StoreUnavailable
 from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.faults import translated
+from stenod_server.store.to_its_end import to_its_end
+from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of
 
 SYNC_EVERY_BYTES: Final = 32 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
@@ -49,21 +49,21 @@ class FileMediaSpool:
         self._uploads = uploads
         self._blobs = blobs
         self._digests: dict[str, _Digest] = {}
-        self._writing: set[str] = set()
+        self._writers = UploadWriters()
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        with self._alone(upload):
+        with self._writers.alone(upload):
             return await self._append(upload, chunks)
 
     async def finish(self, upload: Upload) -> Media:
         """Idempotent: a crash between the move and the caller's record of it is mended by calling again."""
         key = self.key(upload)
-        with self._alone(upload), translated():
+        with self._writers.alone(upload), translated():
             await self._reclaim(upload)
             os.close(await asyncio.to_thread(self._open, upload))  # for the length it gives the file
             digest = await asyncio.to_thread(self._digest, upload)
             await self._blobs.adopt(self._path(upload), key)
-        self._digests.pop(_name(upload), None)
+        self._digests.pop(name_of(upload), None)
         return Media(
             key=key, size_bytes=digest.size_bytes, sha256=digest.sha256.hexdigest(), file_name=upload.file_name
         )
@@ -85,19 +85,6 @@ class FileMediaSpool:
     def key(self, upload: Upload) -> str:
         return key_of(upload.tenant, upload.upload_id, upload.create_time)
 
-    @contextmanager
-    def _alone(self, upload: Upload) -> Iterator[None]:
-        """One writer for each upload; a second one is refused rather than queued, for its offset would be wrong."""
-        name = _name(upload)
-        if name in self._writing:
-            message = f"another stream is writing to upload {upload.upload_id!r}"
-            raise UploadOffsetMismatch(message, offset_bytes=upload.offset_bytes)
-        self._writing.add(name)
-        try:
-            yield
-        finally:
-            self._writing.discard(name)
-
     # --- appending ------------------------------------------------------------------------------------------------
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
@@ -106,11 +93,11 @@ class FileMediaSpool:
             with translated():
                 self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
                 await self._reclaim(upload)
-                await _to_its_end(lambda: self._open_tail(upload, tail))
+                await to_its_end(asyncio.to_thread(self._open_tail, upload, tail))
             async for chunk in chunks:
                 with translated():
                     self._space.check()
-                    await _to_its_end(partial(tail.write, chunk))
+                    await to_its_end(asyncio.to_thread(tail.write, chunk))
                 if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
                     await self._keep(upload, tail)
         finally:
@@ -153,10 +140,10 @@ class FileMediaSpool:
 
     def _digest(self, upload: Upload) -> _Digest:
         """The digest of the file up to `offset_bytes`; read again from the disk unless it is remembered."""
-        digest = self._digests.get(_name(upload))
+        digest = self._digests.get(name_of(upload))
         if digest is None or digest.size_bytes != upload.offset_bytes:
             digest = _read_digest(self._path(upload), upload.offset_bytes)
-            self._digests[_name(upload)] = digest
+            self._digests[name_of(upload)] = digest
         return digest
 
     async def _reclaim(self, upload: Upload) -> None:
@@ -172,7 +159,7 @@ class FileMediaSpool:
             path.unlink(missing_ok=True)
 
     def _path(self, upload: Upload) -> Path:
-        return self._directory / f"{_name(upload)}.part"
+        return self._directory / f"{name_of(upload)}.part"
 
 
 @dataclass(slots=True)
@@ -204,26 +191,6 @@ class _Tail:
             message = "the part file is not open"
             raise Broken(message)
         return self.file
-
-
-async def _to_its_end(blocking: Callable[[], None]) -> None:
-    """A thread cannot be cancelled: whoever is waits for it. Else it goes on with a file that is closed, and the number
-    of that file may be another upload's by then.
-    """
-    running = asyncio.create_task(asyncio.to_thread(blocking))
-    cancellation: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait({running})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation is not None:
-        raise cancellation
-    running.result()
-
-
-def _name(upload: Upload) -> str:
-    return key_of(upload.tenant, upload.upload_id, upload.create_time).removeprefix("upload/")
 
 
 def _check_length(file: int, upload: Upload) -> None:

@@ -75,3 +75,14 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Await
 def reopen_file(tmp_path: Path) -> Callable[[], Awaitable[Stores]]:
     """As `reopen`, for what is promised of files: of a server's, nothing is."""
     return partial(BACKENDS["sqlite-file"].open, tmp_path / "data")
+
+
+@pytest.fixture
+async def pair(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[Stores, Stores]]:
+    """Of two nodes that share a PostgreSQL."""
+    shared = Shared(database_url=postgres.url(DATABASE))
+    one = await open_store(tmp_path / "one", gather_s=0.0, shared=shared)
+    other = await open_store(tmp_path / "other", gather_s=0.0, shared=shared)
+    yield one, other
+    await one.close()
+    await other.close()

@@ -1,10 +1,8 @@
 """Two nodes at the same jobs in the same moment, on PostgreSQL; each test is there for one of the locks."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,23 +14,12 @@ from stenod_server.errors import EnginesExhausted
 from stenod_server.ports.cluster import Claims, PlaceRequest
 from stenod_server.store import claims, job_changes, runs
 from stenod_server.store.job_changes import Terms
-from stenod_server.store.open import Shared, Stores, open_store
+from stenod_server.store.open import Stores
 from tests.contract.test_claims import ASKED, NOW
 from tests.support.builders import make_config, make_info, make_job
 from tests.support.overlap import held, waits
-from tests.support.postgres import DATABASE, PostgresServer
 
 ROOM = 1000
-
-
-@pytest.fixture
-async def pair(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[Stores, Stores]]:
-    shared = Shared(database_url=postgres.url(DATABASE))
-    one = await open_store(tmp_path / "one", gather_s=0.0, shared=shared)
-    other = await open_store(tmp_path / "other", gather_s=0.0, shared=shared)
-    yield one, other
-    await one.close()
-    await other.close()
 
 
 async def _queue(stores: Stores, count: int, *, engines: int = 1) -> list[Job]:

@@ -1,10 +1,9 @@
 """What SQLite's one writer gives, PostgreSQL's transactions give by their locks; each test is there for one of them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,25 +16,14 @@ from stenod_server.ports import CacheKey, SpentMedia
 from stenod_server.store import claims, deliveries, job_changes, postgres_faults, retention, runs
 from stenod_server.store import uploads as upload_changes
 from stenod_server.store.job_changes import Terms
-from stenod_server.store.open import Shared, Stores, open_store
+from stenod_server.store.open import Stores
 from tests.contract.lives import LATER, NOW, ROOM, UNTIL, running, stored_segments, submitted
 from tests.contract.test_claims import ASKED
 from tests.support.builders import make_config, make_info, make_job, make_segment, make_upload
 from tests.support.overlap import held, waits
-from tests.support.postgres import DATABASE, PostgresServer
 
 TOLD = Notification(url="https://example.com/told")
 CACHE = CacheKey("digest", NOW - timedelta(days=1))
-
-
-@pytest.fixture
-async def pair(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[Stores, Stores]]:
-    shared = Shared(database_url=postgres.url(DATABASE))
-    one = await open_store(tmp_path / "one", gather_s=0.0, shared=shared)
-    other = await open_store(tmp_path / "other", gather_s=0.0, shared=shared)
-    yield one, other
-    await one.close()
-    await other.close()
 
 
 def _submit(

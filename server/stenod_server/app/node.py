@@ -154,15 +154,8 @@ async def open_node(
         health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = serve_metrics_page(stack, settings, metrics)
-        services = Services(
-            scheduler,
-            intake,
-            attendance,
-            notifier,
-            lambda: health.now,
-            dialect_options(settings),
-            settings.default_model,
-        )
+        dialects, model = dialect_options(settings), settings.default_model
+        services = Services(scheduler, intake, attendance, notifier, lambda: health.now, dialects, model)
         calls = CallInterceptor(door, metrics, tracer)
         address = await serve_api(stack, services, health, calls, options, settings)
         stage.enter(build_app(services, door, metrics, version=VERSION, tracer=tracer))
@@ -170,7 +163,7 @@ async def open_node(
         space = FreeSpace(settings.data_path, settings.min_free_bytes)
         _begin(stack, health.run(), sample(scheduler, stores, metered, metrics, space), sweep(janitor), notifier.run())
         addresses = (address, http_address, health_address, metrics_address)
-        yield Node(scheduler, intake, janitor, *addresses, settings.default_model, max_engines)
+        yield Node(scheduler, intake, janitor, *addresses, model, max_engines)
 
 
 async def _open_stores(stack: AsyncExitStack, settings: Settings) -> Stores:

@@ -3,6 +3,7 @@
 Its addresses are private and nothing is routed: only processes that are started on its hosts, and this one, are on it.
 """
 
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Final
 from tests.support.small_disk import NotPermitted
 
 _PREFIX: Final = "10.203"
+# A namespace that was deleted keeps its end of a cable for a while: no name is used twice.
+_networks: Final = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class PrivateNetwork:
 def private_network(hosts: int) -> Iterator[PrivateNetwork]:
     """Raises NotPermitted where network namespaces cannot be made."""
     number = os.getpid() % 9973
-    subnet, tag = f"{_PREFIX}.{number % 250}", f"st{number}"
+    subnet, tag = f"{_PREFIX}.{number % 250}", f"st{number}n{next(_networks)}"
     bridge = f"{tag}b"
     with ExitStack() as stack:
         try:

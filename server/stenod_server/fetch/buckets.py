@@ -1,8 +1,8 @@
 """Buckets, and directories in their place, by address: s3://, gs:// and az:// with the credentials and endpoints of
-the environment (those that the clouds' own SDKs read, `AWS_ENDPOINT_URL` among them), and file://.
+the environment, and file://.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,26 +16,20 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from stenod_server.errors import InvalidField, MediaNotFound, StenodError, StoreUnavailable
 from stenod_server.fetch import uri_rules
+from stenod_server.object_store.kinds import SCHEMES as BUCKET_SCHEMES
+from stenod_server.object_store.kinds import open_object_store
+from stenod_server.object_store.streams import put_stream
 
 if TYPE_CHECKING:  # at run time obstore has no such names
     from obstore.store import ClientConfig, RetryConfig
 
 CHUNK_BYTES: Final = 1024 * 1024
-PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least
-PARTS_IN_FLIGHT: Final = 2  # bounds the memory of one `put`
 _LISTED: Final = 1000
 _RETRIES: Final["RetryConfig"] = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _CLIENT: Final["ClientConfig"] = {
-    "allow_http": True,  # the endpoint is the operator's; the public ones have TLS anyway
     "timeout": timedelta(seconds=300),
     "read_timeout": timedelta(seconds=30),
 }
-_STORES: Final[Mapping[str, Callable[[str], ObjectStore]]] = {
-    "s3": lambda bucket: S3Store(bucket, client_options=_CLIENT, retry_config=_RETRIES),
-    "gs": lambda bucket: GCSStore(bucket, client_options=_CLIENT, retry_config=_RETRIES),
-    "az": lambda bucket: AzureStore(bucket, client_options=_CLIENT, retry_config=_RETRIES),
-}
-BUCKET_SCHEMES: Final = tuple(_STORES)
 SCHEMES: Final = (*BUCKET_SCHEMES, "file")
 
 
@@ -97,9 +91,7 @@ class Bucket:
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Whole or not at all, in place of what is there; what `chunks` raises passes through."""
         with _errors(self.url_of(key), is_passing=True):
-            await obstore.put_async(
-                self.store, self._path(key), chunks, chunk_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT
-            )
+            await put_stream(self.store, self._path(key), chunks)
 
     async def delete(self, key: str) -> None:
         """Also where there is none."""
@@ -160,7 +152,8 @@ def open_bucket(url: str, field: str = "url", *, create: bool = False) -> Bucket
     if "?" in rest or "#" in rest or not name:
         raise InvalidField(field, f"{scheme}:// addresses are BUCKET/PREFIX, without query and fragment")
     with _opening(field, url):
-        return Bucket(f"{scheme}://{name}{f'/{prefix}' if prefix else ''}", scheme, prefix, _STORES[scheme](name))
+        store = open_object_store(scheme, name, client=_CLIENT, retries=_RETRIES)
+        return Bucket(f"{scheme}://{name}{f'/{prefix}' if prefix else ''}", scheme, prefix, store)
 
 
 @contextmanager

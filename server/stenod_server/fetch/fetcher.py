@@ -8,12 +8,13 @@ from dataclasses import replace
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.uri import shown
 from stenod_server.errors import FetchFailed, InvalidField, LimitExceeded
-from stenod_server.fetch import objects, uri_rules, web_address
+from stenod_server.fetch import uri_rules, web_address
 from stenod_server.fetch.files import FileSource
 from stenod_server.fetch.objects import ObjectSource
 from stenod_server.fetch.options import FetchOptions
 from stenod_server.fetch.source import Source
 from stenod_server.fetch.web import WebSource
+from stenod_server.object_store.kinds import SCHEMES as BUCKET_SCHEMES
 from stenod_server.ports import FetchedMedia
 
 
@@ -87,6 +88,6 @@ def open_fetcher(options: FetchOptions) -> UriFetcher:
     """Raises ValueError for a setting that cannot be read."""
     web, stored = WebSource(options), ObjectSource(options)
     by_scheme: dict[str, Source] = dict.fromkeys(web_address.SCHEMES, web)
-    by_scheme |= dict.fromkeys(objects.SCHEMES, stored)
+    by_scheme |= dict.fromkeys(BUCKET_SCHEMES, stored)
     by_scheme["file"] = FileSource(options)
     return UriFetcher(by_scheme, timeout_s=options.timeout_s)

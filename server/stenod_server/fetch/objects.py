@@ -1,13 +1,13 @@
 """Objects in buckets: s3://, gs:// and az://, with the credentials and endpoints of this server's environment."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import obstore
-from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+from obstore.store import ObjectStore
 
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.domain.uri import shown
@@ -16,6 +16,7 @@ from stenod_server.fetch import uri_rules
 from stenod_server.fetch.faults import translated
 from stenod_server.fetch.file_name import file_name
 from stenod_server.fetch.options import FetchOptions
+from stenod_server.object_store.kinds import SCHEMES, open_object_store
 from stenod_server.ports import FetchedMedia
 
 if TYPE_CHECKING:  # at run time obstore has no such names
@@ -27,13 +28,6 @@ _RETRIES: Final["RetryConfig"] = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=30),
 }  # the job is retried as well
-_STORES: Final[Mapping[str, Callable[[str, "ClientConfig"], ObjectStore]]] = {
-    "s3": lambda bucket, client: S3Store(bucket, client_options=client, retry_config=_RETRIES),
-    "gs": lambda bucket, client: GCSStore(bucket, client_options=client, retry_config=_RETRIES),
-    "az": lambda bucket, client: AzureStore(bucket, client_options=client, retry_config=_RETRIES),
-}
-SCHEMES: Final = tuple(_STORES)
-
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 # A scheme, a bucket, and the names on the way to an object.
@@ -49,7 +43,6 @@ class ObjectSource:
     def __init__(self, options: FetchOptions) -> None:
         self._prefixes = _prefixes(options.buckets)
         self._client: ClientConfig = {
-            "allow_http": True,  # the endpoint is the operator's; the public ones have TLS anyway
             "read_timeout": timedelta(seconds=options.stall_s),
             "timeout": timedelta(seconds=options.timeout_s),
         }
@@ -80,7 +73,7 @@ class ObjectSource:
     def _store(self, scheme: str, bucket: str) -> ObjectStore:
         """Made when first needed: one without credentials must not keep a node from starting."""
         if (scheme, bucket) not in self._stores:
-            self._stores[scheme, bucket] = _STORES[scheme](bucket, self._client)
+            self._stores[scheme, bucket] = open_object_store(scheme, bucket, client=self._client, retries=_RETRIES)
         return self._stores[scheme, bucket]
 
 

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from stenod_server.domain.uri import shown
 from stenod_server.errors import FetchRefused, InvalidField
 from stenod_server.fetch import uri_rules
-from stenod_server.fetch.buckets import BUCKET_SCHEMES, Bucket, open_bucket
+from stenod_server.fetch.buckets import Bucket, open_bucket
+from stenod_server.object_store.kinds import SCHEMES as BUCKET_SCHEMES
 
 SETTING: Final = "output_buckets"
 _TENANT: Final = "{tenant}"

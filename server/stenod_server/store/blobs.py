@@ -16,11 +16,11 @@ import obstore
 from obstore.store import LocalStore, ObjectStore
 
 from stenod_server.errors import Broken
+from stenod_server.object_store.streams import PART_BYTES, PARTS_IN_FLIGHT, put_stream
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.store import disk
-from stenod_server.store.bucket_streams import PART_BYTES, PARTS_IN_FLIGHT, put_stream
 from stenod_server.store.faults import translated
 from stenod_server.store.local_copies import LocalCopies
-from stenod_server.store.to_its_end import to_its_end
 
 COPY_MAX_BYTES: Final = 5 * 1024**3  # what S3 copies by itself at most
 LISTED: Final = 500  # keys at a time

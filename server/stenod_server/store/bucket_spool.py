@@ -17,11 +17,11 @@ from obstore.store import ObjectStore
 
 from stenod_server.domain.job import Media
 from stenod_server.errors import StoreUnavailable, UploadOffsetMismatch
+from stenod_server.object_store.streams import put_stream
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.ports import Upload
 from stenod_server.store.blobs import ObjectBlobStore
-from stenod_server.store.bucket_streams import put_stream
 from stenod_server.store.faults import translated
-from stenod_server.store.to_its_end import to_its_end
 from stenod_server.store.upload_pieces import Piece, SqlUploadPieces
 from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of

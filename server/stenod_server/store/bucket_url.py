@@ -1,21 +1,17 @@
-"""The bucket of the setting `blob_url`: s3://, gs:// or az://, with the credentials and endpoints of the environment.
-
-Those are read by the library, under the names that the clouds' own SDKs give them (`AWS_ENDPOINT_URL`,
-`AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME` …), or asked of the machine's role.
-"""
+"""The bucket of the setting `blob_url`: s3://, gs:// or az://, with the environment's credentials and endpoints."""
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import obstore
 import obstore.exceptions
-from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+from obstore.store import ObjectStore
 
 from stenod_server.errors import InvalidField, StoreUnavailable
+from stenod_server.object_store.kinds import SCHEMES, open_object_store
 from stenod_server.store.bucket_faults import Trouble, trouble_of
 
 if TYPE_CHECKING:  # at run time obstore has no such names
@@ -28,16 +24,9 @@ _RETRIES: Final["RetryConfig"] = {
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=2), "base": 2},
 }
 _CLIENT: Final["ClientConfig"] = {
-    "allow_http": True,  # the endpoint is the operator's; the public ones have TLS anyway
     "connect_timeout": timedelta(seconds=3),
     "read_timeout": timedelta(seconds=10),  # without a byte; a part is some MiB
     "timeout": timedelta(hours=1),  # of one request with all of its answer: of a large recording
-}
-_Opener = Callable[[str, str], ObjectStore]
-_OPENERS: Final[Mapping[str, _Opener]] = {
-    "s3": lambda bucket, prefix: S3Store(bucket, prefix=prefix, client_options=_CLIENT, retry_config=_RETRIES),
-    "gs": lambda bucket, prefix: GCSStore(bucket, prefix=prefix, client_options=_CLIENT, retry_config=_RETRIES),
-    "az": lambda bucket, prefix: AzureStore(bucket, prefix=prefix, client_options=_CLIENT, retry_config=_RETRIES),
 }
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=-]+")
@@ -57,7 +46,7 @@ class Bucket:
         """What stands below PREFIX/name, by keys relative to that. Raises InvalidField."""
         prefix = f"{self._prefix}/{name}" if self._prefix else name
         try:
-            return _OPENERS[self._scheme](self._name, prefix)
+            return open_object_store(self._scheme, self._name, prefix=prefix, client=_CLIENT, retries=_RETRIES)
         except (obstore.exceptions.BaseError, OSError, ValueError) as error:
             problem = f"{self.address} cannot be opened with the credentials and endpoints of this environment"
             raise InvalidField("blob_url", problem) from error
@@ -99,7 +88,7 @@ def parse_bucket(url: str) -> Bucket:
     scheme, separator, rest = url.partition("://")
     name, _, prefix = rest.partition("/")
     names = prefix.removesuffix("/").split("/") if prefix.strip("/") else []
-    if scheme not in _OPENERS or not separator:
+    if scheme not in SCHEMES or not separator:
         raise InvalidField("blob_url", "must be s3://, gs:// or az:// with BUCKET/PREFIX")
     if not _BUCKET.fullmatch(name):  # nor a user and password before it
         raise InvalidField("blob_url", "its bucket is not the name of one")

@@ -15,9 +15,9 @@ from typing import Final
 import obstore
 from obstore.store import ObjectStore
 
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.store import disk
 from stenod_server.store.faults import translated
-from stenod_server.store.to_its_end import to_its_end
 
 CHUNK_BYTES: Final = 1024 * 1024
 CHECK_EVERY_BYTES: Final = 32 * CHUNK_BYTES

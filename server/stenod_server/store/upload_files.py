@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from stenod_server.domain.job import Media
 from stenod_server.errors import Broken, StoreUnavailable
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.faults import translated
-from stenod_server.store.to_its_end import to_its_end
 from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of
 

@@ -10,8 +10,8 @@ import pytest
 from obstore.store import MemoryStore
 
 from stenod_server.errors import Broken, StoreUnavailable
+from stenod_server.object_store.streams import PART_BYTES
 from stenod_server.store.blobs import ObjectBlobStore, open_bucket_blobs, open_local_blobs
-from stenod_server.store.bucket_streams import PART_BYTES
 from stenod_server.store.bucket_url import parse_bucket
 from tests.support.s3_place import S3Place
 

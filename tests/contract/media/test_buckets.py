@@ -12,10 +12,11 @@ import obstore
 import pytest
 
 from stenod_server.errors import InvalidField, StorageFull, StoreUnavailable
+from stenod_server.fetch.buckets import open_bucket
+from stenod_server.object_store.streams import PART_BYTES
 from stenod_server.store import blobs as blobs_module
 from stenod_server.store import bucket_url
 from stenod_server.store.blobs import ObjectBlobStore, open_bucket_blobs
-from stenod_server.store.bucket_streams import PART_BYTES
 from stenod_server.store.bucket_url import parse_bucket
 from stenod_server.store.open import Shared, open_store
 from tests.support.s3_place import BUCKET, S3Place
@@ -139,7 +140,10 @@ async def test_a_stream_that_breaks_leaves_no_parts(bucket: S3Place, blobs: Obje
     assert (await bucket.keys(), await _uploads_under_way(bucket)) == ([], [])
 
 
-async def test_a_stream_whose_caller_goes_leaves_no_parts(bucket: S3Place, blobs: ObjectBlobStore) -> None:
+@pytest.mark.parametrize("as_result", [False, True])
+async def test_a_stream_whose_caller_goes_leaves_no_parts(
+    bucket: S3Place, blobs: ObjectBlobStore, *, as_result: bool
+) -> None:
     reached = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -149,7 +153,8 @@ async def test_a_stream_whose_caller_goes_leaves_no_parts(bucket: S3Place, blobs
                 await asyncio.Event().wait()
             yield b"x" * MIB
 
-    put = asyncio.create_task(blobs.put(KEY, endless()))
+    target = open_bucket(bucket.url) if as_result else blobs
+    put = asyncio.ensure_future(target.put(KEY, endless()))
     await reached.wait()
     put.cancel()
     with pytest.raises(asyncio.CancelledError):

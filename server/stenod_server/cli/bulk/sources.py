@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from stenod_server.cli.bulk.items import Item, Selection, list_items, make_item, place_below, result_names
 from stenod_server.errors import InvalidField
-from stenod_server.fetch.buckets import BUCKET_SCHEMES, Bucket, FoundObject, open_bucket
+from stenod_server.fetch.buckets import Bucket, FoundObject, open_bucket
+from stenod_server.object_store.kinds import SCHEMES as BUCKET_SCHEMES
 
 _WEB: Final = ("http", "https")
 

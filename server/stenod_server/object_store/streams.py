@@ -12,7 +12,7 @@ from typing import Any, Final
 import obstore
 from obstore.store import ObjectStore
 
-from stenod_server.store.to_its_end import to_its_end
+from stenod_server.object_store.to_its_end import to_its_end
 
 PART_BYTES: Final = 5 * 1024 * 1024  # what S3 takes as a part at least; 10000 of them are 50 GB
 PARTS_IN_FLIGHT: Final = 4  # bounds the memory of one stream to some 25 MiB, however long it is

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from tests.support.load import PATIENT, Accepted, insist
 
 SWEPT_S: Final = 75.0  # what could not be removed at once is, by the janitor of some node
 _LOOK_S: Final = 1.0
+_ENDED: Final = re.compile(r" job_ended .*\battempt=(\d+) .*\bjob_id=(\w+)")  # of a run; the log sorts what it says
 
 
 async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> tuple[Audit, Sequence[str]]:
@@ -35,9 +37,26 @@ async def audit_cluster(cluster: Cluster, accepted: Iterable[Accepted]) -> tuple
         found.doubled.append(f"{counted} jobs are counted as used, of {found.succeeded} and {found.deleted} deleted")
     if int(counted) < found.succeeded:
         found.lost.append(f"{counted} jobs are counted as used, of {found.succeeded}")
+    found.doubled += await _ended_by_others(cluster)
     rows, nameless = await _left_behind(cluster)
     found.left_over += rows
     return found, nameless
+
+
+async def _ended_by_others(cluster: Cluster) -> Sequence[str]:
+    """Jobs that were not ended by their last run, and by it alone: what a run writes that was taken for dead must be
+    refused, also where it is what the last one would have written.
+    """
+    last = {job_id: int(attempt) for job_id, attempt in await cluster.ask("SELECT job_id, attempt FROM jobs")}
+    ended_by: dict[str, list[int]] = {}
+    for node in cluster.nodes:
+        for attempt, job_id in _ENDED.findall(node.log.read_text()):
+            ended_by.setdefault(job_id, []).append(int(attempt))
+    return [
+        f"job {job_id} was ended by attempts {attempts}, of {last[job_id]}"
+        for job_id, attempts in ended_by.items()
+        if job_id in last and attempts != [last[job_id]]
+    ]
 
 
 async def _left_behind(cluster: Cluster) -> tuple[Sequence[str], Sequence[str]]:

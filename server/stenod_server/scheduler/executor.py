@@ -216,7 +216,8 @@ class Executor:
             self._observer.released(ended.job, reason=reason)
             return
         run_s = (self._adapters.clock.now() - (job.start_time or job.create_time)).total_seconds()
-        _log.info("job_ended", state=str(ended.job.state), run_s=round(run_s, 3), **_detail(outcome))
+        state = str(ended.job.state)
+        _log.info("job_ended", state=state, attempt=job.attempt, run_s=round(run_s, 3), **_detail(outcome))
         self._observer.ended(ended.job, run_s=run_s)
 
 

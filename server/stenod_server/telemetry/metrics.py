@@ -57,7 +57,7 @@ class Metrics:
         for state in JobState:
             self.jobs.labels(state.lower())
         self.jobs_ended.labels(JobState.SUCCEEDED.lower(), "")
-        for reason in ("rescue", "hand_back", "lost"):
+        for reason in ("rescue", "hand_back"):
             self.jobs_released.labels(reason)
         for outcome in ("delivered", "failed", "given_up"):
             self.notifications.labels(outcome)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stenod_server.planning.plan import Cost, Plan
     from stenod_server.planning.prices import Price
     from stenod_server.planning.profile import Profile
+    from stenod_server.planning.queueing import Waiting
 
 DEFAULT_PROFILE: Final = "cpu-2-cores"
 
@@ -134,7 +135,7 @@ def _price(path: Path | None, machine: str) -> "Price":
 
 
 def _fields(plan: "Plan", price: "Price") -> dict[str, Any]:
-    waits, of = plan.waiting, plan.profile
+    waits, slower, of = plan.waiting, plan.waiting_if_slower, plan.profile
     return {
         "profile": f"{of.name}: {of.model} on {of.machine} ({of.basis}, {of.date})",
         "demand": f"{plan.hours_per_hour:g} h of audio an hour" if plan.hours_per_hour else None,
@@ -147,11 +148,17 @@ def _fields(plan: "Plan", price: "Price") -> dict[str, Any]:
         "jobs that wait": _percent(waits.wait_ratio) if waits else None,
         "mean wait": _seconds(waits.mean_wait_s) if waits else None,
         "95 % wait at most": _seconds(waits.p95_wait_s) if waits else None,
+        f"{100 * (of.noise_ratio or 0):.0f} % slower": _slower(slower) if slower else None,
         "mean run": _seconds(waits.mean_service_s) if waits else None,
         "on demand": _money(plan.on_demand, price),
         "spot": _money(plan.spot, price),
         "prices": f"{price.source} ({price.date})" if price.source else None,
     }
+
+
+def _slower(waits: "Waiting") -> str:
+    told = f"mean wait {_seconds(waits.mean_wait_s)}, 95 % {_seconds(waits.p95_wait_s)}"
+    return f"{told} (by so much two measurements differed)"
 
 
 def _seconds(seconds: float | None) -> str:

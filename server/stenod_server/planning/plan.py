@@ -49,7 +49,8 @@ class Cost:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`most_hours_per_hour` is what the nodes can do; `concurrency_limit` how many recordings run side by side on one
-    node such that each takes no longer than it lasts.
+    node such that each takes no longer than it lasts. `waiting_if_slower`: where the nodes are slower than was measured
+    by as much as the measurements differed; the nearer to its limit a node is, the more that says.
     """
 
     profile: Profile
@@ -60,6 +61,7 @@ class Plan:
     most_hours_per_hour: float
     concurrency_limit: int
     waiting: Waiting | None
+    waiting_if_slower: Waiting | None
     on_demand: Cost
     spot: Cost
     warnings: tuple[str, ...] = field(default=())
@@ -79,11 +81,18 @@ def make_plan(demand: Demand, profile: Profile, price: Price | None = None) -> P
         hours_per_hour=demand.hours_per_hour,
         most_hours_per_hour=most,
         concurrency_limit=math.floor(_node_hours_per_hour(demand, profile)),
-        waiting=waiting(queue_of(demand, profile, nodes)) if demand.hours_per_hour else None,
+        waiting=_waiting(demand, profile, nodes),
+        waiting_if_slower=_waiting(demand, profile.slower_by(profile.noise_ratio), nodes)
+        if profile.noise_ratio
+        else None,
         on_demand=_cost(price.on_demand, nodes, done),
         spot=_cost(price.spot, nodes, done),
         warnings=_warnings(demand, profile),
     )
+
+
+def _waiting(demand: Demand, profile: Profile, nodes: int) -> Waiting | None:
+    return waiting(queue_of(demand, profile, nodes)) if demand.hours_per_hour else None
 
 
 def queue_of(demand: Demand, profile: Profile, nodes: int) -> Queue:

@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from stenod_server.errors import InvalidField
@@ -64,6 +64,12 @@ class Profile:
             return points[-1][1]
         (low, low_speed), (high, high_speed) = points[place - 1], points[place]
         return low_speed + (high_speed - low_speed) * (engines - low) / (high - low)
+
+    def slower_by(self, ratio: float) -> "Profile":
+        """As if everything went slower by this part of its speed; faster where it is negative."""
+        left = 1 - ratio
+        speeds = tuple((engines, left * speed) for engines, speed in self.speeds)
+        return replace(self, speeds=speeds, overhead_s=self.overhead_s / left)
 
     @property
     def full_speed(self) -> float:

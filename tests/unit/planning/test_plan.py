@@ -142,3 +142,19 @@ def test_a_job_runs_on_one_node_however_many_there_are() -> None:
 def test_a_demand_beyond_all_bounds_is_refused() -> None:
     with pytest.raises(InvalidField, match="nodes of this kind"):
         make_plan(Demand(hours_per_hour=1e9), PROFILE)
+
+
+def test_what_the_noise_of_the_profile_would_mean_is_told() -> None:
+    demand = Demand(hours_per_hour=76.0, nodes=1)
+    plan = make_plan(demand, replace(PROFILE, noise_ratio=0.02))
+    slower = make_plan(demand, replace(PROFILE, speeds=((1, 19.6), (4, 58.8), (8, 78.4)), overhead_s=0.0))
+    assert plan.waiting == make_plan(demand, PROFILE).waiting
+    assert plan.waiting_if_slower == slower.waiting
+    never = make_plan(demand, replace(PROFILE, noise_ratio=0.06)).waiting_if_slower
+    assert never is not None
+    assert never.mean_wait_s is None
+    assert make_plan(demand, PROFILE).waiting_if_slower is None
+
+
+def test_overhead_is_slower_too() -> None:
+    assert replace(PROFILE, overhead_s=0.3).slower_by(0.25).overhead_s == pytest.approx(0.4)

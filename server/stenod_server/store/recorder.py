@@ -47,7 +47,10 @@ class ProgressRecorder:
     async def take(self, lease: Lease) -> Report | None:
         """What is left to store of the run, now the caller's to store. A report under way is waited for."""
         async with self._storing:
-            return self._pop(lease)[0]
+            report, _ = self._pop(lease)
+            if not self._pending:  # so nobody may come any more to store it, and to say so
+                self._next_pending_done().set()
+            return report
 
     def put_back(self, lease: Lease, report: Report | None) -> None:
         """Undo `take`: the caller could not store it."""
@@ -94,12 +97,17 @@ class ProgressRecorder:
     async def _store_pending(self) -> None:
         async with self._storing:
             reports, self._pending = self._pending, {}
-            done, self._pending_done = self._pending_done, asyncio.Event()
+            done = self._next_pending_done()
             try:
                 if reports:
                     await self._store(reports)
             finally:
                 done.set()
+
+    def _next_pending_done(self) -> asyncio.Event:
+        """The event of what was pending until now; what is reported from now on has another one."""
+        done, self._pending_done = self._pending_done, asyncio.Event()
+        return done
 
     async def _store(self, reports: Mapping[Lease, Report]) -> None:
         try:

@@ -13,6 +13,8 @@ from stenod_server.errors import Broken, StenodError, StoreUnavailable
 from stenod_server.store.database import Database
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
+from stenod_server.store.recorder import ProgressRecorder
+from stenod_server.store.runs import Report
 from stenod_server.store.sqlite import open_sqlite
 from tests.support.builders import START, make_info, make_job, make_segment
 from tests.support.eventually import eventually, settle
@@ -158,3 +160,16 @@ async def test_the_jobs_end_waits_for_a_report_under_way_which_may_fail(database
     assert await end is not None
     assert await _indices(store, job) == [0, 1]
     await store.close()
+
+
+async def test_who_waits_for_a_report_that_goes_with_the_end_of_its_job_is_not_forgotten(
+    database: FaultyDatabase,
+) -> None:
+    lease, recorder = (await _running(SqlJobStore(database))).lease, ProgressRecorder(database, gather_s=0.0)
+    recorder.add(lease, Report(Progress(0, 2, 1), START))
+    await recorder.settle(lease.job_id)  # in this moment whoever stores reports is about to find none, and to end
+    recorder.add(lease, Report(Progress(1, 2, 2), START))
+    waiting = asyncio.create_task(recorder.settle(lease.job_id))
+    assert await asyncio.create_task(recorder.take(lease)) == Report(Progress(1, 2, 2), START)
+    await asyncio.wait_for(waiting, 5.0)
+    await recorder.close()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -81,6 +82,7 @@ def read_job(row: sa.Row[Any]) -> Job:
     )
 
 
+@lru_cache(maxsize=64)
 def config_json(config: JobConfig) -> str:
     """Every field, defaults too: a default that changes later does not change a job that is stored."""
     plain = asdict(config)
@@ -91,7 +93,9 @@ def config_json(config: JobConfig) -> str:
     return to_json(plain)
 
 
+@lru_cache(maxsize=64)
 def read_config(text: str) -> JobConfig:
+    """Frozen, so that jobs that were given the same share one."""
     plain = json.loads(text)
     for name in _DURATIONS:
         plain[name] = timedelta(seconds=plain.pop(f"{name}_s", 0.0))

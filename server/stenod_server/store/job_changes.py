@@ -20,7 +20,7 @@ from stenod_server.errors import (
 )
 from stenod_server.ports import CacheKey
 from stenod_server.ports.cluster import PlaceRequest, SignalKind
-from stenod_server.store import claims, deliveries, job_queries, queue, result_cache, usage
+from stenod_server.store import claims, deliveries, job_queries, queue, result_cache, transition, usage
 from stenod_server.store.codec import failure_json, job_row, read_job
 from stenod_server.store.tables import IS_QUEUED, IS_RUNNING, idempotency_keys, job_tags, jobs
 from stenod_server.store.telling import tell
@@ -47,7 +47,7 @@ def submit(connection: sa.Connection, job: Job, terms: Terms) -> Job:
     if cache is not None and (source := result_cache.find(connection, job.tenant, cache)):
         # Whatever is used up: it needs no engine and no place in the queue.
         job = _insert(connection, job, with_files=with_files)
-        return result_cache.take_over(connection, (jobs.c.job_id == job.job_id,), source, now=job.create_time) or job
+        return result_cache.take_over(connection, transition.job(job.job_id), source, now=job.create_time) or job
     try:
         if queue.is_full(connection, terms.max_queued_jobs):
             raise QueueFull(terms.max_queued_jobs)  # noqa: TRY301  one of several
@@ -82,7 +82,7 @@ def fail_late(connection: sa.Connection, *, now: datetime) -> Sequence[Job]:
     late = sa.select(jobs.c.job_id).where(IS_QUEUED, jobs.c.deadline_time.is_not(None), jobs.c.deadline_time <= now)
     failure = failure_json(failure_of(JobDeadlineExceeded("the job waited until its deadline")))
     ended = [
-        end(connection, (jobs.c.job_id == job_id, IS_QUEUED), JobEvent.FAIL, now=now, failure=failure)
+        end(connection, transition.queued(job_id), JobEvent.FAIL, now=now, failure=failure)
         for job_id in connection.execute(late).scalars().all()
     ]
     return [job for job in ended if job is not None]
@@ -91,7 +91,7 @@ def fail_late(connection: sa.Connection, *, now: datetime) -> Sequence[Job]:
 def request_cancel(connection: sa.Connection, tenant: str, job_id: str, *, now: datetime) -> Job:
     job = _get_for_update(connection, tenant, job_id)
     if job.state is JobState.QUEUED:
-        return end(connection, (jobs.c.job_id == job_id,), JobEvent.CANCEL, now=now) or job
+        return end(connection, transition.job(job_id), JobEvent.CANCEL, now=now) or job
     if job.state is not JobState.RUNNING or job.cancel_requested:
         return job
     statement = (

@@ -1,6 +1,5 @@
 """Transcripts that may be used again: an entry names a job of the same tenant, and is of use while that has one."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -11,7 +10,7 @@ from stenod_server.domain.job import Job, JobEvent, JobState
 from stenod_server.ports import CacheKey
 from stenod_server.store.codec import info_json, progress_json, read_job
 from stenod_server.store.tables import UtcDateTime, drafts, jobs, result_cache, segments
-from stenod_server.store.transition import Condition, end
+from stenod_server.store.transition import These, end
 
 # In these words both SQLite and PostgreSQL take it; SQLAlchemy's own upserts are of one database each.
 _REMEMBER: Final = sa.text(
@@ -45,7 +44,7 @@ def find(connection: sa.Connection, tenant: str, key: CacheKey) -> Job | None:
     return read_job(row) if row is not None else None
 
 
-def take_over(connection: sa.Connection, this: Sequence[Condition], source: Job, *, now: datetime) -> Job | None:
+def take_over(connection: sa.Connection, this: These, source: Job, *, now: datetime) -> Job | None:
     """End a job with a copy of another one's transcript; None where it has moved on."""
     if source.info is None:
         return None

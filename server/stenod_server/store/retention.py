@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from stenod_server.domain.job import Job, JobConfig, JobEvent, JobState, Media
 from stenod_server.domain.notification import Notice, NoticeState
 from stenod_server.ports import SpentMedia
+from stenod_server.store import transition
 from stenod_server.store.codec import config_json, media_json, notices_json, read_job
 from stenod_server.store.database import Database
 from stenod_server.store.tables import deliveries, drafts, idempotency_keys, jobs, result_cache, segments, uploads
-from stenod_server.store.transition import move
 from stenod_server.store.uploads import key_of
 
 _LIVE: Final = (str(JobState.QUEUED), str(JobState.RUNNING))
@@ -92,9 +92,9 @@ def _expire(connection: sa.Connection, now: datetime, limit: int) -> Sequence[st
 
 
 def _expire_one(connection: sa.Connection, job: Job, now: datetime) -> str:
-    move(
+    transition.move(
         connection,
-        jobs.c.job_id == job.job_id,
+        transition.job(job.job_id),
         JobEvent.EXPIRE,
         now=now,
         expire_time=now + job.ttl,

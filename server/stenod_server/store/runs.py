@@ -6,7 +6,7 @@ Whoever runs a job writes under its lease; a write under a lease that was lost f
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import PoisonJob
 from stenod_server.ports import CacheKey
 from stenod_server.ports.cluster import SignalKind
-from stenod_server.store import result_cache, usage
+from stenod_server.store import result_cache, transition, usage
 from stenod_server.store.codec import (
     checkpoint_json,
     failure_json,
@@ -28,7 +28,20 @@ from stenod_server.store.codec import (
 from stenod_server.store.segment_codec import segment_row
 from stenod_server.store.tables import IS_RUNNING, drafts, jobs, segments
 from stenod_server.store.telling import tell
-from stenod_server.store.transition import Condition, change, end, give_back, move
+from stenod_server.store.transition import Condition, change, end, give_back, held, move
+
+_DELETE_DRAFTS: Final = sa.delete(drafts).where(drafts.c.job_id == sa.bindparam("old_id"))
+_COUNT_SEGMENTS: Final = (
+    sa.select(sa.func.count()).select_from(segments).where(segments.c.job_id == sa.bindparam("old_id"))
+)
+# In these words both SQLite and PostgreSQL take it; SQLAlchemy's own upserts are of one database each.
+_REPLACE: Final[Mapping[sa.Table, sa.TextClause]] = {
+    table: sa.text(
+        f"INSERT INTO {table.name} (job_id, segment_index, body) VALUES (:job_id, :segment_index, :body) "  # noqa: S608
+        "ON CONFLICT (job_id, segment_index) DO UPDATE SET body = excluded.body"
+    )
+    for table in (segments, drafts)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +63,12 @@ class Report:
 def claim(connection: sa.Connection, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
     job = move(
         connection,
-        jobs.c.job_id == job_id,
+        transition.job(job_id),
         JobEvent.CLAIM,
         now=now,
+        counting=("attempt", "lease_token"),
         node=node,
         start_time=now,
-        attempt=jobs.c.attempt + 1,
-        lease_token=jobs.c.lease_token + 1,
         lease_expire_time=lease_until,
         not_before=None,
     )
@@ -96,8 +108,8 @@ def release(
 ) -> Job | None:
     changes: dict[str, Any] = {"not_before": not_before}
     if failure is not None:
-        changes |= {"failures": jobs.c.failures + 1, "failure": failure_json(failure)}
-    return give_back(connection, _held(lease), JobEvent.RELEASE, now=now, **changes)
+        changes |= {"counting": ("failures",), "failure": failure_json(failure)}
+    return give_back(connection, held(lease), JobEvent.RELEASE, now=now, **changes)
 
 
 def rescue(connection: sa.Connection, node: str, *, now: datetime, max_rescues: int) -> Sequence[Job]:
@@ -109,14 +121,16 @@ def rescue_expired(connection: sa.Connection, *, now: datetime, max_rescues: int
 
 
 def restart(connection: sa.Connection, lease: Lease) -> None:
-    changed = connection.execute(sa.update(jobs).where(*_held(lease)).values(checkpoint=None))
+    this = held(lease)
+    changed = connection.execute(sa.update(jobs).where(*this.conditions), {"checkpoint": None, **this.values})
     if changed.rowcount:
         _forget_behind(connection, lease.job_id, 0)
 
 
 def fetched(connection: sa.Connection, lease: Lease, media: Media) -> Job | None:
-    changes = {"media": media_json(media), "media_key": media.key}
-    row = connection.execute(sa.update(jobs).where(*_held(lease)).values(**changes).returning(jobs)).first()
+    this = held(lease)
+    changes = {"media": media_json(media), "media_key": media.key, **this.values}
+    row = connection.execute(sa.update(jobs).where(*this.conditions).returning(jobs), changes).first()
     return read_job(row) if row is not None else None
 
 
@@ -148,11 +162,11 @@ def record(connection: sa.Connection, reports: Mapping[Lease, Report]) -> None:
 
 
 def finalise(connection: sa.Connection, lease: Lease, final: Sequence[Segment]) -> bool:
-    held = connection.execute(sa.select(jobs.c.job_id).where(*_held(lease)).with_for_update()).first()
-    if held is not None:
-        _store_segments(connection, [(lease.job_id, segment) for segment in final])
-        tell(connection, SignalKind.CHANGED, lease.job_id)
-    return held is not None
+    if transition.lock(connection, held(lease)) is None:
+        return False
+    _store_segments(connection, [(lease.job_id, segment) for segment in final])
+    tell(connection, SignalKind.CHANGED, lease.job_id)
+    return True
 
 
 def complete(
@@ -164,15 +178,19 @@ def complete(
     now: datetime,
     cache: CacheKey | None = None,
 ) -> Job | None:
-    """Compare and set first: where the job has moved on, no segment is touched and nothing is counted."""
-    job_id = lease.job_id
-    if end(connection, _held(lease), JobEvent.COMPLETE, now=now, info=info_json(info)) is None:
+    """Locked first: where the job has moved on, no segment is touched and nothing is counted."""
+    this, job_id = held(lease), lease.job_id
+    ttl = transition.lock(connection, this)
+    if ttl is None:
         return None
     _store_segments(connection, [(job_id, segment) for segment in last if segment.final])
-    connection.execute(sa.delete(drafts).where(drafts.c.job_id == job_id))
-    count = sa.select(sa.func.count()).select_from(segments).where(segments.c.job_id == job_id)
-    whole = Progress(info.duration_samples, info.duration_samples, connection.execute(count).scalar_one())
-    job = change(connection, job_id, progress=progress_json(whole))
+    connection.execute(_DELETE_DRAFTS, {"old_id": job_id})
+    stored = connection.execute(_COUNT_SEGMENTS, {"old_id": job_id}).scalar_one()
+    whole = Progress(info.duration_samples, info.duration_samples, stored)
+    changes = {"info": info_json(info), "progress": progress_json(whole)}
+    job = transition.end_locked(connection, this, JobEvent.COMPLETE, now=now, ttl=ttl, **changes)
+    if job is None:
+        return None
     usage.add(connection, job, info.duration_s, now=now)
     if cache is not None:
         result_cache.remember(connection, job, cache, now=now)
@@ -181,27 +199,22 @@ def complete(
 
 def reuse(connection: sa.Connection, lease: Lease, tenant: str, cache: CacheKey, *, now: datetime) -> Job | None:
     source = result_cache.find(connection, tenant, cache)
-    return None if source is None else result_cache.take_over(connection, _held(lease), source, now=now)
+    return None if source is None else result_cache.take_over(connection, held(lease), source, now=now)
 
 
 def fail(connection: sa.Connection, lease: Lease, failure: Failure, *, now: datetime) -> Job | None:
-    return end(connection, _held(lease), JobEvent.FAIL, now=now, failure=failure_json(failure))
+    return end(connection, held(lease), JobEvent.FAIL, now=now, failure=failure_json(failure))
 
 
 def cancelled(connection: sa.Connection, lease: Lease, *, now: datetime) -> Job | None:
-    return end(connection, _held(lease), JobEvent.CANCEL, now=now)
-
-
-def _held(lease: Lease) -> tuple[Condition, ...]:
-    """The job while this lease is the one under which it runs."""
-    return (jobs.c.job_id == lease.job_id, jobs.c.lease_token == lease.token, jobs.c.node == lease.node, IS_RUNNING)
+    return end(connection, held(lease), JobEvent.CANCEL, now=now)
 
 
 def _rescue(connection: sa.Connection, lost: Condition, *, now: datetime, max_rescues: int) -> Sequence[Job]:
     statement = sa.select(jobs.c.job_id, jobs.c.rescues).where(lost, IS_RUNNING).order_by(jobs.c.create_time)
     rescued: list[Job | None] = []
     for job_id, rescues in connection.execute(statement.with_for_update(skip_locked=True)).all():
-        this = (jobs.c.job_id == job_id, IS_RUNNING)
+        this = transition.running(job_id)
         if rescues + 1 >= max_rescues:
             failure = failure_json(failure_of(PoisonJob("the node", rescues + 1)))
             rescued.append(end(connection, this, JobEvent.FAIL, now=now, failure=failure, rescues=rescues + 1))
@@ -225,17 +238,7 @@ def _store_segments(connection: sa.Connection, new: Sequence[tuple[str, Segment]
     for table, final in ((segments, True), (drafts, False)):
         rows = {(job_id, one.index): segment_row(job_id, one) for job_id, one in new if one.final is final}
         if rows:
-            _replace(connection, table, rows)
-
-
-def _replace(connection: sa.Connection, table: sa.Table, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
-    connection.execute(
-        sa.delete(table).where(
-            table.c.job_id == sa.bindparam("old_id"), table.c.segment_index == sa.bindparam("old_index")
-        ),
-        [{"old_id": job_id, "old_index": index} for job_id, index in rows],
-    )
-    connection.execute(sa.insert(table), list(rows.values()))
+            connection.execute(_REPLACE[table], list(rows.values()))
 
 
 def _store_checkpoints(connection: sa.Connection, new: Mapping[str, Checkpoint | None]) -> None:

@@ -182,16 +182,16 @@ def _in_savepoint(connection: sa.Connection, operation: Operation) -> object:
     """What the operation returns, or its error. Raises the error where the whole batch fails with it: on a full disk
     SQLite rolls all of the transaction back, the savepoint too.
     """
-    savepoint = connection.begin_nested()
+    connection.exec_driver_sql("SAVEPOINT operation")
     try:
         result: object = operation(connection)
     except Exception as error:  # noqa: BLE001  of this operation alone; its caller raises it
         try:
-            savepoint.rollback()
+            connection.exec_driver_sql("ROLLBACK TO operation")
         except sa.exc.DBAPIError:
             raise error from error.__cause__
-        return error
-    savepoint.commit()
+        result = error
+    connection.exec_driver_sql("RELEASE operation")
     return result
 
 

@@ -261,10 +261,10 @@ async def test_everything_is_there_after_a_restart(reopen: Callable[[], Awaitabl
 
 
 async def test_a_closed_store_says_so(stores: Stores) -> None:
-    await stores.jobs.ping()
+    await stores.jobs.counts()
     await stores.close()
     await stores.close()
     with pytest.raises(StoreUnavailable):
-        await stores.jobs.ping()
+        await stores.jobs.counts()
     with pytest.raises(StoreUnavailable):
         await submitted(stores.jobs)

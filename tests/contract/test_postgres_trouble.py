@@ -83,7 +83,7 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_speaks(
         stores = await opened(url)
         await submitted(stores.jobs)
         proxy.quiet = True
-        for call in (stores.jobs.ping(), submitted(stores.jobs)):
+        for call in (stores.jobs.counts(), submitted(stores.jobs)):
             with pytest.raises(StoreUnavailable):
                 await asyncio.wait_for(call, 10.0)
         await proxy.cut()  # or the write that was on its way would be made after all

@@ -23,7 +23,7 @@ SWEEP_S: Final = 60.0
 
 
 def health_probe(
-    scheduler: Scheduler, stores: Stores, engine: MeteredEngine, window_timeout_s: float
+    scheduler: Scheduler, engine: MeteredEngine, window_timeout_s: float
 ) -> Callable[[], Awaitable[NodeHealth]]:
     stall = Stall()
 
@@ -33,8 +33,7 @@ def health_probe(
         return stalled_s < max(LIVENESS_STALL_S, LIVENESS_WINDOWS * (engine.p99_s or window_timeout_s))
 
     async def probe() -> NodeHealth:
-        await stores.jobs.ping()
-        capacity = await scheduler.capacity()
+        capacity = await scheduler.capacity()  # the store is asked, so it answers
         return NodeHealth(
             ready=not scheduler.is_draining,
             accepting=capacity.accepting,

@@ -1,4 +1,4 @@
-"""Makes a node part of its cluster, where it belongs to one."""
+"""What a node hears of its store, and makes it part of its cluster, where it belongs to one."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,13 +12,15 @@ from stenod_server.store.open import Stores
 def join_cluster(
     stack: AsyncExitStack, settings: Settings, stores: Stores, wake_notifier: Callable[[], None]
 ) -> Cluster | None:
-    """None where nodes share no database: the signals of one node tell it what it knows."""
-    if not settings.database_url:
-        return None
+    """None where nodes share no database: the signals of one node tell it what it knows, but for what is due to be
+    told.
+    """
 
     def hear(signal: Signal) -> None:
         if signal.kind in {SignalKind.DELIVERY, SignalKind.MISSED}:
             wake_notifier()
 
     stack.callback(stores.signals.subscribe(hear))
+    if not settings.database_url:
+        return None
     return Cluster(claims=stores.jobs, nodes=stores.nodes, signals=stores.signals)

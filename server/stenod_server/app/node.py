@@ -17,7 +17,7 @@ from stenod_server.app.duties import health_probe, sample, sweep
 from stenod_server.app.heap import settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
 from stenod_server.app.membership import join_cluster
-from stenod_server.app.telling import WakingObserver, make_notifier
+from stenod_server.app.telling import make_notifier
 from stenod_server.app.traces import open_tracer
 from stenod_server.app.tritons import Progress, open_triton
 from stenod_server.app.wiring import (
@@ -54,6 +54,7 @@ from stenod_server.store.open import Shared, Stores, open_store
 from stenod_server.telemetry import logs
 from stenod_server.telemetry.metered import MeteredEngine
 from stenod_server.telemetry.metrics import Metrics
+from stenod_server.telemetry.observer import MetricsObserver
 from stenod_server.telemetry.traced import TracedFrontEnd
 from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
@@ -144,14 +145,14 @@ async def open_node(
             cluster=join_cluster(stack, settings, stores, notifier.wake),
         )
         options_of_it = scheduler_options(settings, max_engines, identification)
-        scheduler = Scheduler(adapters, options_of_it, WakingObserver(metrics, notifier.wake))
+        scheduler = Scheduler(adapters, options_of_it, MetricsObserver(metrics))
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
         janitor = await _open_janitor(settings, stores, clock)
         intake = make_intake(settings, scheduler, stores, adapters)
         attendance = Attendance(scheduler, intake, grace_s=settings.disconnect_grace_s)
         stack.push_async_callback(attendance.close)
-        health.follow(health_probe(scheduler, stores, metered, settings.window_timeout_s))
+        health.follow(health_probe(scheduler, metered, settings.window_timeout_s))
         await health.refresh()
         metrics_address = serve_metrics_page(stack, settings, metrics)
         dialects, model = dialect_options(settings), settings.default_model

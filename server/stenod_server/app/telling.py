@@ -1,12 +1,10 @@
-"""Puts the notifier together, and has it woken when a job ends."""
+"""Puts the notifier together."""
 
 import importlib.metadata
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from stenod_server.access.webhook_secrets import watch_secrets
-from stenod_server.domain.job import Job
 from stenod_server.errors import InvalidField
 from stenod_server.fetch.courier import WebCourier
 from stenod_server.fetch.outputs import OutputBuckets
@@ -23,7 +21,6 @@ from stenod_server.scheduler.transcript_outputs import TranscriptOutputs
 from stenod_server.settings import Settings
 from stenod_server.store.open import Stores
 from stenod_server.telemetry.metrics import Metrics
-from stenod_server.telemetry.observer import MetricsObserver
 from stenod_server.telemetry.tracing import Tracer
 from stenod_server.text.render import Renderings
 
@@ -76,15 +73,3 @@ def _files(settings: Settings, stores: Stores) -> TranscriptFiles | None:
     if settings.all_formats is None:
         return None
     return TranscriptFiles(settings.all_formats.expanduser(), stores.jobs, RENDERINGS)
-
-
-class WakingObserver(MetricsObserver):
-    """Counts, and wakes whoever waits for jobs to end."""
-
-    def __init__(self, metrics: Metrics, wake: Callable[[], None]) -> None:
-        super().__init__(metrics)
-        self._wake = wake
-
-    def ended(self, job: Job, *, run_s: float) -> None:
-        super().ended(job, run_s=run_s)
-        self._wake()

@@ -77,7 +77,13 @@ class JobStore(Protocol):
         """
         ...
 
-    async def counts(self) -> Mapping[JobState, int]: ...
+    async def counts(self) -> Mapping[JobState, int]:
+        """Of all jobs that are kept, however many."""
+        ...
+
+    async def count_queued(self) -> int:
+        """As `counts`, of those that wait alone: what that costs does not grow with those that have ended."""
+        ...
 
     # Running a job.
 
@@ -191,10 +197,6 @@ class JobStore(Protocol):
 
     def segments(self, job_id: str, *, from_index: int = 0, final: bool = True) -> AsyncIterator[Segment]:
         """The stored segments in order, streamed; or, not `final`, the drafts."""
-        ...
-
-    async def ping(self) -> None:
-        """Raises StoreUnavailable."""
         ...
 
     async def close(self) -> None: ...

@@ -178,7 +178,7 @@ def guide(services: Services) -> APIRouter:
             return JSONResponse({"status": f"failed: {job.failure.message}"})
         answer: dict[str, Any] = {"status": _STATUSES[job.state]}
         if job.state is JobState.SUCCEEDED:
-            answer["result"] = await _result(job, services.scheduler.segments(tenant, job_id))
+            answer["result"] = await _result(job, services.scheduler.segments(job))
         return JSONResponse(answer)
 
     return router

@@ -192,7 +192,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
     async def _segments(self, job: Job, from_index: int = 0) -> AsyncIterator[transcript_pb2.Segment]:
         """Those before are read, too: which utterance one belongs to follows from them."""
         turns = Turns()
-        async for segment in self._scheduler.segments(caller().tenant, job.job_id):
+        async for segment in self._scheduler.segments(job):
             turn = turns.place(segment)
             if segment.index >= from_index:
                 yield convert.segment(segment, turn)
@@ -201,7 +201,7 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         """The pieces that say something, in order."""
         if start := renderer.start():
             yield start
-        async for segment in self._scheduler.segments(caller().tenant, job.job_id):
+        async for segment in self._scheduler.segments(job):
             if piece := renderer.feed(segment):
                 yield piece
         if end := renderer.finish():

@@ -3,7 +3,6 @@
 from collections import Counter
 
 from stenod_server.domain.capacity import ActiveJob, Capacity, NodeCapacity, expected_wait_s
-from stenod_server.domain.job import JobState
 from stenod_server.errors import EngineUnavailable
 from stenod_server.ports import ModelProfile, VoiceProfile
 from stenod_server.ports.cluster import Load, NodeReport
@@ -29,7 +28,7 @@ class CapacityView:
 
     async def own(self) -> Capacity:
         """Of this node; the queue is everybody's."""
-        queued_jobs = (await self._adapters.store.counts()).get(JobState.QUEUED, 0)
+        queued_jobs = await self._adapters.store.count_queued()
         table, running, speed = self._slots.table, self._dispatcher.running, self._dispatcher.speed
         oldest = await self._dispatcher.queue.oldest() if queued_jobs else None
         return Capacity(

@@ -36,6 +36,8 @@ class OwnQueue:
         self._admitted: deque[Job] = deque()  # hold their reservation already
         self._held_back: dict[str, tuple[float, Job]] = {}  # until when (monotonic), after a passing failure
         self._refill_due = True
+        self._is_all_known = False  # of what waited when the store was asked last
+        self._asked_s = 0.0
 
     async def start(self) -> None:
         await self._refill()
@@ -107,7 +109,7 @@ class OwnQueue:
         if job is None:
             return None
         self.reserve(job)
-        if not self._waiting:
+        if not self._waiting and not (self._is_all_known and self._has_just_asked()):
             self._refill_due = True  # there may be more than were known
         return job
 
@@ -151,9 +153,16 @@ class OwnQueue:
 
     async def _refill(self) -> None:
         self._refill_due = False
-        for job in await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS):
+        self._asked_s = self._adapters.clock.monotonic_s()
+        found = await self._adapters.store.queued(now=self._adapters.clock.now(), limit=REFILL_JOBS)
+        self._is_all_known = len(found) < REFILL_JOBS
+        for job in found:
             if not self._is_known(job):
                 self._waiting.add(job)
+
+    def _has_just_asked(self) -> bool:
+        """Jobs that are submitted here are known; those that nobody has told of need not wait long."""
+        return self._adapters.clock.monotonic_s() - self._asked_s < self._options.poll_s
 
     def _quota_left(self, tenant: str) -> int:
         allowed = self._options.limits_of(tenant).max_running_engines or self._slots.table.max_engines

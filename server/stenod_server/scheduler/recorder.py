@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from stenod_server.domain.audio import to_seconds
-from stenod_server.domain.job import Checkpoint, Job, JobState, Progress
+from stenod_server.domain.job import Checkpoint, Job, Progress
 from stenod_server.domain.transcript import Segment
-from stenod_server.errors import JobNotFound
 from stenod_server.ports import Clock, JobStore
 from stenod_server.recognition.stitch import Frame
 
@@ -110,7 +109,7 @@ class Recorder:
 
     async def _write(self) -> None:
         await self._report(self._checkpoint_if_due())
-        self._telling.updated(replace(await self._still_ours(), progress=self._progress))
+        self._telling.updated(replace(self._job, progress=self._progress, update_time=self._clock.now()))
 
     def _checkpoint_if_due(self) -> Checkpoint | None:
         now_s = self._clock.monotonic_s()
@@ -137,15 +136,3 @@ class Recorder:
             return None
         self._sent_windows = checkpoint.windows
         return checkpoint
-
-    async def _still_ours(self) -> Job:
-        """Another process may have cancelled the job, deleted it, or taken it over; it can only say so in the store."""
-        try:
-            now = await self._store.get(self._job.tenant, self._job.job_id)
-        except JobNotFound:
-            raise JobStopped(StopReason.LOST) from None
-        if now.state is not JobState.RUNNING or now.lease != self._job.lease:
-            raise JobStopped(StopReason.LOST)
-        if now.cancel_requested:
-            raise JobStopped(StopReason.CANCEL)
-        return now

@@ -258,11 +258,9 @@ class Scheduler:
                     return
                 job = await self._news(watcher, job)
 
-    async def segments(self, tenant: str, job_id: str) -> AsyncIterator[Segment]:
-        """The stored segments of a job, in order. Raises JobNotFound."""
-        await self._adapters.store.get(tenant, job_id)
-        async for segment in self._adapters.store.segments(job_id):
-            yield segment
+    def segments(self, job: Job) -> AsyncIterator[Segment]:
+        """The stored segments of a job, in order; none of one that was deleted meanwhile."""
+        return self._adapters.store.segments(job.job_id)
 
     def check_succeeded(self, job: Job) -> None:
         """Raises JobNotFinished, JobExpired, JobFinished unless the job has a transcript."""

@@ -1,4 +1,8 @@
-"""What is read of jobs: blocking functions of a connection, one statement each."""
+"""What is read of jobs: blocking functions of a connection, one statement each.
+
+What is read for every job is built once, here: to build a statement and find out that it was compiled before takes
+several times as long as to run it.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,9 +21,23 @@ from stenod_server.store.tables import IS_QUEUED, drafts, job_tags, jobs, segmen
 _MAX_BACKOFF: Final = timedelta(hours=1)
 SEGMENT_PAGE: Final = 200  # segments read at a time: some hundred kilobytes, however long the recording
 
+_GET: Final = sa.select(jobs).where(
+    jobs.c.job_id == sa.bindparam("this_id"), jobs.c.tenant == sa.bindparam("this_tenant")
+)
+_COUNT_QUEUED: Final = sa.select(sa.func.count()).select_from(jobs).where(IS_QUEUED)
+_COUNT_QUEUED_OF: Final = _COUNT_QUEUED.where(jobs.c.tenant == sa.bindparam("this_tenant"))
+_COUNTS: Final = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+_PAGES: Final = {
+    is_final: sa.select(table)
+    .where(table.c.job_id == sa.bindparam("this_id"), table.c.segment_index >= sa.bindparam("from_index"))
+    .order_by(table.c.segment_index)
+    .limit(SEGMENT_PAGE)
+    for is_final, table in ((True, segments), (False, drafts))
+}
+
 
 def get(connection: sa.Connection, tenant: str, job_id: str) -> Job:
-    row = connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)).first()
+    row = connection.execute(_GET, {"this_id": job_id, "this_tenant": tenant}).first()
     if row is None:
         raise JobNotFound(job_id)
     return read_job(row)
@@ -80,27 +98,16 @@ def is_due(now: datetime) -> sa.ColumnElement[bool]:
 
 def count_queued(connection: sa.Connection, tenant: str | None = None) -> int:
     """The jobs that wait: all of them, or a tenant's."""
-    statement = sa.select(sa.func.count()).select_from(jobs).where(IS_QUEUED)
-    if tenant is not None:
-        statement = statement.where(jobs.c.tenant == tenant)
-    return connection.execute(statement).scalar_one()
+    if tenant is None:
+        return connection.execute(_COUNT_QUEUED).scalar_one()
+    return connection.execute(_COUNT_QUEUED_OF, {"this_tenant": tenant}).scalar_one()
 
 
 def counts(connection: sa.Connection) -> Mapping[JobState, int]:
-    rows = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).all()
+    rows = connection.execute(_COUNTS).all()
     return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in rows}
 
 
 def segment_page(connection: sa.Connection, job_id: str, from_index: int, *, final: bool) -> Sequence[Segment]:
-    table = segments if final else drafts
-    statement = (
-        sa.select(table)
-        .where(table.c.job_id == job_id, table.c.segment_index >= from_index)
-        .order_by(table.c.segment_index)
-        .limit(SEGMENT_PAGE)
-    )
-    return [read_segment(row, final=final) for row in connection.execute(statement)]
-
-
-def ping(connection: sa.Connection) -> None:
-    connection.execute(sa.select(sa.literal(1))).scalar_one()
+    rows = connection.execute(_PAGES[final], {"this_id": job_id, "from_index": from_index})
+    return [read_segment(row, final=final) for row in rows]

@@ -47,18 +47,21 @@ class SqlJobStore:
     async def counts(self) -> Mapping[JobState, int]:
         return await self._database.read(job_queries.counts)
 
+    async def count_queued(self) -> int:
+        return await self._database.read(job_queries.count_queued)
+
     async def segments(self, job_id: str, *, from_index: int = 0, final: bool = True) -> AsyncIterator[Segment]:
         """Page by page, each a statement of its own: a slow reader holds no snapshot and no memory."""
         await self._recorder.settle(job_id)
-        while page := await self._database.read(
-            partial(job_queries.segment_page, job_id=job_id, from_index=from_index, final=final)
-        ):
+        while True:
+            page = await self._database.read(
+                partial(job_queries.segment_page, job_id=job_id, from_index=from_index, final=final)
+            )
             for segment in page:
                 yield segment
+            if len(page) < job_queries.SEGMENT_PAGE:
+                return
             from_index = page[-1].index + 1
-
-    async def ping(self) -> None:
-        await self._database.read(job_queries.ping)
 
     # --- changing -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ async def test_a_job_by_channel_is_cut_by_channel_and_labelled(tmp_path: Path) -
     async with open_rig(tmp_path, front_end=two_channels()) as rig:
         asked = await rig.submit(language="en", diarization=ASKED)
         job = await rig.scheduler.wait(TENANT, asked.job_id)
-        segments = [segment async for segment in rig.scheduler.segments(TENANT, job.job_id)]
+        segments = [segment async for segment in rig.scheduler.segments(job)]
     assert [plan.per_channel for plan in rig.front_end.plans] == [True]
     assert job.info is not None
     assert job.info.channels == ("Agent", "Caller")

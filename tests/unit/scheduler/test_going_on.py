@@ -20,7 +20,7 @@ WINDOWS = 12
 
 
 async def _words(rig: Rig, job: Job) -> list[tuple[str, int]]:
-    segments = [segment async for segment in rig.scheduler.segments(TENANT, job.job_id)]
+    segments = [segment async for segment in rig.scheduler.segments(job)]
     assert [segment.index for segment in segments] == list(range(len(segments)))
     return [(word.text, word.start_samples) for segment in segments for word in segment.words]
 

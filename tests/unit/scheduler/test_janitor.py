@@ -75,7 +75,7 @@ async def test_media_goes_when_its_job_has_ended_and_not_before(tmp_path: Path) 
             await house.rig.scheduler.wait(TENANT, job.job_id)
         await house.janitor.sweep()
         assert house.files() == set()
-        assert [s async for s in house.rig.scheduler.segments(TENANT, running.job_id)]
+        assert [s async for s in house.rig.scheduler.segments(running)]
 
 
 async def test_kept_media_goes_with_the_transcript(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_a_transcript_is_kept_for_its_retention_and_its_record_as_long_aga
         assert await house.rig.state(plain) is JobState.SUCCEEDED
         await house.later(1)
         assert await house.rig.state(plain) is JobState.EXPIRED
-        assert [s async for s in house.rig.scheduler.segments(TENANT, plain.job_id)] == []
+        assert [s async for s in house.rig.scheduler.segments(plain)] == []
         with pytest.raises(JobNotFound):
             await house.rig.state(brief)
         await house.later(DAY_S)

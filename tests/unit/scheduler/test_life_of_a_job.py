@@ -38,7 +38,7 @@ async def test_a_job_is_queued_runs_and_succeeds(tmp_path: Path) -> None:
         assert (done.state, done.attempt, done.node) == (JobState.SUCCEEDED, 1, "node-a")
         assert done.info
         assert (done.info.duration_samples, done.info.language, done.info.windows) == (6 * HZ, "en", 3)
-        texts = [segment.text async for segment in rig.scheduler.segments(TENANT, job.job_id)]
+        texts = [segment.text async for segment in rig.scheduler.segments(job)]
         assert " ".join(texts) == "32000-0 32000-1 " * 2 + "32000-0 32000-1"
         assert rig.seen.events == [f"{what} {job.job_id}" for what in ("submitted", "claimed", "SUCCEEDED")]
         assert rig.seen.windows == 3
@@ -48,7 +48,7 @@ async def test_silence_succeeds_with_an_empty_transcript(tmp_path: Path) -> None
     async with open_rig(tmp_path, front_end=ScriptedFrontEnd(duration_samples=60 * HZ)) as rig:
         done = await rig.scheduler.wait(TENANT, (await rig.submit()).job_id)
         assert done.state is JobState.SUCCEEDED
-        assert [segment async for segment in rig.scheduler.segments(TENANT, done.job_id)] == []
+        assert [segment async for segment in rig.scheduler.segments(done)] == []
 
 
 async def test_bad_input_fails_at_once_and_is_never_tried_again(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ async def _peak_bytes(directory: Path, hours: int) -> int:
             tracemalloc.stop()
             assert done.state is JobState.SUCCEEDED
             count = 0
-            async for segment in rig.scheduler.segments(TENANT, job.job_id):
+            async for segment in rig.scheduler.segments(job):
                 for word in segment.words:
                     assert word.speaker == f"S{word.start_samples // HZ // EVERY_S % SPEAKERS + 1}"
                     count += 1

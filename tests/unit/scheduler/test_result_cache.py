@@ -107,7 +107,7 @@ async def _transcribed(rig: Rig, **how: Any) -> Job:
 
 
 async def _segments(rig: Rig, job: Job) -> list[Segment]:
-    return [segment async for segment in rig.scheduler.segments(job.tenant, job.job_id)]
+    return [segment async for segment in rig.scheduler.segments(job)]
 
 
 def _is_copy(job: Job) -> bool:

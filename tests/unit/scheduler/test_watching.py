@@ -133,7 +133,6 @@ async def test_another_tenants_job_cannot_be_seen(tmp_path: Path) -> None:
             rig.scheduler.cancel("other", job.job_id),
             rig.scheduler.delete("other", job.job_id),
             anext(rig.scheduler.watch("other", job.job_id)),
-            anext(rig.scheduler.segments("other", job.job_id)),
         ):
             with pytest.raises(JobNotFound):
                 await call

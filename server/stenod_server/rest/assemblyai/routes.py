@@ -113,7 +113,7 @@ def assemblyai(services: Services) -> APIRouter:
                 job = await attended.wait()
             except StenodError as error:
                 return answers.failure(error, attended.job.job_id, parameters.audio_url)
-            segments = [segment async for segment in services.scheduler.segments(tenant, job.job_id)]
+            segments = [segment async for segment in services.scheduler.segments(job)]
             return JSONResponse(answers.transcript(job, segments))
 
         return LongAnswer(attending, answer, filler=b" ", silence_s=options.keep_alive_s)

@@ -48,7 +48,7 @@ async def _at_once(scheduler: Scheduler, attended: Attended) -> AsyncIterator[Se
 
 async def _at_the_end(scheduler: Scheduler, attended: Attended) -> AsyncIterator[Segment]:
     job = await attended.wait()
-    async for segment in scheduler.segments(job.tenant, job.job_id):
+    async for segment in scheduler.segments(job):
         yield segment
 
 

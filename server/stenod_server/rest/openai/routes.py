@@ -120,7 +120,7 @@ async def _attend(
 
 async def _transcript(services: Services, asked: TranscriptionRequest, attended: Attended) -> Response:
     job = await attended.wait()
-    return await answer(asked, job, services.scheduler.segments(job.tenant, job.job_id))
+    return await answer(asked, job, services.scheduler.segments(job))
 
 
 def _model(name: str) -> document.Model:

@@ -120,7 +120,7 @@ async def rendered(scheduler: Scheduler, job: Job, renderer: Renderer) -> AsyncI
     """The pieces of a transcript that say something."""
     if start := renderer.start():
         yield start
-    async for segment in scheduler.segments(job.tenant, job.job_id):
+    async for segment in scheduler.segments(job):
         if piece := renderer.feed(segment):
             yield piece
     if end := renderer.finish():

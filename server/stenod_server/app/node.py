@@ -14,7 +14,7 @@ import structlog
 from stenod_server.app.clock import SystemClock
 from stenod_server.app.data_dir import make_writable, sole_user
 from stenod_server.app.duties import health_probe, sample, sweep
-from stenod_server.app.heap import settle_heap
+from stenod_server.app.heap import leave_as_it_is, settle_heap
 from stenod_server.app.listeners import STOP_GRACE_S, serve_api, serve_http, serve_metrics_page, serve_probes
 from stenod_server.app.membership import join_cluster
 from stenod_server.app.telling import make_notifier
@@ -102,6 +102,7 @@ async def run(settings: Settings, progress: Progress, announce: Callable[[Node],
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, _on_signal, stopping)
     async with open_node(settings, progress) as node:
+        leave_as_it_is()
         announce(node)
         await stopping.wait()
         _log.info("drain", grace_s=settings.drain_s)

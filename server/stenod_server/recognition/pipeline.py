@@ -206,20 +206,23 @@ class _Run:
 
     async def _recognise(self, window: Window, before: Window | None) -> Heard:
         """Words and voices at the same time: for both together the window holds one engine."""
+        if self._recording.voices is None:
+            return self._as_heard(window, await self._understand(window, before)), None
         async with asyncio.TaskGroup() as both:
-            voices = both.create_task(self._tell_voices(window))
+            voices = both.create_task(self._tell_voices(window, self._recording.voices))
             result = await self._understand(window, before)
-        label = self._recording.channel_label(window.channel)
-        return replace(result, words=as_heard(window.audio, result.words, channel=label)), voices.result()
+        return self._as_heard(window, result), voices.result()
 
-    async def _tell_voices(self, window: Window) -> WindowVoices | None:
+    def _as_heard(self, window: Window, result: WindowResult) -> WindowResult:
+        label = self._recording.channel_label(window.channel)
+        return replace(result, words=as_heard(window.audio, result.words, channel=label))
+
+    async def _tell_voices(self, window: Window, asked: Voices) -> WindowVoices:
         recording = self._recording
-        if recording.voices is None:
-            return None
         voices = await self._engine.voices(
             window.audio,
-            recording.voices.model,
-            revision=recording.voices.revision,
+            asked.model,
+            revision=asked.revision,
             interactive=recording.request.interactive,
             timeout_s=recording.window_timeout_s,
         )

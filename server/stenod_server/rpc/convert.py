@@ -1,6 +1,7 @@
 """Domain → API messages."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from google.protobuf import json_format
@@ -72,11 +73,14 @@ def state_from(value: int) -> JobState:
     return _STATES_BACK[value]
 
 
+_config = lru_cache(maxsize=128)(job_config.to_proto)  # copied into each message; jobs are told of several times
+
+
 def job(value: Job) -> job_pb2.Job:
     message = job_pb2.Job(
         job_id=value.job_id,
         state=state(value.state),
-        config=job_config.to_proto(value.config),
+        config=_config(value.config),
         media=media_info(value.media),
         request_id=value.request_id,
         create_time=timestamp(value.create_time),

@@ -14,6 +14,7 @@ from stenod_server.recognition.pipeline import Recording
 from stenod_server.scheduler.options import SchedulerOptions
 from stenod_server.scheduler.routing import Route
 from stenod_server.text.formatting.formatter import Formatter
+from stenod_server.text.formatting.rules import primary
 from stenod_server.text.language_of_text import LangidTextLanguage
 from stenod_server.text.scripts import scripts_of
 
@@ -24,6 +25,7 @@ class Recordings:
     def __init__(self, options: SchedulerOptions) -> None:
         self._options = options
         self._texts_of = lru_cache(maxsize=8)(LangidTextLanguage)
+        self._has_read: set[str] = set()  # what formatters need of these languages
 
     def of(
         self,
@@ -46,8 +48,14 @@ class Recordings:
         )
 
     async def formatter(self, job: Job, route: Route) -> Formatter:
-        """Made in a thread: it compiles the regular expressions of the job."""
-        return await asyncio.to_thread(Formatter, job.config.formatting, _written_in(job, route))
+        """Made in a thread where it has regular expressions of the job to compile, or files to read."""
+        formatting, language = job.config.formatting, _written_in(job, route)
+        has_read = primary(language) in self._has_read
+        if has_read and not formatting.replacements and not formatting.output_locale:
+            return Formatter(formatting, language)
+        formatter = await asyncio.to_thread(Formatter, formatting, language)
+        self._has_read.add(primary(language))
+        return formatter
 
     async def watch(self, config: JobConfig, route: Route) -> LanguageWatch | None:
         """Over the language of each window, where the recogniser speaks several and does not say which it heard."""

@@ -82,7 +82,7 @@ def read_job(row: sa.Row[Any]) -> Job:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def config_json(config: JobConfig) -> str:
     """Every field, defaults too: a default that changes later does not change a job that is stored."""
     plain = asdict(config)
@@ -93,7 +93,7 @@ def config_json(config: JobConfig) -> str:
     return to_json(plain)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def read_config(text: str) -> JobConfig:
     """Frozen, so that jobs that were given the same share one."""
     plain = json.loads(text)

@@ -59,6 +59,10 @@ class BlobStore(Protocol):
         """
         ...
 
+    async def put_whole(self, key: str, data: bytes) -> None:
+        """As `put`, of what is in memory anyway."""
+        ...
+
     def local_path(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A seekable local file with the blob's bytes, for as long as the context is open."""
         ...

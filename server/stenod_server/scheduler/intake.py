@@ -179,7 +179,7 @@ class Intake:
             raise InvalidField("media.inline", "is empty")
         check_file_name("media.file_name", origin.file_name)
         key = _new_key()
-        await self._blobs.put(key, _once(origin.data))
+        await self._blobs.put_whole(key, origin.data)
         sha256 = hashlib.sha256(origin.data).hexdigest()
         return Media(key=key, size_bytes=size_bytes, sha256=sha256, file_name=origin.file_name)
 
@@ -199,7 +199,3 @@ class Intake:
 
 def _new_key() -> str:
     return f"media/{uuid.uuid4().hex}"
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

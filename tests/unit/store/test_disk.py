@@ -49,6 +49,14 @@ async def test_a_blob_is_synced_before_put_returns(stores: Stores, synced: list[
     assert synced == [root / "media" / "one", root / "media", root]
 
 
+async def test_a_blob_that_is_whole_is_synced_before_it_has_its_name(
+    stores: Stores, synced: list[Path], tmp_path: Path
+) -> None:
+    await stores.blobs.put_whole("media/one", b"bytes")
+    root = tmp_path / "new" / "data" / "blobs"
+    assert synced == [root / "media" / "one#whole", root / "media", root]
+
+
 async def test_a_copy_is_synced_before_it_returns(stores: Stores, synced: list[Path], tmp_path: Path) -> None:
     await stores.blobs.put("upload/one", _stream(b"bytes"))
     synced.clear()

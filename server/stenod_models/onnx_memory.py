@@ -15,7 +15,11 @@ from stenod_models.onnx_sessions import open_session, ort_value
 
 Array = npt.NDArray[Any]
 
-_TYPES: Final[Mapping[str, npt.DTypeLike]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: Final[Mapping[str, npt.DTypeLike]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,8 @@ class Binding:
         self._session.run_with_iobinding(self._binding)
 
 
-def float_type_of(session: onnxruntime.InferenceSession, name: str) -> npt.DTypeLike:
-    """The type of an input or output. Raises KeyError where it is none of 32 or 16 bits."""
+def element_type_of(session: onnxruntime.InferenceSession, name: str) -> npt.DTypeLike:
+    """The type of an input or output. Raises KeyError for one that no block has."""
     entries = (*session.get_inputs(), *session.get_outputs())
     return next(_TYPES[entry.type] for entry in entries if entry.name == name)
 
@@ -144,7 +148,7 @@ def float_type_of(session: onnxruntime.InferenceSession, name: str) -> npt.DType
 def _gather(dtype: str, rank: int, axis: int, device: Device) -> onnxruntime.InferenceSession:
     from onnx import TensorProto, helper  # noqa: PLC0415 - only a batch of which some rows are decoded again needs it
 
-    element = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[dtype]
+    element = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "int8": TensorProto.INT8}[dtype]
     node = helper.make_node("Gather", ["given", "rows"], ["taken"], axis=axis)
     sizes = [f"size_{place}" for place in range(rank)]
     given = helper.make_tensor_value_info("given", element, sizes)

@@ -24,6 +24,7 @@ _LARGEST_INLINE_BYTES: Final = 1 << 30
 _ELEMENT_TYPES: Final = {
     "float": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
+    "int8": TensorProto.INT8,
     "int16": TensorProto.INT16,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,

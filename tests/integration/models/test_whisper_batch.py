@@ -62,6 +62,17 @@ def test_a_batch_gives_what_each_window_gives_alone(
         assert_same(result, alone(recogniser, windows[index], language))
 
 
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_in_eight_bits_a_batch_gives_the_same_to_the_last_bit(
+    tmp_path: Path, windows: list[npt.NDArray[np.int16]], beam_size: int
+) -> None:
+    _model, recogniser = build_random(tmp_path, SHAPE, seed=5, precision="int8", sharpness=4.0)
+    options = RecognitionOptions(beam_size=beam_size)
+    results = recogniser.recognise(windows[::-1], language="en", options=options)
+    for window, result in zip(windows[::-1], results, strict=True):
+        assert [result] == recogniser.recognise([window], language="en", options=options)
+
+
 def test_a_cancelled_window_gives_none_and_its_mates_their_words(
     recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.int16]]
 ) -> None:

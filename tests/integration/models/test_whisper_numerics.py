@@ -63,14 +63,14 @@ def torch_features(recogniser: WhisperRecogniser, windows: list[npt.NDArray[np.i
 def test_the_encoder_gives_the_keys_and_values_of_the_model(build: Build, seed: int) -> None:
     model, recogniser = build(seed)
     windows = windows_for(recogniser, 2)
-    found = encoded(recogniser, windows).keys_values.numpy()
+    found = encoded(recogniser, windows).cross
     with torch.no_grad():
         hidden = model.model.encoder(torch_features(recogniser, windows)).last_hidden_state
         for layer, block in enumerate(model.model.decoder.layers):
-            for part, projection in enumerate((block.encoder_attn.k_proj, block.encoder_attn.v_proj)):
-                flat = projection(hidden)
-                heads = flat.view(*flat.shape[:2], found.shape[3], -1).transpose(1, 2).numpy()
-                assert np.abs(found[layer, part] - heads).max() < 1e-4 * max(1.0, np.abs(heads).max())
+            for part, projection in (("key", block.encoder_attn.k_proj), ("value", block.encoder_attn.v_proj)):
+                flat, given = projection(hidden), found[f"cross_{part}_{layer}"].numpy()
+                heads = flat.view(*flat.shape[:2], given.shape[1], -1).transpose(1, 2).numpy()
+                assert np.abs(given - heads).max() < 1e-4 * max(1.0, np.abs(heads).max())
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stenod_models.export.graph_writer import GraphWriter
-from stenod_models.onnx_memory import Binding, Block, Blocks, float_type_of
+from stenod_models.onnx_memory import Binding, Block, Blocks, element_type_of
 from stenod_models.onnx_sessions import open_session
 
 RANDOM = np.random.default_rng(0)
@@ -91,7 +91,7 @@ def test_memory_is_used_again_and_grows_only_when_it_must() -> None:
 
 
 def test_the_type_of_a_graph_s_state_is_told(session: onnxruntime.InferenceSession) -> None:
-    assert float_type_of(session, "state") is np.float32
+    assert element_type_of(session, "state") is np.float32
 
 
 def test_a_graph_is_opened_from_memory_too(tmp_path: Path) -> None:

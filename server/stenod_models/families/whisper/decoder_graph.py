@@ -5,8 +5,8 @@ side by side. So `slots` is windows * beam. The cross-attention of a window is t
 
 Inputs:  tokens int64 [slots, steps], total_length int32 [1] (tokens so far with these), last_positions int32 [slots]
          (total - 1 for every one), past_key_{l}/past_value_{l} float [slots, heads, capacity, head_size] (bound to the
-         same memory as present_*: a step writes its rows in place), cross_key_{l}/cross_value_{l} [windows, heads,
-         frames, head_size] (inputs only),
+         same memory as present_*: a step writes its rows in place), cross_* (inputs only: the encoder's
+         outputs, see cross_attention.publish),
          suppressed float [1, vocabulary] (0, or very negative where a token must not be chosen),
          boosts float [1 or slots, 1 or vocabulary] (added for the choice alone: noise, favoured words),
          count int64 [1] (how many next tokens of each slot), wanted int64 [slots, tokens] (tokens to be scored too),
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from stenod_models.export.graph_writer import CONTRIB, FLOAT, INT64, GraphWriter
 from stenod_models.export.quantised import matmul, quantised
 from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.cross_attention import attend
 from stenod_models.families.whisper.layers import Layers
 
 _EMBEDDING = "decoder.embed_tokens.weight"
@@ -103,22 +104,15 @@ def _cross_attention(layers: Layers, arch: Architecture, layer: int, hidden: str
     """
     graph = layers.graph
     prefix = f"decoder.layers.{layer}"
-    shape: list[int | str] = ["windows", arch.decoder_heads, arch.source_positions, arch.head_size]
-    keys = graph.input(f"cross_key_{layer}", layers.state, shape)
-    values = graph.input(f"cross_value_{layer}", layers.state, shape)
     normed = layers.rows(layers.norm(f"{prefix}.encoder_attn_layer_norm", hidden))
-    query = layers.product(normed, f"{prefix}.encoder_attn.q_proj")
-    by_window = graph.op(
-        "Concat", graph.op("Shape", keys, start=0, end=1), graph.ints(-1, arch.decoder_heads, arch.head_size), axis=0
-    )
-    split = graph.op("Reshape", query, by_window)
-    heads = graph.op("Transpose", split, perm=[0, 2, 1, 3])
-    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
-    scores = graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1, alpha=arch.head_size**-0.5)
-    probabilities = graph.op("Softmax", scores, axis=-1)
-    mixed = graph.op("Transpose", graph.op("MatMul", probabilities, values), perm=[0, 2, 1, 3])
+    query = layers.product(normed, f"{prefix}.encoder_attn.q_proj", factor=arch.head_size**-0.5)
+    windows = graph.op("Shape", f"cross_key_{layer}", start=0, end=1)
+    by_window = graph.op("Concat", windows, graph.ints(-1, arch.decoder_heads, arch.head_size), axis=0)
+    heads = graph.op("Transpose", graph.op("Reshape", query, by_window), perm=[0, 2, 1, 3])
+    found, attention = attend(layers, arch, layer, heads)
+    mixed = graph.op("Transpose", found, perm=[0, 2, 1, 3])
     joined = layers.rows(graph.op("Reshape", mixed, graph.op("Shape", hidden)))
-    return graph.op("Add", hidden, layers.product(joined, f"{prefix}.encoder_attn.out_proj")), probabilities
+    return graph.op("Add", hidden, layers.product(joined, f"{prefix}.encoder_attn.out_proj")), attention
 
 
 def _last_step(layers: Layers, arch: Architecture, probabilities: str) -> str:
@@ -139,13 +133,13 @@ def _predict(layers: Layers, arch: Architecture, hidden: str) -> None:
     favoured = graph.op("Add", allowed, graph.input("boosts", "float", ["boosted_slots", "boosted_tokens"]))
     graph.ops("TopK", [favoured, graph.input("count", "int64", [1])], ["best_favoured", "next_tokens"], axis=-1)
     graph.output_of("next_tokens", "int64", ["slots", "count"])
-    total = graph.op("ReduceLogSumExp", allowed, graph.ints(-1), keepdims=1)
+    logs = graph.op("LogSoftmax", allowed, axis=-1)
     wanted = graph.input("wanted", "int64", ["slots", "wanted"])
     for tokens, name, size in (
         ("next_tokens", "log_probabilities", "count"),
         (wanted, "wanted_log_probabilities", "wanted"),
     ):
-        graph.ops("Sub", [graph.op("GatherElements", allowed, tokens, axis=1), total], [name])
+        graph.ops("GatherElements", [logs, tokens], [name], axis=1)
         graph.output_of(name, "float", ["slots", size])
 
 

@@ -1,7 +1,7 @@
 """The encoder graph: log-mel features in, the cross-attention keys and values of every decoder layer out.
 
 Inputs:  features float [batch, mels, 2 * frames], the whole padded window
-Outputs: cross_key_{layer}, cross_value_{layer} float or float16 [batch, heads, frames, head_size]
+Outputs: cross_key_{layer}, cross_value_{layer} and what belongs to them: see cross_attention.publish
 
 They are computed here once per window, so that no decoding step computes, moves or gives them again.
 """
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from stenod_models.export.graph_writer import CONTRIB, GraphWriter
 from stenod_models.families.whisper.architecture import Architecture
+from stenod_models.families.whisper.cross_attention import publish
 from stenod_models.families.whisper.layers import Layers
 
 
@@ -29,7 +30,9 @@ def build_encoder(arch: Architecture, tensors: Mapping[str, npt.NDArray[Any]], p
     hidden = graph.op("Add", graph.op("Transpose", convolved, perm=[0, 2, 1]), positions)
     for layer in range(arch.encoder_layers):
         hidden = _layer(layers, f"encoder.layers.{layer}", hidden, arch.encoder_heads)
-    _cross_attention_outputs(layers, arch, layers.norm("encoder.layer_norm", hidden))
+    found = layers.rows(layers.norm("encoder.layer_norm", hidden))
+    for layer in range(arch.decoder_layers):
+        publish(layers, arch, layer, found)
     return graph
 
 
@@ -39,14 +42,3 @@ def _layer(layers: Layers, prefix: str, hidden: str, heads: int) -> str:
     attended = layers.graph.op("MultiHeadAttention", *parts, domain=CONTRIB, num_heads=heads)
     out = layers.product(layers.rows(attended), f"{prefix}.self_attn.out_proj")
     return layers.feed_forward(prefix, layers.graph.op("Add", hidden, out))
-
-
-def _cross_attention_outputs(layers: Layers, arch: Architecture, hidden: str) -> None:
-    graph, rows = layers.graph, layers.rows(hidden)
-    shape: list[int | str] = ["batch", arch.decoder_heads, arch.source_positions, arch.head_size]
-    for layer in range(arch.decoder_layers):
-        for part, name in (("k", "cross_key"), ("v", "cross_value")):
-            product = layers.product(rows, f"decoder.layers.{layer}.encoder_attn.{part}_proj")
-            heads = graph.op("Reshape", product, graph.ints(0, 0, arch.decoder_heads, arch.head_size))
-            graph.ops("Transpose", [heads], [f"{name}_{layer}"], perm=[0, 2, 1, 3])
-            graph.output_of(f"{name}_{layer}", layers.state, shape)

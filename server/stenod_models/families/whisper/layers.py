@@ -41,10 +41,10 @@ class Layers:
     def rows(self, value: str) -> Rows:
         return Rows(value, quantise_rows(self.graph, value) if self.precision == "int8" else None)
 
-    def product(self, rows: Rows, *names: str) -> str:
-        """Projections of one input, side by side; one without a bias has a bias of zero beside others."""
-        matrix = np.concatenate([self.float32(f"{name}.weight") for name in names])
-        bias = np.concatenate([self._bias(name) for name in names]) if self._has_bias(names) else None
+    def product(self, rows: Rows, *names: str, factor: float = 1.0) -> str:
+        """Projections of one input, side by side, times `factor`; one without a bias has one of zero beside others."""
+        matrix = factor * np.concatenate([self.float32(f"{name}.weight") for name in names])
+        bias = factor * np.concatenate([self._bias(name) for name in names]) if self._has_bias(names) else None
         joined = "+".join(names)
         if rows.bytes is not None:
             return matmul(self.graph, rows.bytes, joined, quantised(matrix.T.astype(np.float64)), bias)

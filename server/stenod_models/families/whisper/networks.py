@@ -19,6 +19,6 @@ def load_networks(
         return cast("tuple[LogMel, Encoder, Decoder]", torch_sessions.load(artefacts, arch, device=device, rows=rows))
     return (
         LogMel(arch.mels, 2 * arch.source_positions),
-        Encoder(artefacts / "encoder.onnx", arch, threads, device),
+        Encoder(artefacts / "encoder.onnx", threads, device),
         Decoder(artefacts / "decoder.onnx", arch, threads, device),
     )

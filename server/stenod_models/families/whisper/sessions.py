@@ -14,7 +14,7 @@ import onnxruntime
 from stenod_models.decoding.beam import Candidates
 from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import Architecture
-from stenod_models.onnx_memory import Binding, Block, Blocks, float_type_of
+from stenod_models.onnx_memory import Binding, Block, Blocks, element_type_of
 from stenod_models.onnx_sessions import open_session
 
 FloatArray = npt.NDArray[np.float32]
@@ -27,47 +27,45 @@ NO_BOOSTS: Final = np.zeros((1, 1), np.float32)
 
 @dataclass(frozen=True, slots=True)
 class EncodedBatch:
-    """`keys_values` is (layers, 2, batch, heads, frames, head size) in the precision of the graphs; it lives in the
-    encoder's own memory until its next batch.
+    """What the encoder graph gave of some windows, by name, each block (batch, ...): the cross-attention's keys and
+    values (see cross_attention.publish). It lives in the encoder's own memory until its next batch.
     """
 
-    keys_values: Block
+    cross: Mapping[str, Block]
 
     @property
     def rows(self) -> int:
-        return self.keys_values.shape[2]
+        return next(iter(self.cross.values())).shape[0]
 
     def only(self, rows: Sequence[int]) -> "EncodedBatch":
         """These rows alone; copied unless they are all."""
         if list(rows) == list(range(self.rows)):
             return self
-        return EncodedBatch(self.keys_values.taken(rows, axis=2))
+        return EncodedBatch({name: block.taken(rows, axis=0) for name, block in self.cross.items()})
 
 
 class Encoder:
     """On a GPU windows are encoded together, on a CPU one by one: there a batch gains nothing."""
 
-    def __init__(self, path: Path, arch: Architecture, threads: int, device: Device = CPU) -> None:
+    def __init__(self, path: Path, threads: int, device: Device = CPU) -> None:
         self._session = open_session(path, threads, device)
-        self._arch = arch
         self._device = device
-        self._blocks = Blocks(float_type_of(self._session, "cross_key_0"), device)
+        self._shapes = {output.name: output.shape[1:] for output in self._session.get_outputs()}
+        self._blocks = {name: Blocks(element_type_of(self._session, name), device) for name in self._shapes}
 
     def encode(self, features: Sequence[FloatArray]) -> EncodedBatch:
         """`features` holds float32 (mels, frames) for each window."""
-        arch, count = self._arch, len(features)
-        shape = (arch.decoder_layers, 2, count, arch.decoder_heads, arch.source_positions, arch.head_size)
-        encoded = EncodedBatch(self._blocks.take("keys_values", shape))
+        count = len(features)
+        cross = {name: self._blocks[name].take(name, (count, *shape)) for name, shape in self._shapes.items()}
         together = 1 if self._device.kind == "cpu" else count
         for first in range(0, count, together):
             rows = slice(first, first + together)
             binding = Binding(self._session, self._device)
             binding.give("features", np.stack(features[rows]))
-            for layer in range(arch.decoder_layers):
-                for index, part in enumerate(_PARTS):
-                    binding.take(f"cross_{part}_{layer}", encoded.keys_values[layer, index, rows])
+            for name, block in cross.items():
+                binding.take(name, block[rows])
             binding.run()
-        return encoded
+        return EncodedBatch(cross)
 
 
 class Decoder:
@@ -77,7 +75,7 @@ class Decoder:
         self._session = open_session(path, threads, device)
         self._arch = arch
         self._device = device
-        self._blocks = Blocks(float_type_of(self._session, "past_key_0"), device)
+        self._blocks = Blocks(element_type_of(self._session, "past_key_0"), device)
         self._attention = Blocks(np.float32)  # of the host: it is read there
 
     def start(
@@ -198,8 +196,9 @@ class DecoderRun:
         binding.give("count", np.array([self._next.shape[1]], np.int64))
         binding.take("next_tokens", self._next[:slots])
         binding.take("log_probabilities", self._logs[:slots])
+        for name, block in self._encoded.cross.items():
+            binding.give(name, block[:rows])
         for layer in range(self._cache.shape[0]):
             for index, part in enumerate(_PARTS):
-                binding.give(f"cross_{part}_{layer}", self._encoded.keys_values[layer, index, :rows])
                 binding.give(f"past_{part}_{layer}", self._cache[layer, index, :slots])
                 binding.take(f"present_{part}_{layer}", self._cache[layer, index, :slots])

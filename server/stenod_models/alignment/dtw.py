@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-_SMOOTHING_FRAMES: Final = 5
+_FEWEST_FRAMES: Final = 3  # that can be reflected by two
 
 
 def token_starts(attention: FloatArray) -> npt.NDArray[np.int64]:
@@ -34,22 +34,27 @@ def token_starts(attention: FloatArray) -> npt.NDArray[np.int64]:
 
 def emphasised(attention: FloatArray) -> FloatArray:
     """Standardised over tokens, median-filtered over time, averaged over heads: float32 (tokens, frames)."""
-    deviation = attention.std(axis=0, keepdims=True)
-    standard = (attention - attention.mean(axis=0, keepdims=True)) / np.maximum(deviation, 1e-10)
-    mean: FloatArray = median_filtered(standard, _SMOOTHING_FRAMES).mean(axis=1)
+    standard = attention - attention.mean(axis=0)
+    standard /= np.maximum(np.sqrt(np.square(standard).mean(axis=0)), 1e-10)
+    mean: FloatArray = median_of_five(standard).mean(axis=1)
     return mean
 
 
-def median_filtered(values: FloatArray, width: int) -> FloatArray:
-    """Median over a centred odd window of the last axis, edges reflected."""
-    reach = width // 2
-    if values.shape[-1] <= reach:
+def median_of_five(values: FloatArray) -> FloatArray:
+    """Median over a centred window of five along the last axis, edges reflected; no NaN.
+
+    Of two pairs, the smallest and the largest of the four cannot be the median of five: what is left of them and the
+    one in the middle has the same median. Neighbouring windows share their pairs.
+    """
+    if values.shape[-1] < _FEWEST_FRAMES:
         return values
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(reach, reach)], mode="reflect")
-    shifted = np.stack([padded[..., offset : offset + values.shape[-1]] for offset in range(width)])
-    shifted.partition(reach, axis=0)
-    middle: FloatArray = shifted[reach]
-    return middle
+    padded = np.concatenate([values[..., 2:0:-1], values, values[..., -2:-4:-1]], axis=-1)
+    lower = np.minimum(padded[..., :-1], padded[..., 1:])
+    upper = np.maximum(padded[..., :-1], padded[..., 1:])
+    low = np.maximum(lower[..., :-3], lower[..., 3:])
+    high = np.minimum(upper[..., :-3], upper[..., 3:])
+    median: FloatArray = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), values))
+    return median
 
 
 def cheapest_path(cost: FloatArray) -> npt.NDArray[np.int64]:

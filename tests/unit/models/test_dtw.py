@@ -1,9 +1,10 @@
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stenod_models.alignment.dtw import cheapest_path, median_filtered, token_starts
+from stenod_models.alignment.dtw import cheapest_path, emphasised, median_of_five, token_starts
 
 
 def brute_force(cost: npt.NDArray[np.float32]) -> float:
@@ -49,8 +50,29 @@ def test_no_tokens_have_no_starts() -> None:
     assert token_starts(np.ones((0, 2, 5), np.float32)).shape == (0,)
 
 
-def test_the_median_removes_a_spike_and_keeps_the_length() -> None:
+def test_the_median_removes_a_spike() -> None:
     values = np.zeros((1, 9), np.float32)
     values[0, 4] = 9.0
-    assert median_filtered(values, 5).tolist() == np.zeros((1, 9)).tolist()
-    assert median_filtered(values[:, :2], 5).shape == (1, 2)
+    assert median_of_five(values).tolist() == np.zeros((1, 9)).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3), st.integers(3, 20), st.integers(2, 1000), st.integers(0, 2**32 - 1))
+def test_the_median_is_the_middle_of_five_sorted_values(rows: int, frames: int, levels: int, seed: int) -> None:
+    """Few levels give many equal values."""
+    values = np.random.default_rng(seed).integers(-levels, levels, (2, rows, frames)).astype(np.float32)
+    padded = np.pad(values, [(0, 0), (0, 0), (2, 2)], mode="reflect")
+    middle = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 5, axis=-1), axis=-1)[..., 2]
+    assert np.array_equal(median_of_five(values), middle)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_what_is_too_short_to_reflect_stays(frames: int) -> None:
+    values = np.arange(frames, dtype=np.float32).reshape(1, frames)
+    assert np.array_equal(median_of_five(values), values)
+
+
+def test_attention_is_standardised_over_the_tokens() -> None:
+    attention = np.random.default_rng(0).random((7, 2, 30), np.float32)
+    standard = (attention - attention.mean(axis=0)) / attention.std(axis=0)
+    assert np.array_equal(emphasised(attention), median_of_five(standard).mean(axis=1))

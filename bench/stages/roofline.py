@@ -33,9 +33,9 @@ class Work:
 def encoder_work(frames: Sequence[int]) -> Work:
     """`frames` of each window; each is encoded alone. Cross-attention keys and values belong to it."""
     layers = arch.LAYERS * (4 * arch.WIDTH**2 + 2 * arch.WIDTH * _INNER) + arch.LAYERS * 2 * arch.WIDTH**2
-    convolved = _CONVOLUTIONS - 6 * 127 * arch.WIDTH
-    floats = sum(2 * count * 6 * 127 * arch.WIDTH + 4 * arch.LAYERS * count**2 * arch.WIDTH for count in frames)
-    return Work(2.0 * sum(frames) * (layers + convolved), float(floats), 0.0)
+    first = 6 * 127 * arch.WIDTH  # the one convolution in floats
+    attended = 4 * arch.LAYERS * arch.WIDTH * sum(count**2 for count in frames)
+    return Work(2.0 * sum(frames) * (layers + _CONVOLUTIONS - first) + attended, 2.0 * sum(frames) * first, 0.0)
 
 
 def decoder_work(row_frames: int, row_steps: int, steps: int) -> Work:

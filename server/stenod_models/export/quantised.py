@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.float32]
 
 _LEVELS: Final = 127.0
 _ACTIVATION_ZERO: Final = 128  # activations are uint8 around 128: the fast x86 kernels take uint8 x int8
+_LARGEST: Final = 255
+_ZERO_ABOVE_LEAST: Final = 16
 _SMALLEST_SCALE: Final = 1e-10  # an all-zero row must not divide by zero
 
 
@@ -40,7 +42,8 @@ class QuantisedMatrix:
         padded = np.concatenate([self.values, np.full((1, self.values.shape[1]), self.zero, np.int8)])
         return QuantisedMatrix(padded[order], self.scale, self.zero)
 
-    def scaled(self, factor: float) -> "QuantisedMatrix":
+    def scaled(self, factor: float | npt.NDArray[np.float64]) -> "QuantisedMatrix":
+        """By one factor or by one for each column."""
         return QuantisedMatrix(self.values, (self.scale * factor).astype(np.float32), self.zero)
 
 
@@ -63,26 +66,54 @@ def quantised(matrix: npt.NDArray[np.float64]) -> QuantisedMatrix:
 
 @dataclass(frozen=True, slots=True)
 class QuantisedRows:
-    """Name of a uint8 value; its scale is `fixed_scale` times the value named `row_scale`, of shape (..., 1)."""
+    """Name of a uint8 value around `zero`; its scale is `fixed_scale` times the value named `row_scale`, of shape
+    (..., 1).
+    """
 
     values: str
     fixed_scale: float = 1.0
     row_scale: str = ""
+    zero: int = _ACTIVATION_ZERO
 
 
-def quantise_fixed(graph: GraphWriter, value: str, limit: float) -> QuantisedRows:
-    """Magnitudes beyond `limit` are clipped."""
-    scale = limit / _LEVELS
-    zero = graph.const(_ACTIVATION_ZERO, np.uint8)
-    return QuantisedRows(graph.op("QuantizeLinear", value, graph.const(scale), zero), fixed_scale=scale)
+def quantise_fixed(graph: GraphWriter, value: str, limit: float, least: float | None = None) -> QuantisedRows:
+    """What lies outside [least, limit] is clipped; without `least`, magnitudes beyond `limit`."""
+    if least is None:
+        scale, zero = limit / _LEVELS, _ACTIVATION_ZERO
+    else:
+        scale = (limit - least) / _LARGEST
+        zero = round(-least / scale)
+    values = graph.op("QuantizeLinear", value, graph.const(scale), graph.const(zero, np.uint8))
+    return QuantisedRows(values, fixed_scale=scale, zero=zero)
 
 
 def quantise_rows(graph: GraphWriter, value: str) -> QuantisedRows:
+    """In few nodes, for few rows."""
     largest = graph.op("ReduceMax", graph.op("Abs", value), graph.ints(-1), keepdims=1)
     scale = graph.op("Mul", graph.op("Add", largest, graph.const(_SMALLEST_SCALE)), graph.const(1 / _LEVELS))
     unit = graph.op("Div", value, scale)
     values = graph.op("QuantizeLinear", unit, graph.const(1.0), graph.const(_ACTIVATION_ZERO, np.uint8))
     return QuantisedRows(values, row_scale=scale)
+
+
+def quantise_many_rows(graph: GraphWriter, value: str, least: float | None = None) -> QuantisedRows:
+    """In few passes, for many rows: `value` has the shape (rows, width).
+
+    Nothing lies below `least`, where that is known: it is to be negative and small beside what lies above 0, which then
+    has nearly all levels for itself.
+    """
+    largest = graph.op("ReduceMax", value, graph.ints(-1), keepdims=0)
+    if least is None:
+        zero = _ACTIVATION_ZERO
+        lowest = graph.op("Neg", graph.op("ReduceMin", value, graph.ints(-1), keepdims=0))
+        limit, smallest = graph.op("Max", largest, lowest), _SMALLEST_SCALE
+    else:
+        zero = _ZERO_ABOVE_LEAST
+        limit, smallest = largest, -least / zero
+    scale = graph.op("Max", graph.op("Mul", limit, graph.const(1 / (_LARGEST - zero))), graph.const(smallest))
+    zeros = graph.op("Expand", graph.const(zero, np.uint8), graph.op("Shape", scale))
+    values = graph.op("QuantizeLinear", value, scale, zeros, axis=0)
+    return QuantisedRows(values, row_scale=graph.op("Unsqueeze", scale, graph.ints(1)), zero=zero)
 
 
 def matmul(
@@ -94,7 +125,7 @@ def matmul(
         graph.weight(f"{name}.values", matrix.values),
         graph.const(rows.fixed_scale),
         graph.weight(f"{name}.scale", matrix.scale),
-        graph.const(_ACTIVATION_ZERO, np.uint8),
+        graph.const(rows.zero, np.uint8),
         graph.weight(f"{name}.zero", matrix.zero),
     ]
     bias_names = [] if bias is None else [graph.weight(f"{name}.bias", bias)]

@@ -1,4 +1,4 @@
-"""Beam and hotwords of the default model. Greedily it hears "bullishness" where the reader says "belief"."""
+"""Beam and hotwords of the default model. The reader says "belief" last, cut short; greedily it hears another word."""
 
 import gzip
 import hashlib
@@ -79,7 +79,7 @@ def test_marks_are_set_more_or_less_readily(recogniser: MoonshineRecogniser, spe
 def test_a_beam_hears_what_greedy_decoding_misses(recogniser: MoonshineRecogniser, speech: Audio) -> None:
     (greedy,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions())
     (beam,) = recognise(recogniser, [speech[: 10 * HZ]], RecognitionOptions(beam_size=4))
-    assert texts(greedy)[-1] == "bullishness."
+    assert texts(greedy)[-1] != "belief."
     assert texts(beam)[-1] == "belief."
     assert texts(beam)[:-1] == texts(greedy)[:-1]
     for mine, other in zip(beam.words[:-1], greedy.words, strict=False):
@@ -162,7 +162,7 @@ def test_a_language_model_that_is_set_decides_what_every_job_hears(models_dir: P
     config, record = (entry / "config.pbtxt").read_text(), (entry / "entry.json").read_text()
     file = models_dir / "law.arpa"
     file.write_text(arpa("belief"))
-    assert heard_by(models_dir, speech, RecognitionOptions()) == "bullishness."
+    assert heard_by(models_dir, speech, RecognitionOptions()) != "belief."
     set_those_of(load(models_dir=models_dir, language_models={"*": {"path": file, "beam_size": 4}}))
     assert heard_by(models_dir, speech, RecognitionOptions()) == "belief."
     assert json.loads((entry / "entry.json").read_text())["language_model"] == {
@@ -183,7 +183,7 @@ def test_a_language_model_that_is_set_decides_what_every_job_hears(models_dir: P
     assert remove_language_model(DEFAULT_MODEL, models_dir)
     assert not remove_language_model(DEFAULT_MODEL, models_dir)
     assert ((entry / "config.pbtxt").read_text(), (entry / "entry.json").read_text()) == (config, record)
-    assert heard_by(models_dir, speech, RecognitionOptions()) == "bullishness."
+    assert heard_by(models_dir, speech, RecognitionOptions()) != "belief."
     assert not list(models_dir.glob(".*"))
 
 

@@ -1,42 +1,49 @@
 """The encoder graph: int16 audio in, the cross-attention keys and values of every decoder layer out.
 
-Inputs:  audio int16 [batch, padded_samples(frames)], samples int32 [batch] (valid samples of each window)
-Outputs: cross_key_{layer}, cross_value_{layer} float [batch, heads, frames, head_size],
-         cross_bias float [batch, 1, 1, frames] (0 on valid frames, very negative on padding)
+Inputs:  audio int16 [1, padded_samples(frames)], samples int32 [1] (valid samples of the window)
+Outputs: cross_key_{layer}, cross_value_{layer} float [1, heads, frames, head_size],
+         cross_bias float [1, 1, 1, frames] (0 on valid frames, very negative on padding)
 
-A window's frames depend neither on its batch-mates nor on padding: group normalisation counts valid frames only,
-padded keys are masked, and 8-bit products quantise each row by itself. The shipped graph normalises over padding
-and quantises over the whole batch.
+It takes one window: on a CPU a batch gains nothing. Its frames do not depend on padding: group normalisation counts
+valid frames only, padded keys are masked, and 8-bit products quantise each row by itself. The shipped graph normalises
+over padding and quantises over a whole batch.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from stenod_models.export.graph_writer import CONTRIB, DOUBLE, FLOAT, INT64, GraphWriter
-from stenod_models.export.quantised import FloatArray, QuantisedRows, matmul, quantise_rows, quantised
+from stenod_models.export.quantised import (
+    FloatArray,
+    QuantisedRows,
+    matmul,
+    quantise_fixed,
+    quantise_many_rows,
+    quantised,
+)
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.activation_limits import ENCODER_GELU_LIMITS
+from stenod_models.families.moonshine.encoder_attention import EncoderAttention
 from stenod_models.families.moonshine.normalisation import EPSILON, quantised_norm
-from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
 from stenod_models.families.moonshine.weights import MoonshineWeights
 
-# One spare channel per head carries the key mask: query 1 times key bias. So the attention needs no mask input and
-# runs as flash attention, which never stores the frames by frames scores. Four, to keep rows aligned.
-_PADDED_HEAD_SIZE = arch.HEAD_SIZE + 4
-_MAX_FRAMES = 4096
+_LEAST_GELU: Final = -0.17  # a little below the smallest value that the function has
 
 
 def build_encoder(weights: MoonshineWeights) -> GraphWriter:
+    """Within the graph there is no batch: activations are [rows, channels]."""
     graph = GraphWriter("moonshine_encoder")
-    audio = graph.input("audio", "int16", ["batch", "padded_samples"])
-    samples = graph.input("samples", "int32", ["batch"])
-    features = _convolutions(graph, weights, audio, graph.op("Cast", samples, to=INT64))
-    valid = _is_valid(graph, features, graph.op("Cast", samples, to=INT64))
-    bias = graph.op("Where", valid, graph.const(0.0), graph.const(arch.MASKED))  # [batch, frames]
-    hidden = _layers(graph, weights, features, graph.op("Unsqueeze", bias, graph.ints(2)))
+    audio = graph.input("audio", "int16", [1, "padded_samples"])
+    samples = graph.op("Cast", graph.input("samples", "int32", [1]), to=INT64)
+    features = _convolutions(graph, weights, audio, samples)
+    valid = _is_valid(graph, features, samples)
+    bias = graph.op("Where", valid, graph.const(0.0), graph.const(arch.MASKED))  # [frames]
+    hidden = _layers(graph, weights, features, bias)
     _cross_attention_outputs(graph, weights, hidden)
-    graph.output(graph.op("Unsqueeze", bias, graph.ints(1, 2)), "cross_bias", "float", ["batch", 1, 1, "frames"])
+    graph.output(graph.op("Unsqueeze", bias, graph.ints(0, 1, 2)), "cross_bias", "float", [1, 1, 1, "frames"])
     return graph
 
 
@@ -47,37 +54,36 @@ def _floor_div_plus_one(graph: GraphWriter, value: str, kernel: int, stride: int
 
 
 def _positions(graph: GraphWriter, value: str) -> str:
-    """int64 [1, length] of axis 1."""
-    length = graph.op("Squeeze", graph.op("Shape", value, start=1, end=2), graph.ints(0))
-    positions = graph.op("Range", graph.const(0, np.int64), length, graph.const(1, np.int64))
-    return graph.op("Unsqueeze", positions, graph.ints(0))
+    """int64 [rows]."""
+    rows = graph.op("Squeeze", graph.op("Shape", value, start=0, end=1), graph.ints(0))
+    return graph.op("Range", graph.const(0, np.int64), rows, graph.const(1, np.int64))
 
 
 def _is_valid(graph: GraphWriter, features: str, samples: str) -> str:
-    """Bool [batch, frames]."""
+    """Bool [frames]."""
     frames = samples
     for kernel, stride in ((127, 64), (7, 3), (3, 2)):
         frames = _floor_div_plus_one(graph, frames, kernel, stride)
-    return graph.op("Less", _positions(graph, features), graph.op("Unsqueeze", frames, graph.ints(1)))
+    return graph.op("Less", _positions(graph, features), frames)
 
 
 def _convolutions(graph: GraphWriter, weights: MoonshineWeights, audio: str, samples: str) -> str:
-    """Strided convolutions as matrix products over groups of `stride` rows. Returns [batch, frames, width]."""
+    """Strided convolutions as matrix products over groups of `stride` rows. Returns [frames, width]."""
     scaled = graph.op("Mul", graph.op("Cast", audio, to=FLOAT), graph.const(1 / 32768))
-    hops = graph.op("Reshape", scaled, graph.ints(0, -1, 64))
-    pieces = graph.op("Concat", graph.slice(hops, 1, 0, -1), _shifted(graph, hops, 1, 63), axis=2)
+    hops = graph.op("Reshape", scaled, graph.ints(-1, 64))
+    pieces = graph.op("Concat", graph.slice(hops, 0, 0, -1), _shifted(graph, hops, 1, 63), axis=1)
     conv1 = weights.floats["encoder.conv1.weight"].reshape(arch.WIDTH, -1).T
     first = graph.op("Tanh", graph.op("MatMul", pieces, graph.weight("encoder.conv1.kernel", conv1)))
 
     mean, inverse = _group_statistics(graph, first, samples)
     kernel, fixed, moving = _normalised_conv2(weights)
-    triples = graph.op("Reshape", first, graph.ints(0, -1, 3 * arch.WIDTH))
+    triples = quantise_many_rows(graph, graph.op("Reshape", first, graph.ints(-1, 3 * arch.WIDTH)))
     product = graph.op("Mul", _grouped_product(graph, "encoder.conv2", triples, 3 * arch.WIDTH, kernel), inverse)
     offset = graph.op("Mul", graph.op("Mul", mean, inverse), graph.weight("encoder.conv2.moving", moving))
     shift = graph.op("Sub", graph.weight("encoder.conv2.fixed", fixed), offset)
     second = graph.op("Gelu", graph.op("Add", product, shift), domain=CONTRIB)
 
-    pairs = graph.op("Reshape", second, graph.ints(0, -1, 4 * arch.WIDTH))
+    pairs = quantise_many_rows(graph, graph.op("Reshape", second, graph.ints(-1, 4 * arch.WIDTH)), _LEAST_GELU)
     third = _grouped_product(
         graph, "encoder.conv3", pairs, 4 * arch.WIDTH, _flat_kernel(weights.floats["encoder.conv3.weight"])
     )
@@ -87,7 +93,7 @@ def _convolutions(graph: GraphWriter, weights: MoonshineWeights, audio: str, sam
 
 def _shifted(graph: GraphWriter, rows: str, first: int, width: int) -> str:
     """Rows from `first` on, the first `width` channels."""
-    return graph.slice(graph.slice(rows, 1, first, np.iinfo(np.int64).max), 2, 0, width)
+    return graph.slice(graph.slice(rows, 0, first, np.iinfo(np.int64).max), 1, 0, width)
 
 
 def _flat_kernel(kernel: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -97,23 +103,22 @@ def _flat_kernel(kernel: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def _grouped_product(
-    graph: GraphWriter, name: str, groups: str, group_width: int, kernel: npt.NDArray[np.float64]
+    graph: GraphWriter, name: str, groups: QuantisedRows, group_width: int, kernel: npt.NDArray[np.float64]
 ) -> str:
-    """A convolution over rows [batch, groups, group_width]: output t takes group t, t + 1, … until the taps end.
+    """A convolution over rows [groups, group_width]: output t takes group t, t + 1, … until the taps end.
 
     Each group is quantised once, with its own scale; the shifted copies are of bytes, not floats.
     """
-    rows = quantise_rows(graph, groups)
     count = -(-len(kernel) // group_width)
     parts = []
     for index in range(count):
         piece = kernel[index * group_width : (index + 1) * group_width]
         end = index - count + 1 or np.iinfo(np.int64).max
-        shifted = graph.slice(rows.values, 1, index, end)
+        shifted = graph.slice(groups.values, 0, index, end)
         if len(piece) < group_width:
-            shifted = graph.slice(shifted, 2, 0, len(piece))
-        scale = graph.slice(rows.row_scale, 1, index, end)
-        parts.append(matmul(graph, QuantisedRows(shifted, row_scale=scale), f"{name}.{index}", quantised(piece)))
+            shifted = graph.slice(shifted, 1, 0, len(piece))
+        rows = replace(groups, values=shifted, row_scale=graph.slice(groups.row_scale, 0, index, end))
+        parts.append(matmul(graph, rows, f"{name}.{index}", quantised(piece)))
     total = parts[0]
     for part in parts[1:]:
         total = graph.op("Add", total, part)
@@ -121,26 +126,26 @@ def _grouped_product(
 
 
 def _group_statistics(graph: GraphWriter, value: str, samples: str) -> tuple[str, str]:
-    """Mean and inverse deviation over the valid frames and all channels; float [batch, 1, 1] each.
+    """Mean and inverse deviation over the valid frames and all channels; float [1] each.
 
     Sums over time are in double, so that the grouping of additions, which depends on the padded length, cannot
     show in the float result.
     """
-    count = graph.op("Unsqueeze", _floor_div_plus_one(graph, samples, 127, 64), graph.ints(1))
+    count = _floor_div_plus_one(graph, samples, 127, 64)
     valid = graph.op("Less", _positions(graph, value), count)
     total = graph.op("Cast", graph.op("Mul", count, graph.const(arch.WIDTH, np.int64)), to=DOUBLE)
 
-    def average(per_frame: str) -> str:
+    def average(values: str) -> str:
+        per_frame = graph.op("ReduceSum", values, graph.ints(-1), keepdims=0)
         masked = graph.op("Where", valid, per_frame, graph.const(0.0))
-        summed = graph.op("ReduceSum", graph.op("Cast", masked, to=DOUBLE), graph.ints(1), keepdims=1)
+        summed = graph.op("ReduceSum", graph.op("Cast", masked, to=DOUBLE), graph.ints(0), keepdims=1)
         return graph.op("Div", summed, total)
 
-    mean = average(graph.op("ReduceSum", value, graph.ints(-1), keepdims=0))
-    square = average(graph.op("ReduceSumSquare", value, graph.ints(-1), keepdims=0))
+    mean = average(value)
+    square = average(graph.op("Mul", value, value))  # much faster than ReduceSumSquare
     variance = graph.op("Sub", square, graph.op("Mul", mean, mean))
     deviation = graph.op("Sqrt", graph.op("Add", variance, graph.const(EPSILON, np.float64)))
-    inverse = graph.op("Reciprocal", deviation)
-    return tuple(graph.op("Unsqueeze", graph.op("Cast", item, to=FLOAT), graph.ints(2)) for item in (mean, inverse))  # type: ignore[return-value]
+    return graph.op("Cast", mean, to=FLOAT), graph.op("Cast", graph.op("Reciprocal", deviation), to=FLOAT)
 
 
 def _normalised_conv2(weights: MoonshineWeights) -> tuple[npt.NDArray[np.float64], FloatArray, FloatArray]:
@@ -156,55 +161,23 @@ def _normalised_conv2(weights: MoonshineWeights) -> tuple[npt.NDArray[np.float64
 
 
 def _layers(graph: GraphWriter, weights: MoonshineWeights, hidden: str, bias: str) -> str:
-    carrier = np.zeros(arch.HEADS * _PADDED_HEAD_SIZE, np.float32)
-    carrier[arch.HEAD_SIZE :: _PADDED_HEAD_SIZE] = 1.0
-    key_bias = graph.op("Mul", bias, graph.weight("encoder.mask_carrier", carrier))
+    attention = EncoderAttention(graph, weights, bias)
     for layer in range(arch.LAYERS):
         prefix = f"encoder.layers.{layer}"
-        attended = _self_attention(graph, weights, prefix, hidden, key_bias)
+        attended = attention(layer, quantised_norm(graph, weights, f"{prefix}.input_layernorm", hidden))
         matrix = weights.matrices[f"{prefix}.self_attn.o_proj"]
-        out = matmul(graph, quantise_rows(graph, attended), f"{prefix}.o_proj", matrix)
+        out = matmul(graph, quantise_many_rows(graph, attended), f"{prefix}.o_proj", matrix)
         hidden = graph.op("Add", hidden, out)
-        hidden = graph.op("Add", hidden, _feed_forward(graph, weights, prefix, hidden))
+        hidden = graph.op("Add", hidden, _feed_forward(graph, weights, layer, hidden))
     return hidden
 
 
-def _self_attention(graph: GraphWriter, weights: MoonshineWeights, prefix: str, hidden: str, key_bias: str) -> str:
-    normed = quantised_norm(graph, weights, f"{prefix}.input_layernorm", hidden)
-    columns = padded_head_columns(_PADDED_HEAD_SIZE)
-    query, key, value = (weights.matrices[f"{prefix}.self_attn.{name}_proj"] for name in "qkv")
-    ones = np.zeros(len(columns), np.float32)
-    ones[arch.HEAD_SIZE :: _PADDED_HEAD_SIZE] = 1.0
-    return graph.op(
-        "MultiHeadAttention",
-        _rotate(graph, matmul(graph, normed, f"{prefix}.query", query.columns(columns), ones)),
-        graph.op("Add", _rotate(graph, matmul(graph, normed, f"{prefix}.key", key.columns(columns))), key_bias),
-        matmul(graph, normed, f"{prefix}.value", value),
-        domain=CONTRIB,
-        num_heads=arch.HEADS,
-        scale=arch.HEAD_SIZE**-0.5,
-    )
-
-
-def _rotate(graph: GraphWriter, value: str) -> str:
-    cosine, sine = rotary_tables(_MAX_FRAMES)
-    return graph.op(
-        "RotaryEmbedding",
-        value,
-        graph.ints(0),
-        graph.weight("rotary.cosine", cosine),
-        graph.weight("rotary.sine", sine),
-        domain=CONTRIB,
-        num_heads=arch.HEADS,
-        rotary_embedding_dim=arch.ROTARY_SIZE,
-    )
-
-
-def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, prefix: str, hidden: str) -> str:
+def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
+    prefix = f"encoder.layers.{layer}"
     normed = quantised_norm(graph, weights, f"{prefix}.post_attention_layernorm", hidden)
     biases = (weights.floats[f"{prefix}.mlp.{name}.bias"] for name in ("fc1", "fc2"))
     inner = matmul(graph, normed, f"{prefix}.fc1", weights.matrices[f"{prefix}.mlp.fc1"], next(biases))
-    rows = quantise_rows(graph, graph.op("Gelu", inner, domain=CONTRIB))
+    rows = quantise_fixed(graph, graph.op("Gelu", inner, domain=CONTRIB), ENCODER_GELU_LIMITS[layer], _LEAST_GELU)
     return matmul(graph, rows, f"{prefix}.fc2", weights.matrices[f"{prefix}.mlp.fc2"], next(biases))
 
 
@@ -215,6 +188,6 @@ def _cross_attention_outputs(graph: GraphWriter, weights: MoonshineWeights, hidd
         for part, name in (("k", "cross_key"), ("v", "cross_value")):
             weight = f"decoder.layers.{layer}.encoder_attn.{part}_proj"
             product = matmul(graph, normed, weight, weights.matrices[weight])
-            heads = graph.op("Reshape", product, graph.ints(0, 0, arch.HEADS, arch.HEAD_SIZE))
+            heads = graph.op("Reshape", product, graph.ints(1, -1, arch.HEADS, arch.HEAD_SIZE))
             graph.ops("Transpose", [heads], [f"{name}_{layer}"], perm=[0, 2, 1, 3])
-            graph.output_of(f"{name}_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
+            graph.output_of(f"{name}_{layer}", "float", [1, arch.HEADS, "frames", arch.HEAD_SIZE])

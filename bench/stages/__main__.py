@@ -73,12 +73,12 @@ def _service(options: argparse.Namespace) -> ServicePasses:
 
 @contextmanager
 def _counting(steps: Steps) -> Iterator[None]:
-    call = GreedyRun.__call__
-    GreedyRun.__call__ = steps.watch(call)  # type: ignore[method-assign]
+    step = GreedyRun.step
+    GreedyRun.step = steps.watch(step)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        GreedyRun.__call__ = call  # type: ignore[method-assign]
+        GreedyRun.step = step  # type: ignore[method-assign]
 
 
 def _limits(

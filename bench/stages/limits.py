@@ -25,12 +25,12 @@ class Steps:
     frames: int = 0
 
     def watch(self, call: Any) -> Any:
-        """GreedyRun.__call__, counting."""
+        """GreedyRun.step, counting."""
 
         def counted(run: GreedyRun, tokens: npt.NDArray[Any]) -> Any:
             self.steps += 1
             self.rows += len(tokens)
-            self.frames += len(tokens) * run.attention_of(0).shape[-1]
+            self.frames += len(tokens) * run.frames
             return call(run, tokens)
 
         return counted

@@ -16,6 +16,7 @@ from stenod_models.onnx_sessions import open_session
 
 _INNER: Final = 4 * arch.WIDTH
 _CONVOLUTIONS: Final = 6 * 127 * arch.WIDTH + 2 * 7 * arch.WIDTH * 2 * arch.WIDTH + 3 * 2 * arch.WIDTH**2
+_OFFSET_BYTES: Final = 4  # of a frame and head, beside its key and its values of a byte for each number
 _REPEATS: Final = 40
 
 
@@ -42,9 +43,8 @@ def decoder_work(row_frames: int, row_steps: int, steps: int) -> Work:
     """`row_frames` is the sum, over all rows and steps, of the frames that are attended to; `steps` counts batches."""
     weights = arch.LAYERS * (6 * arch.WIDTH**2 + 3 * arch.WIDTH * _INNER) + arch.WIDTH * arch.VOCABULARY
     crossed = 2 * arch.LAYERS * arch.WIDTH
-    return Work(
-        2.0 * row_steps * weights, 2.0 * row_frames * crossed, float(4 * row_frames * crossed + steps * weights)
-    )
+    read = arch.LAYERS * arch.HEADS * (arch.HEAD_SIZE + arch.VALUE_SIZE + _OFFSET_BYTES)
+    return Work(2.0 * (row_steps * weights + row_frames * crossed), 0.0, float(row_frames * read + steps * weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,11 @@ def _speed_float(rows: int, inner: int, columns: int) -> float:
 
 def _speed_attention(rows: int, frames: int) -> float:
     random = np.random.default_rng(0)
-    shape = (arch.LAYERS * rows, arch.HEADS, frames, arch.HEAD_SIZE)  # of all layers: a step reads them all
-    keys = random.standard_normal(shape, np.float32)
-    query = random.standard_normal((arch.LAYERS * rows, arch.HEADS, 1, arch.HEAD_SIZE), np.float32)
-    node = helper.make_node("FusedMatMul", ["query", "keys"], ["product"], domain="com.microsoft", transB=1)
-    return keys.nbytes / _least_s(node, {"query": query, "keys": keys}, {}, TensorProto.FLOAT)
+    leading = (arch.LAYERS * rows, arch.HEADS)  # of all layers: a step reads them all
+    keys = random.integers(-127, 127, (*leading, arch.HEAD_SIZE, frames), np.int8)
+    query = random.integers(0, 255, (*leading, 1, arch.HEAD_SIZE), np.uint8)
+    node = helper.make_node("MatMulInteger", ["query", "keys"], ["product"])
+    return keys.nbytes / _least_s(node, {"query": query, "keys": keys}, {}, TensorProto.INT32)
 
 
 def _least_s(node: Any, given: dict[str, Any], constants: dict[str, Any], kind: int) -> float:

@@ -2,7 +2,8 @@
 
     python -m tests.proofs.invariance
 
-Every English recording is recognised alone, in two different groupings of eight, and with padding; the words must be
+Every English recording is recognised alone, in two different groupings of eight, in two of forty, which are more than
+the rows that are decoded at once, so that windows of all ages are decoded together, and with padding; the words must be
 the same, the confidences within 1e-3. Prints what was compared; exit status 1 when anything differs.
 """
 
@@ -20,6 +21,7 @@ from tests.support.models import build_models, load_default_model, read_audio
 from tests.support.speech import recordings
 
 BATCH = 8
+MANY = 40
 CONFIDENCE_TOLERANCE = 1e-3
 PADDING_FRAMES = 100  # 2.4 s: beyond the next length bucket, wherever a window ends
 KINDS = ("read_en", "read_en_1min", "short_en", "spont_en", "speakers_en", "telephone", "dual_channel")
@@ -68,15 +70,18 @@ def compare(recogniser: Recogniser, padded: Recogniser, windows: Sequence[Window
     shuffled = random.Random(1).sample(indices, len(indices))
     alone = _recognise(recogniser, windows, [[index] for index in indices])
     trials = {
-        f"in batches of {BATCH} by length": _recognise(recogniser, windows, _chunks(by_length)),
-        f"in batches of {BATCH} by chance": _recognise(recogniser, windows, _chunks(shuffled)),
+        f"in batches of {size} by {order}": _recognise(recogniser, windows, _chunks(indices, size))
+        for size in (BATCH, MANY)
+        for order, indices in (("length", by_length), ("chance", shuffled))
+    }
+    trials |= {
         f"alone, padded by {PADDING_FRAMES} frames": _recognise(padded, windows, [[index] for index in indices]),
     }
     return [_compared(name, alone, results) for name, results in trials.items()]
 
 
-def _chunks(indices: Sequence[int]) -> list[list[int]]:
-    return [list(indices[start : start + BATCH]) for start in range(0, len(indices), BATCH)]
+def _chunks(indices: Sequence[int], size: int) -> list[list[int]]:
+    return [list(indices[start : start + size]) for start in range(0, len(indices), size)]
 
 
 def _recognise(recogniser: Recogniser, windows: Sequence[Window], groups: list[list[int]]) -> list[Recognition]:

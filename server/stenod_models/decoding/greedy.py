@@ -68,7 +68,7 @@ def decode_greedy(
             hypothesis = rows[row]
             if hypothesis is None:
                 continue
-            finished = _extend(hypothesis, int(following[row]), float(probabilities[row]), end_token)
+            finished = extend(hypothesis, int(following[row]), float(probabilities[row]), end_token)
             if finished or len(hypothesis.tokens) >= caps[row]:
                 running.discard(row)
             else:
@@ -76,7 +76,7 @@ def decode_greedy(
     return rows
 
 
-def _extend(hypothesis: Hypothesis, token: int, probability: float, end_token: int) -> bool:
+def extend(hypothesis: Hypothesis, token: int, probability: float, end_token: int) -> bool:
     """Append the token; True when the row is finished by it."""
     if token == end_token:
         hypothesis.ended = True
@@ -93,6 +93,8 @@ def _extend(hypothesis: Hypothesis, token: int, probability: float, end_token: i
 def loop_surplus(tokens: Sequence[int]) -> int:
     """Tokens at the end that only repeat what stands before them, or 0 where the end is not a loop."""
     for period in range(1, min(_LONGEST_LOOP, len(tokens) // _LOOP_COPIES) + 1):
+        if tokens[-1] != tokens[-1 - period]:
+            continue
         copies = max(_LOOP_COPIES, -(-_LOOP_TOKENS // period))
         length = copies * period
         if length <= len(tokens) and tokens[-length:-period] == tokens[-length + period :]:

@@ -136,5 +136,6 @@ def test_operations_are_counted_from_shapes() -> None:
     assert encoder_work([2]).products_8bit == 2 * 2 * weights + 4 * 6 * 4 * 288
     assert encoder_work([2]).products_float == 2 * 2 * 6 * 127 * 288
     step = decoder_work(row_frames=100, row_steps=1, steps=1)
-    assert step.products_8bit == 2 * (36 * 288**2 + 18 * 288 * 1152 + 288 * 32_768)
-    assert step.bytes_read == 4 * 100 * 12 * 288 + step.products_8bit / 2
+    weights = 36 * 288**2 + 18 * 288 * 1152 + 288 * 32_768
+    assert step.products_8bit == 2 * (weights + 100 * 12 * 288)
+    assert step.bytes_read == 100 * 48 * (36 + 48 + 4) + weights

@@ -20,6 +20,7 @@ FRAME_SAMPLES: Final = 384  # hop between encoder frames
 _LEAD_SAMPLES: Final = 832  # what the grouped convolutions read beyond frames * FRAME_SAMPLES
 MIN_SAMPLES: Final = 1600  # 0.1 s: below it the model only invents
 MASKED: Final = -1e4  # score of a padded frame: exp() of it is exactly 0, and unlike -inf it survives subtraction
+MASKED_OFFSET: Final = 1 << 30  # what is taken off the 8-bit score of a padded frame, which is below 2 ** 21
 
 
 def frames_of(samples: int) -> int:
@@ -38,4 +39,5 @@ def padded_samples(frames: int) -> int:
 
 
 MAX_TOKENS: Final = 256  # capacity of the token cache: 30 s at 6.5 tokens/s, and margin
+VALUE_SIZE: Final = 48  # of a head in cross-attention: its values, a one, and zeros that make the rows whole vectors
 CACHED_HEAD_SIZE: Final = 48  # the cache's rows are widened: the fused attention wants a multiple of 16

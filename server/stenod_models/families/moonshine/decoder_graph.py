@@ -1,10 +1,10 @@
 """The decoder step: one token per row in, the next token, its probability and its attention out.
 
 Inputs:  tokens int64 [batch, 1], past_lengths int32 [batch] (tokens already in the cache), total_length int32 [1]
-         (past + 1), past_key_{l}/past_value_{l} float [batch, heads, capacity, padded head size] (bound to the same
-         memory as present_*: the step writes its row in place), and the encoder's cross_* tensors (inputs only).
+         (the largest of them + 1), past_key_{l}/past_value_{l} float [batch, heads, capacity, padded head size] (bound
+         to the same memory as present_*: the step writes its row in place), and the encoder's cross_* tensors.
 Outputs: next_tokens int64 [batch, 1], probabilities float [batch, 1] (of those tokens),
-         attention float [batch, alignment heads, 1, frames] (of the predicted token), present_*.
+         attention float [batch, alignment heads, 1, frames] (weights of the predicted token, the largest 1), present_*.
 
 Logits never leave the graph. Row-wise 8-bit products make a row independent of its batch-mates.
 
@@ -17,19 +17,21 @@ Outputs: best_tokens int64 and best_scores float [slots, count], log-probabiliti
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from stenod_models.export.graph_writer import CONTRIB, GraphWriter
 from stenod_models.export.quantised import matmul, quantise_rows, side_by_side
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.cross_attention import attended, queries, take_memory, value_scale
 from stenod_models.families.moonshine.normalisation import quantised_norm
 from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
 from stenod_models.families.moonshine.weights import MoonshineWeights
 
-# Query [slots, 1, width], keys, values, bias → the mixed values [slots, 1, width] and the attention.
-_Attend: TypeAlias = Callable[[GraphWriter, str, str, str, str], tuple[str, str]]
+# Query uint8 [slots, 1, width], layer → the mixed values [slots, 1, width] and the attention.
+_Attend: TypeAlias = Callable[[GraphWriter, str, int], tuple[str, str]]
+_BLOCK: Final = 256  # tokens of the vocabulary that are looked at together
 
 
 def build_decoder(weights: MoonshineWeights, alignment_heads: Sequence[tuple[int, int]]) -> GraphWriter:
@@ -62,7 +64,6 @@ def _layers(
     hidden = _embed(graph, weights, graph.input("tokens", "int64", [slots, 1]))
     graph.input("past_lengths", "int32", [slots])
     graph.input("total_length", "int32", [1])
-    graph.input("cross_bias", "float", ["batch", 1, 1, "frames"])
     attention = []
     for layer in range(arch.LAYERS):
         hidden = _self_attention(graph, weights, layer, hidden, slots)
@@ -125,44 +126,35 @@ def _cross_attention(
 ) -> tuple[str, str]:
     """Returns the new hidden state and the attention."""
     prefix = f"decoder.layers.{layer}"
-    keys = graph.input(f"cross_key_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
-    values = graph.input(f"cross_value_{layer}", "float", ["batch", arch.HEADS, "frames", arch.HEAD_SIZE])
     normed = quantised_norm(graph, weights, f"{prefix}.post_attention_layernorm", hidden)
-    scaled = weights.matrices[f"{prefix}.encoder_attn.q_proj"].scaled(arch.HEAD_SIZE**-0.5)
-    query = matmul(graph, normed, f"{prefix}.encoder_attn.q_proj", scaled)
-    mixed, probabilities = attend(graph, query, keys, values, "cross_bias")
+    mixed, weighted = attend(graph, queries(graph, weights, normed, layer), layer)
     out = matmul(
         graph,
         quantise_rows(graph, mixed),
         f"{prefix}.encoder_attn.o_proj",
-        weights.matrices[f"{prefix}.encoder_attn.o_proj"],
+        weights.matrices[f"{prefix}.encoder_attn.o_proj"].scaled(value_scale(layer)),
     )
-    return graph.op("Add", hidden, out), probabilities
+    return graph.op("Add", hidden, out), weighted
 
 
-def _attend_alone(graph: GraphWriter, query: str, keys: str, values: str, bias: str) -> tuple[str, str]:
+def _attend_alone(graph: GraphWriter, query: str, layer: int) -> tuple[str, str]:
     """With one token per row, [batch, 1, width] and [batch, heads, 1, head_size] are the same memory, so plain matrix
     products need no transposition here.
     """
     heads = graph.op("Reshape", query, graph.ints(0, arch.HEADS, 1, arch.HEAD_SIZE))
-    probabilities = _attention(graph, heads, keys, bias)
-    return graph.op("Reshape", graph.op("MatMul", probabilities, values), graph.ints(0, 1, arch.WIDTH)), probabilities
+    mixed, weighted = attended(graph, heads, take_memory(graph, layer), layer)
+    return graph.op("Reshape", mixed, graph.ints(0, 1, arch.WIDTH)), weighted
 
 
-def _attend_together(graph: GraphWriter, query: str, keys: str, values: str, bias: str) -> tuple[str, str]:
+def _attend_together(graph: GraphWriter, query: str, layer: int) -> tuple[str, str]:
     """The hypotheses of a window are rows of one product with its keys, which so are read once for all of them."""
-    batch = graph.op("Shape", bias, start=0, end=1)
+    memory = take_memory(graph, layer)
+    batch = graph.op("Shape", memory[0], start=0, end=1)
     shape = graph.op("Concat", batch, graph.ints(-1, arch.HEADS, arch.HEAD_SIZE), axis=0)
     heads = graph.op("Transpose", graph.op("Reshape", query, shape), perm=[0, 2, 1, 3])
-    probabilities = _attention(graph, heads, keys, bias)
-    mixed = graph.op("Transpose", graph.op("MatMul", probabilities, values), perm=[0, 2, 1, 3])
-    return graph.op("Reshape", mixed, graph.ints(-1, 1, arch.WIDTH)), probabilities
-
-
-def _attention(graph: GraphWriter, heads: str, keys: str, bias: str) -> str:
-    # Keys as [frames, head_size]: the product with a transposed matrix reads them once, in order.
-    scores = graph.op("Add", graph.op("FusedMatMul", heads, keys, domain=CONTRIB, transB=1), bias)
-    return graph.op("Softmax", scores, axis=-1)
+    mixed, weighted = attended(graph, heads, memory, layer)
+    mixed = graph.op("Transpose", mixed, perm=[0, 2, 1, 3])
+    return graph.op("Reshape", mixed, graph.ints(-1, 1, arch.WIDTH)), weighted
 
 
 def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hidden: str) -> str:
@@ -179,19 +171,34 @@ def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hid
 
 
 def _predict(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
-    normed = quantised_norm(graph, weights, "decoder.norm", hidden)
-    logits = matmul(graph, normed, "decoder.logits", weights.matrices["decoder.logits"])
-    graph.ops("ArgMax", [logits], ["next_tokens"], axis=-1, keepdims=0)
-    graph.output_of("next_tokens", "int64", ["batch", 1])
-    softmax = graph.op("Softmax", logits, axis=-1)
-    graph.ops("ReduceMax", [softmax, graph.ints(-1)], ["probabilities"], keepdims=0)
+    logits = _logits(graph, weights, hidden)
+    token = _largest(graph, logits)
+    graph.ops("GatherElements", [graph.op("Softmax", logits, axis=-1), token], ["probabilities"], axis=1)
+    graph.output(token, "next_tokens", "int64", ["batch", 1])
     graph.output_of("probabilities", "float", ["batch", 1])
 
 
-def _rank(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
+def _logits(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> str:
+    """[slots, vocabulary]."""
     normed = quantised_norm(graph, weights, "decoder.norm", hidden)
     logits = matmul(graph, normed, "decoder.logits", weights.matrices["decoder.logits"])
-    scores = graph.op("Reshape", graph.op("LogSoftmax", logits, axis=-1), graph.ints(0, -1))
+    return graph.op("Reshape", logits, graph.ints(0, -1))
+
+
+def _largest(graph: GraphWriter, logits: str) -> str:
+    """Int64 [batch, 1]: the first of the largest. Block by block: a maximum is found by vector instructions, its place
+    is not.
+    """
+    blocks = graph.op("Reshape", logits, graph.ints(0, -1, _BLOCK))
+    maxima = graph.op("ReduceMax", blocks, graph.ints(-1), keepdims=0)
+    block = graph.op("ArgMax", maxima, axis=-1, keepdims=1)
+    chosen = graph.op("GatherND", blocks, block, batch_dims=1)
+    place = graph.op("ArgMax", chosen, axis=-1, keepdims=1)
+    return graph.op("Add", graph.op("Mul", block, graph.const(_BLOCK, np.int64)), place)
+
+
+def _rank(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
+    scores = graph.op("LogSoftmax", _logits(graph, weights, hidden), axis=-1)
     graph.ops("TopK", [scores, graph.input("count", "int64", [1])], ["best_scores", "best_tokens"], axis=-1)
     graph.output_of("best_scores", "float", ["slots", "count"])
     graph.output_of("best_tokens", "int64", ["slots", "count"])

@@ -1,8 +1,7 @@
 """The encoder graph: int16 audio in, the cross-attention keys and values of every decoder layer out.
 
 Inputs:  audio int16 [1, padded_samples(frames)], samples int32 [1] (valid samples of the window)
-Outputs: cross_key_{layer}, cross_value_{layer} float [1, heads, frames, head_size],
-         cross_bias float [1, 1, 1, frames] (0 on valid frames, very negative on padding)
+Outputs: cross_key_{layer}, cross_value_{layer}, cross_offset_{layer}: see cross_attention.py
 
 It takes one window: on a CPU a batch gains nothing. Its frames do not depend on padding: group normalisation counts
 valid frames only, padded keys are masked, and 8-bit products quantise each row by itself. The shipped graph normalises
@@ -26,6 +25,7 @@ from stenod_models.export.quantised import (
 )
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.activation_limits import ENCODER_GELU_LIMITS
+from stenod_models.families.moonshine.cross_attention import publish_memory
 from stenod_models.families.moonshine.encoder_attention import EncoderAttention
 from stenod_models.families.moonshine.normalisation import EPSILON, quantised_norm
 from stenod_models.families.moonshine.weights import MoonshineWeights
@@ -42,8 +42,8 @@ def build_encoder(weights: MoonshineWeights) -> GraphWriter:
     valid = _is_valid(graph, features, samples)
     bias = graph.op("Where", valid, graph.const(0.0), graph.const(arch.MASKED))  # [frames]
     hidden = _layers(graph, weights, features, bias)
-    _cross_attention_outputs(graph, weights, hidden)
-    graph.output(graph.op("Unsqueeze", bias, graph.ints(0, 1, 2)), "cross_bias", "float", [1, 1, 1, "frames"])
+    normed = quantised_norm(graph, weights, "encoder.layer_norm", graph.op("Unsqueeze", hidden, graph.ints(0)))
+    publish_memory(graph, weights, normed, graph.op("Unsqueeze", valid, graph.ints(0)))
     return graph
 
 
@@ -179,15 +179,3 @@ def _feed_forward(graph: GraphWriter, weights: MoonshineWeights, layer: int, hid
     inner = matmul(graph, normed, f"{prefix}.fc1", weights.matrices[f"{prefix}.mlp.fc1"], next(biases))
     rows = quantise_fixed(graph, graph.op("Gelu", inner, domain=CONTRIB), ENCODER_GELU_LIMITS[layer], _LEAST_GELU)
     return matmul(graph, rows, f"{prefix}.fc2", weights.matrices[f"{prefix}.mlp.fc2"], next(biases))
-
-
-def _cross_attention_outputs(graph: GraphWriter, weights: MoonshineWeights, hidden: str) -> None:
-    """Keys and values of every decoder layer, laid out as the decoder reads them."""
-    normed = quantised_norm(graph, weights, "encoder.layer_norm", hidden)
-    for layer in range(arch.LAYERS):
-        for part, name in (("k", "cross_key"), ("v", "cross_value")):
-            weight = f"decoder.layers.{layer}.encoder_attn.{part}_proj"
-            product = matmul(graph, normed, weight, weights.matrices[weight])
-            heads = graph.op("Reshape", product, graph.ints(1, -1, arch.HEADS, arch.HEAD_SIZE))
-            graph.ops("Transpose", [heads], [f"{name}_{layer}"], perm=[0, 2, 1, 3])
-            graph.output_of(f"{name}_{layer}", "float", [1, arch.HEADS, "frames", arch.HEAD_SIZE])

@@ -10,13 +10,15 @@ from stenod_models.alignment.attended_words import attended_words
 from stenod_models.contract import AUTO_LANGUAGE, SAMPLE_RATE_HZ, Profile, RecognitionOptions
 from stenod_models.decoding.beam import BeamSearch, Fusion, decode_beam
 from stenod_models.decoding.confidence import geometric_mean
-from stenod_models.decoding.greedy import Hypothesis, decode_greedy
+from stenod_models.decoding.greedy import Hypothesis
 from stenod_models.decoding.marks import MarkTokens
 from stenod_models.decoding.phrase_book import PhraseBook
+from stenod_models.decoding.rolling import Rolling
 from stenod_models.decoding.spellings import Span, respelled
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.memory import EncodedWindow
 from stenod_models.families.moonshine.runs import BeamRun, GreedyRun
-from stenod_models.families.moonshine.sessions import EncodedBatch, Encoder, FloatArray, StepGraph
+from stenod_models.families.moonshine.sessions import Encoder, FloatArray, StepGraph
 from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.language_model.beside import fusion_beside
 from stenod_models.language_model.fusion import WordPieces, opens_word_of
@@ -24,11 +26,12 @@ from stenod_models.language_tags import primary_subtag
 from stenod_models.recogniser import Int16Audio, Recognition
 from stenod_models.warming import warming_batches
 
-# The tokens of a window and the attention each was predicted with, (tokens or more, heads, frames).
+# The tokens of a window and the attention each was predicted with, (tokens and the end, heads, frames).
 _Decoded: TypeAlias = tuple[Hypothesis, FloatArray]
 
 _LANGUAGE: Final = "en"
 _TOKENS_PER_S: Final = 6.5  # the model card's limit against runaway text
+_ROWS: Final = 16  # in decoding at once; a row that ends makes room for the next window
 _SPARE_TOKENS: Final = 12  # a short window may be all speech, and the end token counts
 
 
@@ -104,14 +107,14 @@ class MoonshineRecogniser:
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
     ) -> list[_Decoded | None]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        run = GreedyRun(self._decoder.start(self._encode(windows), max(caps)))
-        hypotheses = decode_greedy(
-            run, caps, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, is_cancelled=is_cancelled
-        )
-        return [
-            None if hypothesis is None else (hypothesis, run.attention_of(row))
-            for row, hypothesis in enumerate(hypotheses)
-        ]
+        width = min(_ROWS, len(windows))
+        run = GreedyRun(self._decoder, lambda item: self._encode(windows[item]), caps, width)
+        rolling = Rolling(run, caps, width=width, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN)
+        found: list[_Decoded | None] = [None] * len(windows)
+        for done in rolling.run(is_cancelled):
+            if done.hypothesis is not None:
+                found[done.item] = done.hypothesis, run.attention_of(done.row)
+        return found
 
     def _beam(
         self,
@@ -123,14 +126,14 @@ class MoonshineRecogniser:
         caps = [_token_cap(len(window)) for window in windows]
         fused = (*fusions, *filter(None, [self._language_model]))
         search = BeamSearch(beam_size=beam_size, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN, fusions=fused)
-        run = BeamRun(self._beam_decoder.start(self._encode(windows), max(caps), beam_size))
+        run = BeamRun(self._beam_decoder, [self._encode(window) for window in windows], max(caps), beam_size)
         return [
             None if hypothesis is None else (hypothesis, run.attention_of(row, hypothesis))
             for row, hypothesis in enumerate(decode_beam(run, caps, search, is_cancelled=is_cancelled))
         ]
 
-    def _encode(self, windows: Sequence[Int16Audio]) -> EncodedBatch:
-        return self._encoder.encode(windows, padding_frames=self._padding_frames)
+    def _encode(self, window: Int16Audio) -> EncodedWindow:
+        return self._encoder.encode(window, padding_frames=self._padding_frames)
 
     @cached_property
     def _beam_decoder(self) -> StepGraph:
@@ -154,7 +157,7 @@ class MoonshineRecogniser:
         spelled = attended_words(
             window,
             words,
-            attention[:rows, :, : arch.frames_of(len(window))],
+            attention[:rows],
             probabilities=hypothesis.probabilities,
             frame_samples=arch.FRAME_SAMPLES,
         )

@@ -1,7 +1,6 @@
 """The ONNX Runtime sessions of Moonshine, with the memory that its graphs write in place."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,138 +9,118 @@ import numpy.typing as npt
 import onnxruntime
 
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.memory import EncodedWindow, Memory
 from stenod_models.onnx_memory import Array, Binding, Blocks
 from stenod_models.onnx_sessions import open_session, ort_value
 
 FloatArray = npt.NDArray[np.float32]
 
-_PARTS: Final = ("key", "value")
-# The decoder sees whole blocks of frames: vector kernels treat a partial block at the end differently, and such last
-# bits, which would depend on the longest window of the batch, can grow where the next product rounds to 8 bits.
-_FRAME_BLOCK: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedBatch:
-    """`keys_values` is float32 (layers, 2, batch, heads, frames, head size), `bias` (batch, 1, 1, frames).
-
-    Both live in the encoder's memory until its next batch.
-    """
-
-    keys_values: FloatArray
-    bias: FloatArray
+_MEMORY: Final = ("key", "value", "offset")
+_CACHE: Final = ("key", "value")
 
 
 class Encoder:
-    """Encodes windows one by one: on a CPU a batch gains nothing there, and no padding is computed."""
+    """Encodes a window at a time: on a CPU a batch gains nothing there, and no padding is computed."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
-        self._outputs = [f"cross_{part}_{layer}" for layer in range(arch.LAYERS) for part in _PARTS] + ["cross_bias"]
-        self._blocks = Blocks(np.float32)
+        self._outputs = [f"cross_{part}_{layer}" for part in _MEMORY for layer in range(arch.LAYERS)]
 
-    def encode(self, windows: Sequence[npt.NDArray[np.int16]], *, padding_frames: int = 0) -> EncodedBatch:
-        """Keys and values of a batch, with zeros behind the shorter windows.
-
-        `padding_frames` has each window computed with that much padding; the result is the same.
-        """
-        counts = [arch.frames_of(len(window)) for window in windows]
-        frames = -(-max(counts) // _FRAME_BLOCK) * _FRAME_BLOCK
-        shape = (arch.LAYERS, len(_PARTS), len(windows), arch.HEADS, frames, arch.HEAD_SIZE)
-        keys_values = self._blocks.take("keys_values", shape).numpy()
-        batch = EncodedBatch(keys_values, self._blocks.take("bias", (len(windows), 1, 1, frames)).numpy())
-        for row, (window, count) in enumerate(zip(windows, counts, strict=True)):
-            *tensors, bias = self._run(window, count + padding_frames)
-            for index, tensor in enumerate(tensors):
-                target = batch.keys_values[index // 2, index % 2, row]
-                target[:, :count] = tensor[0, :, :count]
-                target[:, count:] = 0.0  # masked, but what is masked must be finite
-            batch.bias[row, :, :, :count] = bias[0, :, :, :count]
-            batch.bias[row, :, :, count:] = arch.MASKED
-        return batch
-
-    def _run(self, window: npt.NDArray[np.int16], frames: int) -> list[FloatArray]:
-        audio = np.zeros((1, arch.padded_samples(frames)), np.int16)
+    def encode(self, window: npt.NDArray[np.int16], *, padding_frames: int = 0) -> EncodedWindow:
+        """`padding_frames` has the window computed with that much padding; the result is the same."""
+        count = arch.frames_of(len(window))
+        audio = np.zeros((1, arch.padded_samples(count + padding_frames)), np.int16)
         kept = window[: audio.shape[1]]
         audio[0, : len(kept)] = kept
         inputs = {"audio": ort_value(audio), "samples": ort_value(np.array([len(window)], np.int32))}
-        return [value.numpy() for value in self._session.run_with_ort_values(self._outputs, inputs)]
+        found = [value.numpy()[0] for value in self._session.run_with_ort_values(self._outputs, inputs)]
+        keys, values, offsets = (found[first : first + arch.LAYERS] for first in range(0, len(found), arch.LAYERS))
+        return EncodedWindow(
+            keys=[tensor[:, :, :count] for tensor in keys],
+            values=[tensor[:, :count] for tensor in values],
+            offsets=[tensor[:, :, :count] for tensor in offsets],
+        )
 
 
 class StepGraph:
-    """A graph that advances a batch by one token; `start` has it work on one."""
+    """A graph that advances rows by one token; `start` has it work on a batch of them."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        self._attention_heads = int(shapes["attention"][1])
+        self.attention_heads = int(shapes["attention"][1])
+        self._memory = Memory()
         self._blocks = Blocks(np.float32)
 
-    def start(self, encoded: EncodedBatch, capacity: int, beam_size: int = 1) -> "StepBatch":
-        """Begin a batch of which no row takes more than `capacity` steps; ends the one before."""
-        batch, _one, _one_too, frames = encoded.bias.shape
-        cache_shape = (arch.LAYERS, len(_PARTS), batch * beam_size, arch.HEADS, capacity, arch.CACHED_HEAD_SIZE)
-        attention_shape = (capacity, batch, self._attention_heads, beam_size, frames)
-        cache = self._blocks.take("cache", cache_shape).numpy()
-        return StepBatch(self._session, encoded, cache, self._blocks.take("attention", attention_shape).numpy())
+    def start(self, rows: int, capacity: int, beam_size: int = 1) -> "StepBatch":
+        """At most so many rows at once, none of which takes more than `capacity` steps; ends the batch before."""
+        self._memory.start(rows)
+        shape = (arch.LAYERS, len(_CACHE), rows * beam_size, arch.HEADS, capacity, arch.CACHED_HEAD_SIZE)
+        return StepBatch(self._session, self._memory, self._blocks.take("cache", shape).numpy(), beam_size)
 
 
 class StepBatch:
-    """One batch in decoding, with a slot for each hypothesis of its windows.
+    """Rows in decoding, with a slot for each hypothesis of a window.
 
-    `cache` is float32 (layers, 2, slots, heads, capacity, head size), of which `past` steps are filled; `attention` is
-    float32 (capacity, batch, heads, beam, frames), filled step by step.
+    `cache` is float32 (layers, 2, slots, heads, capacity, head size), of which slot i has filled `past[i]` steps.
     """
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, encoded: EncodedBatch, cache: FloatArray, attention: FloatArray
+        self, session: onnxruntime.InferenceSession, memory: Memory, cache: FloatArray, beam_size: int
     ) -> None:
+        self.memory = memory
         self.cache = cache
-        self.attention = attention
-        self.beam_size = attention.shape[3]
+        self.beam_size = beam_size
         self._session = session
-        self._encoded = encoded
         slots = cache.shape[2]
+        self.past = np.zeros(slots, np.int32)
         self._tokens = np.zeros((slots, 1), np.int64)
-        self._past = np.zeros(slots, np.int32)
         self._total = np.ones(1, np.int32)
-        self._bound_slots = 0
+        self._bound = (0, 0)
 
-    @property
-    def past(self) -> int:
-        return int(self._past[0])
+    def admit(self, row: int, window: EncodedWindow) -> None:
+        """Begin with a window in the next row, or in place of another one."""
+        self.memory.put(row, window)
+        self.past[row * self.beam_size : (row + 1) * self.beam_size] = 0
+
+    def drop(self, row: int, last: int) -> None:
+        """Row `last` takes the place of this one. For a slot in a row."""
+        self.memory.drop(row)
+        past = self.past[row] = self.past[last]
+        if row < last:
+            self.cache[:, :, row, :, :past] = self.cache[:, :, last, :, :past]
 
     def advance(self, tokens: npt.NDArray[np.int64], *, given: Mapping[str, Array], taken: Mapping[str, Array]) -> None:
         """One step of the first slots by their last tokens (slots,). `given` and `taken` are what the graph reads and
         writes besides the state.
         """
         slots = len(tokens)
-        if slots != self._bound_slots:
+        if self._bound != (slots, self.memory.frames):
             self._bind(slots)
         self._tokens[:slots, 0] = tokens
+        self._total[0] = self.past[:slots].max() + 1
         for name, array in given.items():
             self._binding.give(name, array)
         for name, array in taken.items():
             self._binding.take(name, array)
-        self._binding.take("attention", self.attention[self.past, : slots // self.beam_size])
         self._binding.run()
-        self._past += 1
-        self._total += 1
+        self.past[:slots] += 1
 
     def _bind(self, slots: int) -> None:
         """Bind the first slots of the state. Past and present keys are the same memory: the fused attention appends
         in place and copies nothing.
         """
         rows = slots // self.beam_size
+        held: tuple[Array, ...] = (self.memory.keys, self.memory.values, self.memory.offsets)
         binding = Binding(self._session)
         binding.give("tokens", self._tokens[:slots])
-        binding.give("past_lengths", self._past[:slots])
+        binding.give("past_lengths", self.past[:slots])
         binding.give("total_length", self._total)
-        binding.give("cross_bias", self._encoded.bias[:rows])
         for layer in range(arch.LAYERS):
-            for index, part in enumerate(_PARTS):
-                binding.give(f"cross_{part}_{layer}", self._encoded.keys_values[layer, index, :rows])
+            for part, tensor in zip(_MEMORY, held, strict=True):
+                binding.give(f"cross_{part}_{layer}", tensor[layer, :rows])
+            for index, part in enumerate(_CACHE):
                 binding.give(f"past_{part}_{layer}", self.cache[layer, index, :slots])
                 binding.take(f"present_{part}_{layer}", self.cache[layer, index, :slots])
         self._binding = binding
-        self._bound_slots = slots
+        self._bound = (slots, self.memory.frames)

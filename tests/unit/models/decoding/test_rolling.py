@@ -1,0 +1,117 @@
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stenod_models.decoding.greedy import Hypothesis, decode_greedy
+from stenod_models.decoding.rolling import Rolling
+
+START, END = 1, 2
+NOBODY: Callable[[int], bool] = lambda _item: False  # noqa: E731
+
+
+class ScriptedRows:
+    """Says each window's script, then the end; checks that every row is fed what it said, and that none is skipped."""
+
+    def __init__(self, scripts: Sequence[Sequence[int]]) -> None:
+        self.scripts = scripts
+        self.admitted: list[int] = []
+        self.sizes: list[int] = []
+        self._rows: list[tuple[int, int]] = []  # window, its steps so far
+
+    def admit(self, item: int, row: int) -> None:
+        assert row <= len(self._rows)
+        self.admitted.append(item)
+        self._rows[row : row + 1] = [(item, 0)]
+
+    def drop(self, row: int) -> None:
+        last = self._rows.pop()
+        if row < len(self._rows):
+            self._rows[row] = last
+
+    def step(self, tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        assert len(tokens) == len(self._rows)
+        self.sizes.append(len(tokens))
+        said = []
+        for row, (item, place) in enumerate(self._rows):
+            script = self.scripts[item]
+            assert tokens[row] == [START, *script][place]
+            said.append(script[place] if place < len(script) else END)
+            self._rows[row] = item, place + 1
+        return np.array(said), np.array([1 / (1 + item) for item, _place in self._rows], np.float32)
+
+
+def decode(
+    rows: ScriptedRows, caps: Sequence[int], *, width: int, is_cancelled: Callable[[int], bool] = NOBODY
+) -> dict[int, Hypothesis | None]:
+    rolling = Rolling(rows, caps, width=width, start_token=START, end_token=END)
+    done = list(rolling.run(is_cancelled))
+    assert len({one.item for one in done}) == len(done) == len(caps)
+    return {one.item: one.hypothesis for one in done}
+
+
+def tokens_of(found: dict[int, Hypothesis | None]) -> dict[int, list[int] | None]:
+    return {item: hypothesis and hypothesis.tokens for item, hypothesis in found.items()}
+
+
+def test_a_row_that_ends_makes_room_for_the_next_window_at_once() -> None:
+    rows = ScriptedRows([[5, 6, 7], [8], [9, 9], [4]])
+    found = decode(rows, [10] * 4, width=2)
+    assert tokens_of(found) == {0: [5, 6, 7], 1: [8], 2: [9, 9], 3: [4]}
+    assert rows.admitted == [0, 1, 2, 3]
+    assert rows.sizes == [2, 2, 2, 2, 2, 1]
+
+
+def test_rows_that_end_are_left_out_of_the_steps_when_nothing_waits() -> None:
+    rows = ScriptedRows([[], [5, 6, 7, 8], [9], [3, 3]])
+    decode(rows, [10] * 4, width=4)
+    assert rows.sizes == [4, 3, 2, 1, 1]
+
+
+def test_a_cap_and_a_loop_end_a_row_and_the_next_window_takes_it() -> None:
+    rows = ScriptedRows([[5, 6, 7], [4, *([5, 6, 7] * 50)], [3]])
+    found = decode(rows, [2, 200, 9], width=1)
+    assert found[0] == Hypothesis([5, 6], [1.0] * 2)
+    assert tokens_of(found) == {0: [5, 6], 1: [4, 5, 6, 7], 2: [3]}
+
+
+def test_a_cancelled_window_gives_none_and_its_row_to_the_next() -> None:
+    rows = ScriptedRows([[5] * 20, [6, 7, 8], [9, 4]])
+    found = decode(rows, [20] * 3, width=2, is_cancelled=lambda item: item == 0 and len(rows.sizes) >= 2)
+    assert tokens_of(found) == {0: None, 1: [6, 7, 8], 2: [9, 4]}
+    assert rows.sizes == [2, 2, 2, 2, 1, 1]
+
+
+def test_every_row_is_asked_in_turn_whether_it_is_cancelled() -> None:
+    rows = ScriptedRows([[3, 4, 5, 6, 7], [4, 5, 6, 7, 8], [5, 6, 7, 8, 9]])
+    asked: list[int] = []
+    decode(rows, [20] * 3, width=3, is_cancelled=lambda item: bool(asked.append(item)))
+    assert asked == [0, 1, 2, 0, 1, 2]
+
+
+def test_all_cancelled_stops_soon() -> None:
+    rows = ScriptedRows([[5] * 20, [6] * 20])
+    assert decode(rows, [20] * 2, width=2, is_cancelled=lambda _item: True) == {0: None, 1: None}
+    assert rows.sizes == [2, 1]
+
+
+_SCRIPTS = st.lists(st.lists(st.integers(3, 9), max_size=12), min_size=1, max_size=12)
+
+
+@given(_SCRIPTS, st.integers(1, 5), st.data())
+def test_windows_say_what_they_say_in_a_batch_that_starts_together(
+    scripts: list[list[int]], width: int, data: st.DataObject
+) -> None:
+    caps = data.draw(st.lists(st.integers(1, 14), min_size=len(scripts), max_size=len(scripts)))
+    found = decode(ScriptedRows(scripts), caps, width=width)
+
+    def together(tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        place = steps.append(0) or len(steps) - 1
+        said = [script[place] if place < len(script) else END for script in scripts[: len(tokens)]]
+        return np.array(said), np.array([1 / (1 + item) for item in range(len(tokens))], np.float32)
+
+    steps: list[int] = []
+    expected = decode_greedy(together, caps, start_token=START, end_token=END, is_cancelled=NOBODY)
+    assert [found[item] for item in range(len(caps))] == expected

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -64,4 +64,33 @@ class Recogniser(Protocol):
 
     def warm(self) -> None:
         """Run every length bucket once, and one at the full batch, so that no request pays for first use."""
+        ...
+
+
+class Asked(Protocol):
+    """A window that somebody waits for. It is answered once: with None where it was cancelled."""
+
+    @property
+    def audio(self) -> Int16Audio: ...
+
+    def is_cancelled(self) -> bool: ...
+
+    def answer(self, result: Recognition | None) -> None: ...
+
+
+@runtime_checkable
+class OpenRecogniser(Recogniser, Protocol):
+    """One whose batch may stay open: a window that is done makes room for the next one at once."""
+
+    def joins(self, options: RecognitionOptions) -> bool:
+        """Whether a window with these options may be in the open batch."""
+        ...
+
+    def recognise_open(self, waiting: Callable[[], Asked | None]) -> None:
+        """Recognise and answer windows as they come, until `waiting`, which does not block, gives None and all are
+        answered. As for `recognise`, a window's result depends on nothing but itself. Meanwhile `recognise` may be
+        called in another thread, for windows that do not join.
+
+        Raises whatever a network raises; windows that were taken may be without an answer then.
+        """
         ...

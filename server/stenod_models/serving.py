@@ -19,7 +19,8 @@ from stenod_models.batching import BatchLimits, WindowKey, bucket_of, group_wind
 from stenod_models.contract import RecognitionOptions
 from stenod_models.families.registry import load_recogniser
 from stenod_models.model_config import read_model_config
-from stenod_models.recogniser import Int16Audio, Recogniser, Recognition
+from stenod_models.open_batch import OpenBatch
+from stenod_models.recogniser import Int16Audio, OpenRecogniser, Recogniser, Recognition
 from stenod_models.triton_answers import answer, cancelled, failed, failure
 
 
@@ -30,11 +31,36 @@ class _Window:
     request: Any
 
 
+class _Joining:
+    """A window of the open batch, answered through Triton's sender whenever it is done."""
+
+    def __init__(self, window: _Window) -> None:
+        self.audio = window.audio.copy()  # the request's own memory goes with `execute`
+        self.is_answered = False
+        self._sender = window.request.get_response_sender()
+
+    def is_cancelled(self) -> bool:
+        return bool(self._sender.is_cancelled())
+
+    def answer(self, result: Recognition | None) -> None:
+        self._send(_response(result))
+
+    def fail(self, error: Exception) -> None:
+        self._send(failed(self, error))
+
+    def _send(self, response: Any) -> None:
+        self.is_answered = True
+        self._sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
 class TritonPythonModel:
-    """Batches by length, language and options; a bad request fails alone."""
+    """Windows join an open batch where the model has one for their options; the others are batched by length, language
+    and options. A bad request fails alone.
+    """
 
     _recogniser: Recogniser
     _limits: BatchLimits
+    _open: OpenBatch[_Joining] | None = None
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load and warm the model; Triton reports it READY only after this returns."""
@@ -50,9 +76,15 @@ class TritonPythonModel:
             profile.length_buckets_samples, profile.max_batch_size, self._recogniser.max_padding_ratio
         )
         self._recogniser.warm()
+        if isinstance(self._recogniser, OpenRecogniser):
+            self._open = OpenBatch(self._recogniser)
+
+    def finalize(self) -> None:
+        if self._open:
+            self._open.close()
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """One response per request, in their order."""
+        """One response per request, in their order; None where it is sent later."""
         responses: list[Any] = [None] * len(requests)
         windows: list[_Window] = []
         for index, request in enumerate(requests):
@@ -60,12 +92,21 @@ class TritonPythonModel:
                 windows.append(self._read(index, request))
             except ValueError as error:
                 responses[index] = failure(pb_utils.TritonError.INVALID_ARG, str(error))
-        by_index = {window.key.index: window for window in windows}
-        for group in group_windows([window.key for window in windows], self._limits):
+        rest = self._without_joining(windows)
+        by_index = {window.key.index: window for window in rest}
+        for group in group_windows([window.key for window in rest], self._limits):
             members = [by_index[key.index] for key in group]
             for window, response in zip(members, recognise_apart(members, self._recognise, failed), strict=True):
                 responses[window.key.index] = response
         return responses
+
+    def _without_joining(self, windows: Sequence[_Window]) -> Sequence[_Window]:
+        """Puts those that may join into the open batch; gives the others."""
+        if self._open is None or not isinstance(self._recogniser, OpenRecogniser):
+            return windows
+        joins = [self._recogniser.joins(window.key.options) for window in windows]
+        self._open.put([_Joining(window) for window, may in zip(windows, joins, strict=True) if may])
+        return [window for window, may in zip(windows, joins, strict=True) if not may]
 
     def _read(self, index: int, request: Any) -> _Window:
         audio = pb_utils.get_input_tensor_by_name(request, contract.AUDIO).as_numpy().reshape(-1)

@@ -4,22 +4,26 @@ So a step has all its rows as long as anything waits, where a batch that starts 
 and pays for the weights as if it had them all. Rows have different ages; none may read another.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from stenod_models.decoding.greedy import Hypothesis, extend
 
+Item = TypeVar("Item")
+Given_contra = TypeVar("Given_contra", contravariant=True)
 
-class Rows(Protocol):
+
+class Rows(Protocol[Given_contra]):
     """Windows in decoding, in rows 0, 1, 2, … without a gap."""
 
-    def admit(self, item: int, row: int) -> None:
-        """Begin with window `item` in this row, which is the next one or holds a window that is done with."""
+    def admit(self, item: Given_contra, row: int) -> int:
+        """Begin with a window in this row, which is the next one or holds a window that is done with. Gives the most
+        tokens that it may take, 1 or more.
+        """
         ...
 
     def drop(self, row: int) -> None:
@@ -34,45 +38,49 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """Window `item` was done in `row`; `hypothesis` is None where it was cancelled."""
+class Decoded(Generic[Item]):
+    """What was said in a row; `hypothesis` is None where the window was cancelled."""
 
-    item: int
+    item: Item
     row: int
     hypothesis: Hypothesis | None
 
 
 @dataclass(slots=True)
-class _Row:
-    item: int
+class _Row(Generic[Item]):
+    item: Item
+    cap: int
     hypothesis: Hypothesis
 
 
-class Rolling:
-    """Decodes windows 0 to len(caps) - 1, taken in this order; `caps[i]` is the most tokens of window i."""
+class Rolling(Generic[Item]):
+    """Decodes with at most `width` rows."""
 
-    def __init__(self, rows: Rows, caps: Sequence[int], *, width: int, start_token: int, end_token: int) -> None:
+    def __init__(self, rows: Rows[Item], *, width: int, start_token: int, end_token: int) -> None:
         self._rows = rows
-        self._caps = caps
         self._end_token = end_token
         self._start_token = start_token
-        self._running: list[_Row] = []
+        self._running: list[_Row[Item]] = []
         self._tokens = np.empty(width, np.int64)
         self._steps = 0
 
-    def run(self, is_cancelled: Callable[[int], bool]) -> Iterator[Decoded]:
-        """Windows as they end. What the rows know of one is valid until the next is asked for. Each step asks of one
-        row whether it is cancelled.
+    def run(self, waiting: Callable[[], Item | None], is_cancelled: Callable[[Item], bool]) -> Iterator[Decoded[Item]]:
+        """Windows as they end, until none is left and `waiting` gives None. It is asked wherever there is a free row.
+        What the rows know of a window is valid until the next one is asked for. Each step asks of one row whether it
+        is cancelled.
         """
-        waiting = iter(range(len(self._caps)))
-        for item in islice(waiting, len(self._tokens)):
-            self._admit(item, len(self._running))
-        while self._running:
+        while self._fill(waiting):
             for done in self._step(is_cancelled):
                 yield done
-                self._replace(done.row, next(waiting, None))
+                self._replace(done.row, waiting())
 
-    def _step(self, is_cancelled: Callable[[int], bool]) -> list[Decoded]:
+    def _fill(self, waiting: Callable[[], Item | None]) -> bool:
+        """Whether there is any row."""
+        while len(self._running) < len(self._tokens) and (item := waiting()) is not None:
+            self._admit(item, len(self._running))
+        return bool(self._running)
+
+    def _step(self, is_cancelled: Callable[[Item], bool]) -> list[Decoded[Item]]:
         """Those that are done, the last row first: what takes the place of one of them is never one itself."""
         count = len(self._running)
         following, probabilities = self._rows.step(self._tokens[:count])
@@ -88,11 +96,11 @@ class Rolling:
                 found.append(Decoded(row.item, place, row.hypothesis))
         return found[::-1]
 
-    def _is_done(self, row: _Row, token: int, probability: float) -> bool:
+    def _is_done(self, row: _Row[Item], token: int, probability: float) -> bool:
         ended = extend(row.hypothesis, token, probability, self._end_token)
-        return ended or len(row.hypothesis.tokens) >= self._caps[row.item]
+        return ended or len(row.hypothesis.tokens) >= row.cap
 
-    def _replace(self, row: int, item: int | None) -> None:
+    def _replace(self, row: int, item: Item | None) -> None:
         if item is not None:
             self._admit(item, row)
             return
@@ -102,7 +110,7 @@ class Rolling:
             self._running[row] = last
             self._tokens[row] = self._tokens[len(self._running)]
 
-    def _admit(self, item: int, row: int) -> None:
-        self._rows.admit(item, row)
+    def _admit(self, item: Item, row: int) -> None:
+        cap = self._rows.admit(item, row)
         self._tokens[row] = self._start_token
-        self._running[row : row + 1] = [_Row(item, Hypothesis([], []))]
+        self._running[row : row + 1] = [_Row(item, cap, Hypothesis([], []))]

@@ -84,6 +84,18 @@ async def test_ragged_requests_share_batches_and_say_what_they_say_alone(
     assert after[1] - before[1] < len(windows)
 
 
+async def test_windows_that_cannot_join_the_open_batch_are_recognised_beside_it(
+    caller: Caller, speech: Int16Audio
+) -> None:
+    windows = [speech[start * 16_000 :][: 5 * 16_000] for start in range(0, 16, 2)]
+    options = ["", '{"beam_size": 2}', '{"mark_bias": -8.0}', '{"hotwords": [{"text": "belief"}]}']
+    mixed = [(window, options[place % len(options)]) for place, window in enumerate(windows)]
+    together = await asyncio.gather(*(caller.recognise(window, options=asked) for window, asked in mixed))
+    for (window, asked), result in zip(mixed, together, strict=True):
+        assert words_of(result) == words_of(await caller.recognise(window, options=asked))
+        assert len(words_of(result)) > 3
+
+
 async def test_every_output_has_the_type_and_rank_of_the_contract(caller: Caller, speech: Int16Audio) -> None:
     kinds = {"BYTES": np.object_, "INT32": np.int32, "FP32": np.float32}
     for window in (speech[:48_000], speech[:0]):

@@ -1,41 +1,51 @@
 """One batch in decoding: greedily, a slot for each window, or by a beam, several."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from stenod_models.decoding.beam import BeamHypothesis, Candidates, IntArray
+from stenod_models.decoding.rolling import Rolling
+from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.memory import EncodedWindow
 from stenod_models.families.moonshine.sessions import FloatArray, StepGraph
 from stenod_models.onnx_memory import Array
 
+Item = TypeVar("Item")
 
-class GreedyRun:
+
+class GreedyRun(Generic[Item]):
     """A decoding.rolling.Rows."""
 
     def __init__(
-        self, graph: StepGraph, encode: Callable[[int], EncodedWindow], caps: Sequence[int], width: int
+        self, graph: StepGraph, begin: Callable[[Item], tuple[EncodedWindow, int]], *, width: int, capacity: int
     ) -> None:
-        """`encode` is called as a window is admitted; it takes at most `caps[i]` steps. `width` is the most rows."""
-        self._batch = graph.start(width, max(caps))
-        self._encode = encode
-        self._caps = caps
+        """`begin` is called as a window is admitted; it gives the most steps, too, which are at most `capacity`.
+        `width` is the most rows.
+        """
+        self._batch = graph.start(width, capacity)
+        self._begin = begin
         self._heads = graph.attention_heads
         self._attention: list[FloatArray] = []  # of each row: (cap, heads, frames)
         self._tokens = np.empty((width, 1), np.int64)
         self._probabilities = np.empty((width, 1), np.float32)
         self._now = np.empty(0, np.float32)
 
+    def rolling(self) -> Rolling[Item]:
+        return Rolling(self, width=len(self._tokens), start_token=arch.START_TOKEN, end_token=arch.END_TOKEN)
+
     @property
     def frames(self) -> int:
         """Those that each row attends to, masked ones with them."""
         return self._batch.memory.frames
 
-    def admit(self, item: int, row: int) -> None:
-        window = self._encode(item)
+    def admit(self, item: Item, row: int) -> int:
+        window, cap = self._begin(item)
         self._batch.admit(row, window)
-        self._attention[row : row + 1] = [np.empty((self._caps[item], self._heads, window.frames), np.float32)]
+        self._attention[row : row + 1] = [np.empty((cap, self._heads, window.frames), np.float32)]
+        return cap
 
     def drop(self, row: int) -> None:
         last = self._attention.pop()

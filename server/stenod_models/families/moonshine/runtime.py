@@ -1,7 +1,7 @@
 """MoonshineRecogniser: windows in, words out. See recogniser.Recogniser for the contract."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -13,7 +13,6 @@ from stenod_models.decoding.confidence import geometric_mean
 from stenod_models.decoding.greedy import Hypothesis
 from stenod_models.decoding.marks import MarkTokens
 from stenod_models.decoding.phrase_book import PhraseBook
-from stenod_models.decoding.rolling import Rolling
 from stenod_models.decoding.spellings import Span, respelled
 from stenod_models.families.moonshine import architecture as arch
 from stenod_models.families.moonshine.memory import EncodedWindow
@@ -23,7 +22,7 @@ from stenod_models.families.moonshine.tokenizer import Tokenizer
 from stenod_models.language_model.beside import fusion_beside
 from stenod_models.language_model.fusion import WordPieces, opens_word_of
 from stenod_models.language_tags import primary_subtag
-from stenod_models.recogniser import Int16Audio, Recognition
+from stenod_models.recogniser import Asked, Int16Audio, Recognition
 from stenod_models.warming import warming_batches
 
 # The tokens of a window and the attention each was predicted with, (tokens and the end, heads, frames).
@@ -81,6 +80,23 @@ class MoonshineRecogniser:
             raise ValueError(f"language {language!r}: {self.profile.model} knows English only")
         check_options(options, self.profile)
 
+    def joins(self, options: RecognitionOptions) -> bool:
+        return max(options.beam_size, self._least_beam) == 1 and not options.hotwords and not options.mark_bias
+
+    def recognise_open(self, waiting: Callable[[], Asked | None]) -> None:
+        run = GreedyRun[Asked](
+            self._decoder,
+            lambda asked: (self._encode(asked.audio), _token_cap(len(asked.audio))),
+            width=_ROWS,
+            capacity=arch.MAX_TOKENS,
+        )
+        for done in run.rolling().run(lambda: _next_audible(waiting), lambda asked: asked.is_cancelled()):
+            if done.hypothesis is None:
+                done.item.answer(None)
+                continue
+            words = self._tokenizer.words(done.hypothesis.tokens)
+            done.item.answer(self._timed(done.item.audio, done.hypothesis, run.attention_of(done.row), words))
+
     def warm(self) -> None:
         batches = warming_batches(self.profile)
         for batch in batches:
@@ -107,11 +123,14 @@ class MoonshineRecogniser:
         self, windows: Sequence[Int16Audio], is_cancelled: Callable[[int], bool], cap: int = arch.MAX_TOKENS
     ) -> list[_Decoded | None]:
         caps = [min(cap, _token_cap(len(window))) for window in windows]
-        width = min(_ROWS, len(windows))
-        run = GreedyRun(self._decoder, lambda item: self._encode(windows[item]), caps, width)
-        rolling = Rolling(run, caps, width=width, start_token=arch.START_TOKEN, end_token=arch.END_TOKEN)
+        run = GreedyRun[int](
+            self._decoder,
+            lambda item: (self._encode(windows[item]), caps[item]),
+            width=min(_ROWS, len(windows)),
+            capacity=max(caps),
+        )
         found: list[_Decoded | None] = [None] * len(windows)
-        for done in rolling.run(is_cancelled):
+        for done in run.rolling().run(partial(next, iter(range(len(windows))), None), is_cancelled):
             if done.hypothesis is not None:
                 found[done.item] = done.hypothesis, run.attention_of(done.row)
         return found
@@ -167,6 +186,18 @@ class MoonshineRecogniser:
 # Moonshine has no "no speech" token. A window without words is taken as silence; otherwise one minus the geometric
 # mean of the token probabilities stands in: low for clear speech, high where the decoder guesses at noise.
 _EMPTY: Final = Recognition((), _LANGUAGE, 1.0, no_speech=1.0)
+
+
+def _next_audible(waiting: Callable[[], Asked | None]) -> Asked | None:
+    """The next window that is to be decoded; those before it are answered."""
+    while (asked := waiting()) is not None:
+        if asked.is_cancelled():
+            asked.answer(None)
+        elif len(asked.audio) < arch.MIN_SAMPLES:
+            asked.answer(_EMPTY)
+        else:
+            return asked
+    return None
 
 
 def _token_cap(samples: int) -> int:

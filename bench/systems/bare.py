@@ -2,7 +2,8 @@
 
     files ──► producers (decode, find speech, cut) ──► windows ──► recognisers (one process an instance) ──► words
 
-A recogniser takes the windows that wait, up to a batch, as Triton's dynamic batching does.
+A recogniser takes the windows that wait, up to a batch, as Triton's dynamic batching does; or, where its batch stays
+open, wherever there is room.
 """
 
 import multiprocessing
@@ -23,7 +24,7 @@ from bench.protocol import JOINED, Clip, Report, Request, Word, serve
 from stenod_models.contract import Profile, RecognitionOptions
 from stenod_models.export.pbtxt import profile_of
 from stenod_models.families.registry import load_recogniser
-from stenod_models.recogniser import RecognisedWord
+from stenod_models.recogniser import OpenRecogniser, RecognisedWord, Recogniser, Recognition
 from stenod_server.audio.front_end import recording
 from stenod_server.audio.vad import Silero
 from stenod_server.domain.audio import to_seconds
@@ -85,7 +86,7 @@ class FileDone:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """`batch_s` is the time of the whole batch that the window was in."""
+    """`batch_s` is the time of the whole batch that the window was in, or, where it was open, of the window."""
 
     clip_id: str
     frame: Frame
@@ -116,6 +117,44 @@ def recognise(entry: Path, windows: Queue, results: Queue) -> None:
     recogniser = load_recogniser(batching.profile, entry / "1", threads=batching.threads)
     recogniser.warm()
     results.put(None)
+    if isinstance(recogniser, OpenRecogniser):
+        _recognise_open(recogniser, windows, results)
+    else:
+        _recognise_batches(recogniser, batching, windows, results)
+
+
+def _recognise_open(recogniser: OpenRecogniser, windows: Queue, results: Queue) -> None:
+    while (first := windows.get()) is not None:
+        waiting = [first]
+
+        def following(waiting: list[tuple[str, Window]] = waiting) -> "_Taken | None":
+            with suppress(Empty):
+                item = waiting.pop() if waiting else windows.get_nowait()
+                if item is not None:
+                    return _Taken(*item, results)
+                windows.put(None)  # for the next call
+            return None
+
+        recogniser.recognise_open(following)
+
+
+class _Taken:
+    """A window of an open batch."""
+
+    def __init__(self, clip_id: str, window: Window, results: Queue) -> None:
+        self.audio = window.audio
+        self._clip_id, self._frame, self._results = clip_id, Frame.of(window), results
+        self._begun = time.perf_counter()
+
+    def is_cancelled(self) -> bool:
+        return False
+
+    def answer(self, result: Recognition | None) -> None:
+        words = result.words if result else ()
+        self._results.put(Recognised(self._clip_id, self._frame, words, time.perf_counter() - self._begun))
+
+
+def _recognise_batches(recogniser: Recogniser, batching: Batching, windows: Queue, results: Queue) -> None:
     while (batch := _next_batch(windows, batching)) is not None:
         begun = time.perf_counter()
         found = recogniser.recognise(

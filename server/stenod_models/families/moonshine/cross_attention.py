@@ -16,7 +16,7 @@ import numpy as np
 from stenod_models.export.graph_writer import FLOAT, GraphWriter
 from stenod_models.export.quantised import QuantisedRows, matmul
 from stenod_models.families.moonshine import architecture as arch
-from stenod_models.families.moonshine.cross_attention_limits import KEYS, QUERIES, VALUES
+from stenod_models.families.moonshine.attention_limits import KEYS, QUERIES, VALUES
 from stenod_models.families.moonshine.rotary import padded_head_columns
 from stenod_models.families.moonshine.weights import MoonshineWeights
 

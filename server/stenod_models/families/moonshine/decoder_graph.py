@@ -22,8 +22,9 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from stenod_models.export.graph_writer import CONTRIB, GraphWriter
-from stenod_models.export.quantised import matmul, quantise_rows, side_by_side
+from stenod_models.export.quantised import matmul, quantise_fixed, quantise_rows, side_by_side
 from stenod_models.families.moonshine import architecture as arch
+from stenod_models.families.moonshine.attention_limits import CROSS_MIXED, SELF_MIXED
 from stenod_models.families.moonshine.cross_attention import attended, queries, take_memory, value_scale
 from stenod_models.families.moonshine.normalisation import quantised_norm
 from stenod_models.families.moonshine.rotary import padded_head_columns, rotary_tables
@@ -114,7 +115,7 @@ def _self_attention(graph: GraphWriter, weights: MoonshineWeights, layer: int, h
     graph.output_of(f"present_value_{layer}", "float", cache)
     out = matmul(
         graph,
-        quantise_rows(graph, attended),
+        quantise_fixed(graph, attended, SELF_MIXED[layer]),
         f"{prefix}.self_attn.o_proj",
         weights.matrices[f"{prefix}.self_attn.o_proj"].rows(plain),
     )
@@ -130,7 +131,7 @@ def _cross_attention(
     mixed, weighted = attend(graph, queries(graph, weights, normed, layer), layer)
     out = matmul(
         graph,
-        quantise_rows(graph, mixed),
+        quantise_fixed(graph, mixed, CROSS_MIXED[layer]),
         f"{prefix}.encoder_attn.o_proj",
         weights.matrices[f"{prefix}.encoder_attn.o_proj"].scaled(value_scale(layer)),
     )

@@ -31,6 +31,9 @@ def open_session(graph: Path | bytes, threads: int, device: Device = CPU) -> onn
         options.add_session_config_entry("session.x64quantprecision", "1")
     # Shapes vary from window to window: a memory plan would be kept for each.
     options.enable_mem_pattern = False
+    # Which node might write where another has read is looked up pair by pair: most of the time that a large graph takes
+    # to open. On a CPU the arena gives the same memory anyway.
+    options.enable_mem_reuse = device.kind != "cpu"
     wanted = providers(device, graph.parent if isinstance(graph, Path) else None)
     _check_installed({name for name, _options in wanted}, onnxruntime.get_available_providers())
     session = onnxruntime.InferenceSession(str(graph) if isinstance(graph, Path) else graph, options, providers=wanted)

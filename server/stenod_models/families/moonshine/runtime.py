@@ -98,11 +98,14 @@ class MoonshineRecogniser:
             done.item.answer(self._timed(done.item.audio, done.hypothesis, run.attention_of(done.row), words))
 
     def warm(self) -> None:
-        batches = warming_batches(self.profile)
+        """The longest window and the largest batch, which take the memory that will be needed: no graph is prepared for
+        a particular length.
+        """
+        batches = warming_batches(self.profile)[-2:]
         for batch in batches:
             self._greedy(batch, lambda _row: False, cap=2)
         if self._language_model is not None:
-            self._beam(batches[0], self._least_beam, (), lambda _row: False)
+            self._beam(batches[-1][:1], self._least_beam, (), lambda _row: False)
 
     def _recognise(
         self, windows: Sequence[Int16Audio], options: RecognitionOptions, is_cancelled: Callable[[int], bool]

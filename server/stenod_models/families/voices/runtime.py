@@ -65,10 +65,10 @@ class VoicesRuntime:
         ]
 
     def warm(self) -> None:
+        """Takes the memory that will be needed; the graphs are prepared for no particular length."""
         noise = np.random.default_rng(0).normal(0, 300, arch.CHUNK_SAMPLES).astype(np.int16)
         self._activities([noise] * _CHUNKS_AT_ONCE)
-        for frames in EMBEDDED_FRAMES:
-            self._embed([np.zeros((frames, arch.MEL_BINS), np.float32)] * _VOICES_AT_ONCE)
+        self._embed([np.zeros((EMBEDDED_FRAMES[-1], arch.MEL_BINS), np.float32)] * _VOICES_AT_ONCE)
 
     def _activities(self, windows: Sequence[Int16Audio]) -> list[BoolArray]:
         """(frames, voices) of each window."""

@@ -41,7 +41,7 @@ def hops(seconds: float) -> int:
 def hop_levels(audio: Int16Audio) -> Levels:
     """Levels of whole hops; len(audio) is a multiple of HOP_SAMPLES. A constant offset and mains hum do not count."""
     samples = audio.reshape(-1, HOP_SAMPLES).astype(np.float32)
-    mean = samples.mean(axis=1)
+    mean = np.add.reduce(samples, axis=1) / HOP_SAMPLES
     power = np.einsum("ij,ij->i", samples, samples) / HOP_SAMPLES - mean * mean
     levels: Levels = 10.0 * np.log10(np.maximum(power, 0.1) / 32768.0**2)
     return levels

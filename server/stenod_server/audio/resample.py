@@ -1,9 +1,8 @@
 """Frames of any rate, format and layout → int16 (channels, samples) at 16 000 Hz."""
 
-from collections.abc import Iterator
-from typing import Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
 
-import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.frame import AudioFrame
@@ -12,11 +11,18 @@ from av.audio.resampler import AudioResampler
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 
 Block = npt.NDArray[np.int16]  # (channels, samples)
+Samples = npt.NDArray[Any]
 
 _OUT_SAMPLES: Final = SAMPLE_RATE_HZ // 2  # codecs give 20 ms at a time: not worth an array each
 _MAX_FRAME_SAMPLES: Final = 2**16  # codecs stay below; raw audio in one packet of 256 MB does not
 _PLANES_TRUSTED: Final = 7  # av (18.1) counts planes up to a null pointer, which stands behind at most seven
-_FLOATS: Final = frozenset({"flt", "fltp", "dbl", "dblp"})
+_TYPES: Final[Mapping[str, npt.DTypeLike]] = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
 
 
 def shape_of(frame: AudioFrame) -> tuple[int, str, str]:
@@ -48,42 +54,67 @@ def _readable(frame: AudioFrame) -> AudioFrame:
 
 
 class Resampler:
-    """For frames of one shape. `mono` mixes the channels. Sync, CPU-bound; holds up to half a second until `flush`."""
+    """For frames of one shape. `mono` mixes the channels. Sync, CPU-bound; holds up to a second until `flush`.
+
+    Codecs give some 20 ms at a time, and each way through swresample has its price: frames are gathered before it.
+    """
 
     def __init__(self, first: AudioFrame, *, mono: bool) -> None:
-        self._is_float = first.format.name in _FLOATS
+        first = self._like = _readable(first)
+        self._type = _TYPES.get(first.format.packed.name)  # None: numpy knows no such samples
+        self._most_gathered = first.sample_rate // 2
+        self._gathered: list[list[Samples]] = []  # of each frame its planes
+        self._gathered_samples = 0
         # swresample mixes a known layout (stereo; 5.1, whose centre carries the dialogue) as every player does, and
         # before it resamples, at half the cost of doing it afterwards. Of channels without places it knows nothing:
         # those are averaged below.
         is_known = not first.layout.name.endswith("channels")
         layout = "mono" if mono and is_known else first.layout
         self._mono = mono
-        self._resampler = AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ, frame_size=_OUT_SAMPLES)
+        is_there = shape_of(first)[:2] == (SAMPLE_RATE_HZ, "s16") and first.layout.nb_channels == 1
+        self._resampler = None if is_there else AudioResampler("s16", layout, SAMPLE_RATE_HZ, _OUT_SAMPLES)
 
     def feed(self, frame: AudioFrame) -> list[Block]:
-        frame = _finite(frame) if self._is_float else frame
-        frame.pts = None  # holes are filled by the caller; the resampler must not stretch anything
-        return [self._block(out) for out in self._resampler.resample(frame)]
+        if self._type is None:
+            return self._resampled(frame)
+        width = frame.samples if frame.format.is_planar else frame.samples * frame.layout.nb_channels
+        self._gathered.append([np.frombuffer(cast(Any, plane), self._type, width) for plane in frame.planes])
+        self._gathered_samples += frame.samples
+        return self._drained() if self._gathered_samples >= self._most_gathered else []
 
     def flush(self) -> list[Block]:
         """The samples still inside; the resampler is not to be used afterwards."""
-        return [self._block(out) for out in self._resampler.resample(None)]
+        return [*(self._drained() if self._gathered else []), *self._resampled(None)]
+
+    def _drained(self) -> list[Block]:
+        samples = np.stack([np.concatenate(plane) for plane in zip(*self._gathered, strict=True)])
+        self._gathered, self._gathered_samples = [], 0
+        if self._resampler is None:
+            return [cast(Block, samples)]
+        if samples.dtype.kind == "f":
+            samples = _finite(samples)
+        frame = AudioFrame.from_ndarray(samples, format=self._like.format.name, layout=self._like.layout)
+        frame.sample_rate = self._like.sample_rate
+        return self._resampled(frame)
+
+    def _resampled(self, frame: AudioFrame | None) -> list[Block]:
+        if self._resampler is None:
+            return []
+        if frame is not None:
+            frame.pts = None  # holes are filled by the caller; the resampler must not stretch anything
+        return [self._block(out) for out in self._resampler.resample(frame)]
 
     def _block(self, frame: AudioFrame) -> Block:
-        samples = cast(Block, frame.to_ndarray()).reshape(-1, frame.layout.nb_channels)
-        block = np.ascontiguousarray(samples.T)
+        samples = np.frombuffer(cast(Any, frame.planes[0]), np.int16, frame.samples * frame.layout.nb_channels)
+        block = np.ascontiguousarray(samples.reshape(-1, frame.layout.nb_channels).T)
         if self._mono and len(block) > 1:
             block = np.rint(block.mean(axis=0, dtype=np.float32, keepdims=True)).astype(np.int16)
         return block
 
 
-def _finite(frame: AudioFrame) -> AudioFrame:
+def _finite(samples: Samples) -> Samples:
     """Not-a-number becomes silence and infinity full scale: one such sample would spread over its neighbours."""
-    samples = cast(npt.NDArray[np.float32], frame.to_ndarray())
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(samples.sum(dtype=samples.dtype)):
-            return frame
-    clean = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    repaired = av.AudioFrame.from_ndarray(clean, format=frame.format.name, layout=frame.layout)
-    repaired.sample_rate = frame.sample_rate
-    return repaired
+            return samples
+    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)

@@ -23,7 +23,8 @@ PRECISIONS: Final = {"cpu": ("fp32", "fp16", "int8"), "cuda": ("fp16", "bf16", "
 
 _MOST_BATCHED: Final = {"cpu": 8, "cuda": 32}
 _BATCH_BYTES: Final = {"cpu": 2**30, "cuda": 2**32}  # of a batch's cross-attention keys and values
-_HALF: Final = frozenset({("cuda", "fp16"), ("cuda", "bf16")})  # a CPU computes in 32 bits, whatever it stores
+# A CPU computes in 32 bits what it stores in 16.
+_STATE_BYTES: Final = {("cuda", "fp16"): 2, ("cuda", "bf16"): 2, ("cpu", "int8"): 1}
 _MAX_BEAM: Final = 10
 _TARGET_SPARE_SAMPLES: Final = 2 * SAMPLE_RATE_HZ  # the segmenter aims this far below the longest window
 
@@ -119,6 +120,5 @@ def _profile(checkpoint: Checkpoint, device: str, precision: str) -> Profile:
 
 
 def _batch_size(arch: Architecture, device: str, precision: str) -> int:
-    float_bytes = 2 if (device, precision) in _HALF else 4
-    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * float_bytes
+    per_window = arch.decoder_layers * 2 * arch.source_positions * arch.width * _STATE_BYTES.get((device, precision), 4)
     return max(1, min(_MOST_BATCHED[device], _BATCH_BYTES[device] // per_window))

@@ -1,5 +1,6 @@
 """The ONNX Runtime sessions of Moonshine, with the memory that its graphs write in place."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -42,21 +43,29 @@ class Encoder:
         )
 
 
+class _State(threading.local):
+    """What a batch is laid out in, for each thread."""
+
+    def __init__(self) -> None:
+        self.memory = Memory()
+        self.blocks = Blocks(np.float32)
+
+
 class StepGraph:
-    """A graph that advances rows by one token; `start` has it work on a batch of them."""
+    """A graph that advances rows by one token; `start` has it work on a batch of them. Every thread may have one."""
 
     def __init__(self, path: Path, threads: int) -> None:
         self._session = open_session(path, threads)
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         self.attention_heads = int(shapes["attention"][1])
-        self._memory = Memory()
-        self._blocks = Blocks(np.float32)
+        self._state = _State()
 
     def start(self, rows: int, capacity: int, beam_size: int = 1) -> "StepBatch":
-        """At most so many rows at once, none of which takes more than `capacity` steps; ends the batch before."""
-        self._memory.start(rows)
+        """At most so many rows at once, none of which takes more than `capacity` steps; ends the one before."""
+        memory = self._state.memory
+        memory.start(rows)
         shape = (arch.LAYERS, len(_CACHE), rows * beam_size, arch.HEADS, capacity, arch.CACHED_HEAD_SIZE)
-        return StepBatch(self._session, self._memory, self._blocks.take("cache", shape).numpy(), beam_size)
+        return StepBatch(self._session, memory, self._state.blocks.take("cache", shape).numpy(), beam_size)
 
 
 class StepBatch:

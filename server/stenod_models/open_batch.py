@@ -78,7 +78,11 @@ class OpenBatch(Generic[_Window]):
         return window
 
     def _recover(self) -> None:
-        """Recognise what has no answer as one batch, or apart, so that a window takes none of the others down."""
+        """Recognise what has no answer as one batch, or apart, so that a window takes none of the others down. Where
+        nothing was taken, the next one: whatever happens, windows do not wait for ever.
+        """
+        if not self._taken:
+            self._next()
         windows = [window for window in self._taken if not window.is_answered]
         if not windows:
             return

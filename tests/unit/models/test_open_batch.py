@@ -169,6 +169,18 @@ def test_a_window_that_is_cancelled_when_the_batch_fails_gives_none(opened: Open
     assert answers([window]) == [[None]]
 
 
+def test_windows_are_recognised_where_no_batch_can_be_opened(opened: Opened) -> None:
+    class Deaf(Ear):
+        def recognise_open(self, waiting: Callable[[], Asked | None]) -> None:
+            raise MemoryError(waiting)
+
+    ear = Deaf()
+    windows = [Window(2), Window(1)]
+    opened(ear).put(windows)
+    assert answers(windows) == [[heard(window.audio)] for window in windows]
+    assert ear.batches == [[2], [1]]
+
+
 def test_closing_waits_for_those_in_work() -> None:
     ear = Ear()
     batch = OpenBatch[Window](ear)

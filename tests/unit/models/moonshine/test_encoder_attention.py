@@ -23,27 +23,41 @@ LAYER = 2
 INPUT_LIMIT = 5.0
 
 
-@pytest.fixture(scope="module")
-def weights() -> MoonshineWeights:
-    """Of one layer; what they give stays well within the limits."""
+def drawn(*, alike: bool = False) -> MoonshineWeights:
+    """Of one layer; what they give stays well within the limits. `alike`: a frame's key points where its query does,
+    and both are near their limits, so that it hears hardly more than itself.
+    """
     random = np.random.default_rng(0)
     matrices = {}
     for part, limits in zip("qkv", ENCODER_ATTENTION_LIMITS[LAYER], strict=True):
-        scale = np.array(min(limits) / 6500, np.float32)
         values = random.integers(-127, 128, (arch.WIDTH, arch.WIDTH)).astype(np.int8)
-        matrices[f"encoder.layers.{LAYER}.self_attn.{part}_proj"] = QuantisedMatrix(values, scale, np.array(3, np.int8))
+        scale, zero = min(limits) / 6500, 3
+        if alike and part != "v":
+            values = np.random.default_rng(1).permutation(np.resize([-100, 100], values.size)).reshape(values.shape)
+            scale, zero = min(limits) / 3300, 0
+        matrices[f"encoder.layers.{LAYER}.self_attn.{part}_proj"] = QuantisedMatrix(
+            values.astype(np.int8), np.array(scale, np.float32), np.array(zero, np.int8)
+        )
     return MoonshineWeights(matrices, {})
 
 
-@pytest.fixture(scope="module")
-def session(weights: MoonshineWeights, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+def opened(weights: MoonshineWeights, folder: Path) -> onnxruntime.InferenceSession:
     graph = GraphWriter("attention")
     normed = quantise_fixed(graph, graph.input("normed", "float", ["frames", arch.WIDTH]), INPUT_LIMIT)
     attended = EncoderAttention(graph, weights, graph.input("bias", "float", ["frames"]))(LAYER, normed)
     graph.output(attended, "attended", "float", ["frames", arch.WIDTH])
-    path = tmp_path_factory.mktemp("graph") / "attention.onnx"
-    graph.save(Path(path))
-    return open_session(path, 1)
+    graph.save(folder / "attention.onnx")
+    return open_session(folder / "attention.onnx", 1)
+
+
+@pytest.fixture(scope="module")
+def weights() -> MoonshineWeights:
+    return drawn()
+
+
+@pytest.fixture(scope="module")
+def session(weights: MoonshineWeights, tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+    return opened(weights, tmp_path_factory.mktemp("graph"))
 
 
 def attended(session: onnxruntime.InferenceSession, normed: Array, bias: Array) -> Array:
@@ -101,3 +115,17 @@ def test_padding_changes_no_bit(session: onnxruntime.InferenceSession, padding: 
     bias[frames:] = arch.MASKED
     alone = attended(session, normed[:frames], bias[:frames])
     assert np.array_equal(attended(session, normed, bias)[:frames], alone)
+
+
+def test_scores_that_exp_alone_could_not_bear_are_borne(tmp_path: Path) -> None:
+    weights = drawn(alike=True)
+    normed = np.random.default_rng(2).normal(0, 1, (40, arch.WIDTH)).astype(np.float32)
+    limits = [np.reshape(limit, (-1, 1)) for limit in ENCODER_ATTENTION_LIMITS[LAYER][:2]]
+    query, key = (
+        np.clip(_projected(weights, normed, part), -limit, limit) for part, limit in zip("qk", limits, strict=True)
+    )
+    scores = (query * key).sum(axis=-1) * arch.HEAD_SIZE**-0.5
+    assert scores.max() > np.log(np.finfo(np.float32).max) + 5
+    found = attended(opened(weights, tmp_path), normed, np.zeros(40, np.float32))
+    expected = _projected(weights, normed, "v").reshape(found.shape)
+    assert np.abs(found - expected).mean() < 0.03 * np.abs(expected).mean()

@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -58,6 +59,9 @@ from stenod_server.telemetry.observer import MetricsObserver
 from stenod_server.telemetry.traced import TracedFrontEnd
 from stenod_server.telemetry.tracing import NO_TRACER, Tracer
 
+# After so long a thread is given the interpreter that another one keeps. The store's want it some twenty times for a
+# commit, for a moment each; with Python's 5 ms each of these can be a wait for the event loop.
+THREAD_SWITCH_S: Final = 0.0005
 VERSION: Final = importlib.metadata.version("stenod")
 _log = structlog.get_logger()
 
@@ -97,6 +101,7 @@ async def run(settings: Settings, progress: Progress, announce: Callable[[Node],
     StenodError when it cannot start.
     """
     settle_heap()
+    sys.setswitchinterval(THREAD_SWITCH_S)
     logs.configure(settings.log_level, settings.log_format)
     stopping = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):

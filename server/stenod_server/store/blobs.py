@@ -45,6 +45,7 @@ class ObjectBlobStore:
         self._copies = copies or LocalCopies(Path(tempfile.gettempdir()))
         self._directory = directory
         self._space = disk.FreeSpace(directory, min_free_bytes) if directory else None
+        self._lasting: set[Path] = set()  # directories whose own names were synced: each sync waits for the disk
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         """See the port. When `chunks` raises, its exception passes through and nothing is stored."""
@@ -66,11 +67,10 @@ class ObjectBlobStore:
 
     async def put_whole(self, key: str, data: bytes) -> None:
         with translated():
-            self._check_space()
             if self._directory is None:
                 await to_its_end(obstore.put_async(self._store, _checked(key), data))
             else:
-                await to_its_end(asyncio.to_thread(_write, self._path(key), data, self._directory))
+                await to_its_end(asyncio.to_thread(self._write, self._path(key), data, self._directory))
 
     @asynccontextmanager
     async def local_path(self, key: str) -> AsyncIterator[Path]:
@@ -138,6 +138,16 @@ class ObjectBlobStore:
             )
             await asyncio.to_thread(path.unlink)
 
+    def _write(self, path: Path, data: bytes, root: Path) -> None:
+        """All in one thread: to wake one for each step takes longer than the steps."""
+        self._check_space()
+        _stage(path, data)
+        if path.parent in self._lasting:
+            disk.sync(path.parent)
+            return
+        disk.sync_names(path, root)
+        self._lasting.add(path.parent)
+
     def _check_space(self) -> None:
         if self._space is not None:
             self._space.check()
@@ -179,20 +189,21 @@ def _sync(path: Path, root: Path) -> None:
     disk.sync_names(path, root)
 
 
-def _write(path: Path, data: bytes, root: Path) -> None:
-    """In one go: a thread for each step costs more than the steps. Staged under a name that the next start clears."""
+def _stage(path: Path, data: bytes) -> None:
+    """Whole before it has its name; until then under one that the next start clears. Synced when it has it: then one
+    commit of the file system's journal does for both, which is most of what a submit waits for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}#whole")
     try:
         with staged.open("wb") as file:
             file.write(data)
             file.flush()
+            staged.replace(path)
             os.fsync(file.fileno())
-        staged.replace(path)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
-    disk.sync_names(path, root)
 
 
 def _link(source: Path, target: Path, root: Path) -> None:

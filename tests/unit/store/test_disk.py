@@ -49,12 +49,15 @@ async def test_a_blob_is_synced_before_put_returns(stores: Stores, synced: list[
     assert synced == [root / "media" / "one", root / "media", root]
 
 
-async def test_a_blob_that_is_whole_is_synced_before_it_has_its_name(
+async def test_a_blob_that_is_whole_is_synced_before_it_is_stored(
     stores: Stores, synced: list[Path], tmp_path: Path
 ) -> None:
     await stores.blobs.put_whole("media/one", b"bytes")
     root = tmp_path / "new" / "data" / "blobs"
-    assert synced == [root / "media" / "one#whole", root / "media", root]
+    assert synced == [root / "media" / "one", root / "media", root]
+    synced.clear()
+    await stores.blobs.put_whole("media/two", b"bytes")
+    assert synced == [root / "media" / "two", root / "media"]  # whose own name is synced
 
 
 async def test_a_copy_is_synced_before_it_returns(stores: Stores, synced: list[Path], tmp_path: Path) -> None:

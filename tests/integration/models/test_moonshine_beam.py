@@ -163,21 +163,21 @@ def test_a_language_model_that_is_set_decides_what_every_job_hears(models_dir: P
     file = models_dir / "law.arpa"
     file.write_text(arpa("belief"))
     assert heard_by(models_dir, speech, RecognitionOptions()) != "belief."
-    set_those_of(load(models_dir=models_dir, language_models={"*": {"path": file, "beam_size": 4}}))
+    set_those_of(load(models_dir=models_dir, language_models={"*": {"path": file, "beam_size": 5}}))
     assert heard_by(models_dir, speech, RecognitionOptions()) == "belief."
     assert json.loads((entry / "entry.json").read_text())["language_model"] == {
         "file": "law.arpa",
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "weight": 0.5,
         "word_bonus": 0.0,
-        "beam_size": 4,
+        "beam_size": 5,
     }
     assert profile_of(entry / "config.pbtxt").revision not in config
-    assert not set_language_model(DEFAULT_MODEL, models_dir, file, LanguageModelUse(beam_size=4))
+    assert not set_language_model(DEFAULT_MODEL, models_dir, file, LanguageModelUse(beam_size=5))
 
     zipped = models_dir / "other"
     zipped.write_bytes(gzip.compress(arpa("bullishness").encode()))
-    assert set_language_model(DEFAULT_MODEL, models_dir, zipped, LanguageModelUse(beam_size=4))
+    assert set_language_model(DEFAULT_MODEL, models_dir, zipped, LanguageModelUse(beam_size=5))
     assert heard_by(models_dir, speech, RecognitionOptions(beam_size=5)) == "bullishness."
 
     assert remove_language_model(DEFAULT_MODEL, models_dir)

@@ -84,6 +84,14 @@ async def test_ragged_requests_share_batches_and_say_what_they_say_alone(
     assert after[1] - before[1] < len(windows)
 
 
+async def test_a_short_window_does_not_wait_for_a_long_one(caller: Caller, speech: Int16Audio) -> None:
+    long = asyncio.create_task(caller.recognise(speech[: 29 * 16_000]))
+    short = asyncio.create_task(caller.recognise(speech[: 2 * 16_000]))
+    done, _pending = await asyncio.wait([long, short], return_when=asyncio.FIRST_COMPLETED)
+    assert done == {short}
+    assert words_of(await short)[:3] == words_of(await long)[:3] == ["It", "was", "the"]
+
+
 async def test_windows_that_cannot_join_the_open_batch_are_recognised_beside_it(
     caller: Caller, speech: Int16Audio
 ) -> None:

@@ -56,7 +56,8 @@ class EncoderAttention:
         ]
         sums = graph.op("Reshape", graph.op("Concat", *heads, axis=1), graph.ints(-1, arch.HEADS, _PADDED_HEAD_SIZE))
         weighted = graph.slice(sums, 2, 0, arch.HEAD_SIZE)
-        total = graph.slice(sums, 2, arch.HEAD_SIZE, arch.HEAD_SIZE + 1)
+        # Never below the levels of the largest weight, but where exp() has overflown after all.
+        total = graph.op("Max", graph.slice(sums, 2, arch.HEAD_SIZE, arch.HEAD_SIZE + 1), graph.const(1.0))
         return graph.op("Reshape", graph.op("Div", weighted, total), graph.ints(-1, arch.WIDTH))
 
     def _projections(self, layer: int, normed: QuantisedRows) -> tuple[str, str, str]:

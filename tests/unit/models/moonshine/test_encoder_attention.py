@@ -23,9 +23,9 @@ LAYER = 2
 INPUT_LIMIT = 5.0
 
 
-def drawn(*, alike: bool = False) -> MoonshineWeights:
-    """Of one layer; what they give stays well within the limits. `alike`: a frame's key points where its query does,
-    and both are near their limits, so that it hears hardly more than itself.
+def drawn(*, alike: float = 0.0) -> MoonshineWeights:
+    """Of one layer; what they give stays well within the limits. `alike` more than 0: a frame's key points where its
+    query does, and both are near their limits, the nearer the larger it is, so that it hears hardly more than itself.
     """
     random = np.random.default_rng(0)
     matrices = {}
@@ -34,7 +34,7 @@ def drawn(*, alike: bool = False) -> MoonshineWeights:
         scale, zero = min(limits) / 6500, 3
         if alike and part != "v":
             values = np.random.default_rng(1).permutation(np.resize([-100, 100], values.size)).reshape(values.shape)
-            scale, zero = min(limits) / 3300, 0
+            scale, zero = min(limits) * alike / 3300, 0
         matrices[f"encoder.layers.{LAYER}.self_attn.{part}_proj"] = QuantisedMatrix(
             values.astype(np.int8), np.array(scale, np.float32), np.array(zero, np.int8)
         )
@@ -118,7 +118,7 @@ def test_padding_changes_no_bit(session: onnxruntime.InferenceSession, padding: 
 
 
 def test_scores_that_exp_alone_could_not_bear_are_borne(tmp_path: Path) -> None:
-    weights = drawn(alike=True)
+    weights = drawn(alike=1.0)
     normed = np.random.default_rng(2).normal(0, 1, (40, arch.WIDTH)).astype(np.float32)
     limits = [np.reshape(limit, (-1, 1)) for limit in ENCODER_ATTENTION_LIMITS[LAYER][:2]]
     query, key = (
@@ -129,3 +129,8 @@ def test_scores_that_exp_alone_could_not_bear_are_borne(tmp_path: Path) -> None:
     found = attended(opened(weights, tmp_path), normed, np.zeros(40, np.float32))
     expected = _projected(weights, normed, "v").reshape(found.shape)
     assert np.abs(found - expected).mean() < 0.03 * np.abs(expected).mean()
+
+
+def test_no_score_makes_it_give_what_is_no_number(tmp_path: Path) -> None:
+    normed = np.random.default_rng(2).normal(0, 1, (40, arch.WIDTH)).astype(np.float32)
+    assert np.isfinite(attended(opened(drawn(alike=3.0), tmp_path), normed, np.zeros(40, np.float32))).all()

@@ -24,9 +24,9 @@ def load_recogniser(profile: Profile, artefacts: Path, *, threads: int, device: 
 
         return ParakeetRecogniser.load(artefacts, profile, threads=threads, device=device)
     if profile.family == "whisper":
-        from stenod_models.families.whisper.runtime import WhisperRecogniser  # noqa: PLC0415
+        from stenod_models.families.whisper.lanes import load_whisper  # noqa: PLC0415
 
-        return WhisperRecogniser(artefacts, profile, threads=threads, device=device)
+        return load_whisper(artefacts, profile, threads=threads, device=device)
     raise ValueError(f"family {profile.family!r} of {profile.model} is not known")
 
 

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stenod_models.contract import MAX_BOOST, Hotword, RecognitionOptions
+from stenod_models.families.whisper.lanes import load_whisper
 from stenod_models.families.whisper.runtime import WhisperRecogniser
 from stenod_models.recogniser import Recognition
+from stenod_models.side_by_side import SideBySide
 
 pytest.importorskip("transformers")
 
@@ -67,8 +69,10 @@ def test_in_eight_bits_a_batch_gives_the_same_to_the_last_bit(
     tmp_path: Path, windows: list[npt.NDArray[np.int16]], beam_size: int
 ) -> None:
     _model, recogniser = build_random(tmp_path, SHAPE, seed=5, precision="int8", sharpness=4.0)
+    served = load_whisper(tmp_path / "entry" / "1", recogniser.profile, threads=2)
+    assert isinstance(served, SideBySide)
     options = RecognitionOptions(beam_size=beam_size)
-    results = recogniser.recognise(windows[::-1], language="en", options=options)
+    results = served.recognise(windows[::-1], language="en", options=options)
     for window, result in zip(windows[::-1], results, strict=True):
         assert [result] == recogniser.recognise([window], language="en", options=options)
 

@@ -7,6 +7,7 @@ from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import WEIGHTS, Architecture
 from stenod_models.families.whisper.features import LogMel
 from stenod_models.families.whisper.sessions import Decoder, Encoder
+from stenod_models.onnx_sessions import open_session
 
 
 def load_networks(
@@ -19,6 +20,6 @@ def load_networks(
         return cast("tuple[LogMel, Encoder, Decoder]", torch_sessions.load(artefacts, arch, device=device, rows=rows))
     return (
         LogMel(arch.mels, 2 * arch.source_positions),
-        Encoder(artefacts / "encoder.onnx", threads, device),
-        Decoder(artefacts / "decoder.onnx", arch, threads, device),
+        Encoder(open_session(artefacts / "encoder.onnx", threads, device), device),
+        Decoder(open_session(artefacts / "decoder.onnx", threads, device), arch, device),
     )

@@ -54,6 +54,10 @@ class WhisperRecogniser:
         self._suppressed_first = self._suppressed.copy()
         self._suppressed_first[0, list(arch.suppressed_first)] = SUPPRESSED
 
+    def have_own_memory(self) -> None:
+        """For a copy that another thread uses: the weights are shared, what is written is not. Not of torch."""
+        self._encoder, self._decoder = self._encoder.twin(), self._decoder.twin()
+
     def recognise(
         self,
         windows: Sequence[Int16Audio],

@@ -4,7 +4,6 @@ the cross-attention never moves, nor does the cache of keys and values but where
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,6 @@ from stenod_models.decoding.beam import Candidates
 from stenod_models.device import CPU, Device
 from stenod_models.families.whisper.architecture import Architecture
 from stenod_models.onnx_memory import Binding, Block, Blocks, element_type_of
-from stenod_models.onnx_sessions import open_session
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -47,11 +45,15 @@ class EncodedBatch:
 class Encoder:
     """On a GPU windows are encoded together, on a CPU one by one: there a batch gains nothing."""
 
-    def __init__(self, path: Path, threads: int, device: Device = CPU) -> None:
-        self._session = open_session(path, threads, device)
+    def __init__(self, session: onnxruntime.InferenceSession, device: Device = CPU) -> None:
+        self._session = session
         self._device = device
-        self._shapes = {output.name: output.shape[1:] for output in self._session.get_outputs()}
-        self._blocks = {name: Blocks(element_type_of(self._session, name), device) for name in self._shapes}
+        self._shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
+        self._blocks = {name: Blocks(element_type_of(session, name), device) for name in self._shapes}
+
+    def twin(self) -> "Encoder":
+        """The same graph with memory of its own, for another thread."""
+        return Encoder(self._session, self._device)
 
     def encode(self, features: Sequence[FloatArray]) -> EncodedBatch:
         """`features` holds float32 (mels, frames) for each window."""
@@ -71,12 +73,16 @@ class Encoder:
 class Decoder:
     """The decoder graph; `start` binds it to one batch."""
 
-    def __init__(self, path: Path, arch: Architecture, threads: int, device: Device = CPU) -> None:
-        self._session = open_session(path, threads, device)
+    def __init__(self, session: onnxruntime.InferenceSession, arch: Architecture, device: Device = CPU) -> None:
+        self._session = session
         self._arch = arch
         self._device = device
-        self._blocks = Blocks(element_type_of(self._session, "past_key_0"), device)
+        self._blocks = Blocks(element_type_of(session, "past_key_0"), device)
         self._attention = Blocks(np.float32)  # of the host: it is read there
+
+    def twin(self) -> "Decoder":
+        """As Encoder.twin."""
+        return Decoder(self._session, self._arch, self._device)
 
     def start(
         self, encoded: EncodedBatch, *, capacity: int, steps: int, frames: int, beam_size: int = 1

@@ -27,7 +27,7 @@ class Steps:
     def watch(self, call: Any) -> Any:
         """GreedyRun.step, counting."""
 
-        def counted(run: GreedyRun, tokens: npt.NDArray[Any]) -> Any:
+        def counted(run: GreedyRun[Any], tokens: npt.NDArray[Any]) -> Any:
             self.steps += 1
             self.rows += len(tokens)
             self.frames += len(tokens) * run.frames

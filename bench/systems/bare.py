@@ -131,7 +131,8 @@ def _recognise_open(recogniser: OpenRecogniser, windows: Queue, results: Queue) 
             with suppress(Empty):
                 item = waiting.pop() if waiting else windows.get_nowait()
                 if item is not None:
-                    return _Taken(*item, results)
+                    clip_id, window = item
+                    return _Taken(clip_id, window, results)
                 windows.put(None)  # for the next call
             return None
 

@@ -30,7 +30,7 @@ async def test_a_kill_in_the_final_pass_leaves_every_word_once(tmp_path: Path) -
     async with open_rig(tmp_path, stores=stores, front_end=recording()) as rig:
         done = await rig.scheduler.wait(TENANT, job_id)
         assert (done.state, done.attempt, rig.engine.completed) == (JobState.SUCCEEDED, 2, 0)
-        segments = [segment async for segment in rig.scheduler.segments(TENANT, job_id)]
+        segments = [segment async for segment in rig.scheduler.segments(done)]
     words = [(word.start_samples, word.speaker) for segment in segments for word in segment.words]
     assert words == [
         ((window * 3 + second) * HZ, f"S{window % SPEAKERS + 1}") for window in range(WINDOWS) for second in range(2)

@@ -56,7 +56,7 @@ def decode(
 
 
 def tokens_of(found: dict[int, Hypothesis | None]) -> dict[int, list[int] | None]:
-    return {item: hypothesis and hypothesis.tokens for item, hypothesis in found.items()}
+    return {item: hypothesis.tokens if hypothesis else None for item, hypothesis in found.items()}
 
 
 def test_a_row_that_ends_makes_room_for_the_next_window_at_once() -> None:
@@ -90,7 +90,12 @@ def test_a_cancelled_window_gives_none_and_its_row_to_the_next() -> None:
 def test_every_row_is_asked_in_turn_whether_it_is_cancelled() -> None:
     rows = ScriptedRows([[3, 4, 5, 6, 7], [4, 5, 6, 7, 8], [5, 6, 7, 8, 9]])
     asked: list[int] = []
-    decode(rows, width=3, is_cancelled=lambda item: bool(asked.append(item)))
+
+    def is_cancelled(item: int) -> bool:
+        asked.append(item)
+        return False
+
+    decode(rows, width=3, is_cancelled=is_cancelled)
     assert asked == [0, 1, 2, 0, 1, 2]
 
 
@@ -120,7 +125,8 @@ def test_windows_say_what_they_say_in_a_batch_that_starts_together(
     found = decode(ScriptedRows(scripts, caps), width=width)
 
     def together(tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        place = steps.append(0) or len(steps) - 1
+        place = len(steps)
+        steps.append(0)
         said = [script[place] if place < len(script) else END for script in scripts[: len(tokens)]]
         return np.array(said), np.array([1 / (1 + item) for item in range(len(tokens))], np.float32)
 

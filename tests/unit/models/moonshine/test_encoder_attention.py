@@ -70,12 +70,13 @@ def in_floats(weights: MoonshineWeights, normed: Array) -> Array:
     scores = np.einsum("ihc,jhc->hij", _rotated(query), _rotated(key)) * arch.HEAD_SIZE**-0.5
     likely = np.exp(scores - scores.max(axis=-1, keepdims=True))
     likely /= likely.sum(axis=-1, keepdims=True)
-    return np.einsum("hij,jhc->ihc", likely, value).reshape(len(normed), arch.WIDTH)
+    mixed: Array = np.einsum("hij,jhc->ihc", likely, value).reshape(len(normed), arch.WIDTH)
+    return mixed
 
 
 def _projected(weights: MoonshineWeights, normed: Array, part: str) -> Array:
     matrix = weights.matrices[f"encoder.layers.{LAYER}.self_attn.{part}_proj"]
-    product = normed @ ((matrix.values - matrix.zero.astype(np.float64)) * matrix.scale)
+    product: Array = normed @ ((matrix.values - matrix.zero.astype(np.float64)) * matrix.scale)
     return product.reshape(len(normed), arch.HEADS, arch.HEAD_SIZE)
 
 

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -369,15 +369,24 @@ async def test_a_cache_that_does_not_answer_fails_no_job(tmp_path: Path) -> None
         assert (done.failures, made[0].asked) == (0, 1)
 
 
+class _Turnstile(asyncio.Event):
+    """Lets one pass whenever it is set."""
+
+    async def wait(self) -> Literal[True]:
+        await super().wait()
+        self.clear()
+        return True
+
+
 async def test_what_went_on_behind_a_checkpoint_is_not_used_again(tmp_path: Path) -> None:
     engine = _engine()
     async with open_rig(tmp_path, engine=engine, elastic=False, **CACHE) as rig:
-        engine.gate = asyncio.Event()
+        engine.gate = _Turnstile()
         job = await _submit(rig)
         await rig.runs(job)
         engine.gate.set()
         await eventually(lambda: engine.completed >= 1)
-        engine.gate = asyncio.Event()
+        await settle(50)  # the window is on its way into the transcript
         await rig.scheduler.drain(0.0)
         handed_back = await rig.scheduler.get(TENANT, job.job_id)
         assert handed_back.state is JobState.QUEUED

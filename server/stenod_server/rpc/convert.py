@@ -73,7 +73,8 @@ def state_from(value: int) -> JobState:
     return _STATES_BACK[value]
 
 
-_config = lru_cache(maxsize=128)(job_config.to_proto)  # copied into each message; jobs are told of several times
+# Copied into each message; jobs are told of several times. What does not compare in a config is not in its message.
+_config = lru_cache(maxsize=128)(job_config.to_proto)
 
 
 def job(value: Job) -> job_pb2.Job:

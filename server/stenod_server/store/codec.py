@@ -82,7 +82,6 @@ def read_job(row: sa.Row[Any]) -> Job:
     )
 
 
-@lru_cache(maxsize=128)
 def config_json(config: JobConfig) -> str:
     """Every field, defaults too: a default that changes later does not change a job that is stored."""
     plain = asdict(config)

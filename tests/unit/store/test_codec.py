@@ -106,3 +106,10 @@ def test_a_job_that_was_stored_before_there_was_formatting_keeps_its_punctuation
     assert codec.read_config(json.dumps(plain | {"punctuation": False})) == make_config(
         formatting=Formatting(punctuation=False)
     )
+
+
+def test_configs_that_differ_in_what_does_not_compare_are_kept_apart() -> None:
+    plain = make_config(formatting=Formatting())
+    asked = make_config(formatting=Formatting(asked=("casing",)))
+    assert plain == asked
+    assert [codec.read_config(codec.config_json(one)).formatting.asked for one in (plain, asked)] == [(), ("casing",)]

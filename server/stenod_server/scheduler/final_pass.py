@@ -17,7 +17,7 @@ from stenod_server.speakers.diarizer import Diarizer
 from stenod_server.speakers.identification import Identification
 from stenod_server.speakers.word_labels import labelled
 
-BATCH_SEGMENTS: Final = 200  # stored at a time: what is held in memory, however long the recording
+BATCH_SEGMENTS: Final = 100  # stored at a time: what is held in memory, however long the recording
 _AHEAD_SEGMENTS: Final = 32  # read before they are labelled: labelling looks a few words ahead
 
 

@@ -65,7 +65,7 @@ def main() -> int:
             print(f"seed {seed:3}: {found[-1]:6.2f} %", flush=True)
     mean, deviation = statistics.fmean(found), statistics.stdev(found)
     error = (deviation**2 / len(found) + DEVIATION_BEFORE**2 / PASSES_BEFORE) ** 0.5
-    print(f"{len(found)} passes: {mean:.2f} % (standard deviation {deviation:.2f}, {min(found):.2f} to {max(found):.2f})")
+    print(f"{len(found)} passes: {mean:.2f} % (deviation {deviation:.2f}, {min(found):.2f} to {max(found):.2f})")
     print(f"before: {MEAN_BEFORE:.2f} % ({DEVIATION_BEFORE:.2f}); difference {mean - MEAN_BEFORE:+.2f} +- {error:.2f}")
     return 0 if mean - MEAN_BEFORE <= ALLOWED + 2 * error else 1
 

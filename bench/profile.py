@@ -23,7 +23,7 @@ import stenod
 from bench.machine import Machine
 from bench.preparation import build_models
 from bench.protocol import Clip
-from bench.recordings import NoSpeechSet, english_recordings
+from bench.recordings import CACHE_DIR, NoSpeechSet, english_recordings
 from bench.request import request_for
 from bench.systems.service import running_server
 from stenod_models.export.errors import ModelBuildError
@@ -31,6 +31,7 @@ from stenod_server.planning.profile import MEASURED, Profile, profile_json
 
 DEFAULT_MODEL: Final = "moonshine-tiny-en"
 _CROWD: Final = 2  # callers for each engine, where none shall be idle
+_LOG: Final = CACHE_DIR / "logs" / "profile.log"  # of the server
 WINDOW_S: Final = 30.0  # no recogniser takes more at a time
 
 
@@ -151,9 +152,11 @@ async def _run(options: argparse.Namespace) -> Profile:
     request = request_for(recordings, scenarios=(), model=options.model)
     machine = Machine.here()
     _tell(str(machine))
-    async with running_server(request, "--elastic=off") as server, stenod.Client(server.grpc) as client:
-        engines = (await client.capacity()).max_engines
-        found = await measure(client, clips, engines=engines, seconds=options.seconds, tell=_tell)
+    _LOG.parent.mkdir(parents=True, exist_ok=True)
+    with _LOG.open("wb") as log:
+        async with running_server(request, "--elastic=off", log=log) as server, stenod.Client(server.grpc) as client:
+            engines = (await client.capacity()).max_engines
+            found = await measure(client, clips, engines=engines, seconds=options.seconds, tell=_tell)
     note = options.note or f"{len(clips)} recordings of English speech; load of the machine before: {machine.load:.1f}"
     return replace(
         found,

@@ -1,8 +1,10 @@
-"""A heap that gives back what a burst of large messages took.
+"""A heap that gives back what a burst of large messages took, and keeps what the next one needs.
 
 glibc raises its threshold for `mmap` with every large block that is freed, so that recordings sent within messages soon
 come from the heap; whatever small stays above them keeps their pages for good, in up to eight arenas per core. Fixed
-thresholds and few arenas keep a server that runs for months at what it needs (mallopt(3), malloc/malloc.c).
+thresholds and few arenas keep a server that runs for months at what it needs (mallopt(3), malloc/malloc.c). Below the
+chunks of an upload and the windows of a recording they may not lie: fresh pages for each of them cost more than what is
+done with them.
 """
 
 import ctypes
@@ -14,7 +16,8 @@ M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8
 
-LARGE_BYTES: Final = 128 * 1024
+LARGE_BYTES: Final = 2 * 1024**2  # has pages of its own: more than a chunk of an upload, more than most windows
+KEPT_BYTES: Final = 16 * 1024**2  # at the end of an arena, for what comes next
 ARENAS: Final = 2
 
 
@@ -23,7 +26,7 @@ def settle_heap() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    chosen = {M_TRIM_THRESHOLD: LARGE_BYTES, M_MMAP_THRESHOLD: LARGE_BYTES, M_ARENA_MAX: ARENAS}
+    chosen = {M_TRIM_THRESHOLD: KEPT_BYTES, M_MMAP_THRESHOLD: LARGE_BYTES, M_ARENA_MAX: ARENAS}
     return all(mallopt(parameter, value) == 1 for parameter, value in chosen.items())
 
 

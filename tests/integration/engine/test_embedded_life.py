@@ -74,7 +74,7 @@ async def test_beside_other_sessions_triton_keeps_its_share_of_the_machine(make_
     autogroup = Path(f"/proc/{own.embedded.pid}/autogroup")
     if not autogroup.is_file() or not autogroup.read_text():
         pytest.skip("this kernel does not group sessions for scheduling")
-    assert autogroup.read_text().endswith(" nice 0\n")
+    assert autogroup.read_text().endswith(" nice 5\n")
 
 
 async def test_it_is_known_how_long_its_threads_waited_for_a_processor(sleeper_triton: EmbeddedTriton) -> None:

@@ -3,7 +3,8 @@
     bench ── Request on stdin ──►  a system's process
           ◄── ready, begin, run, figure, words ──  on its stdout
 
-A system loads, warms itself up, says `ready` and then runs the scenarios it was asked for, each once. This module is
+A system loads, says `ready` when it has transcribed one clip, goes through some more unmeasured (`Request.warm_up`, and
+the joined file where that is asked for), and then runs the scenarios it was asked for, each once. This module is
 imported in the peers' environment too: the standard library and psutil only.
 """
 
@@ -19,6 +20,7 @@ from typing import Any, Self, TextIO
 from bench.process_tree import ProcessTree
 
 JOINED = "joined"  # the id of the text that a joined recording gave
+WARM_UP_CLIPS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Request:
     cache_dir: str
     models_dir: str
     model: str = ""
+
+    @property
+    def warm_up(self) -> tuple[Clip, ...]:
+        """What a system does before it is measured: some of the clips, spread evenly."""
+        return self.clips[:: max(1, len(self.clips) // WARM_UP_CLIPS)] or (self.single,)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

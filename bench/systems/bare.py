@@ -255,6 +255,9 @@ def run(request: Request, report: Report) -> None:
     try:
         loop.transcribe([request.single])
         report.ready({name: version(name) for name in ("stenod", "onnxruntime", "av")})
+        loop.transcribe(request.warm_up)
+        if LONG in request.scenarios:
+            loop.transcribe([request.joined])
         if CLIPS in request.scenarios:
             with report.measured(CLIPS) as texts:
                 texts.update({clip_id: text_of(found) for clip_id, found in loop.transcribe(request.clips).items()})

@@ -28,12 +28,16 @@ def run(request: Request, report: Report) -> None:
     greedy = {"language": "en", "beam_size": 1}
     _text(model.transcribe(request.single.path, **greedy)[0])
     report.ready({name: version(name) for name in _VERSIONS})
+    batched = BatchedInferencePipeline(model)
+    for clip in request.warm_up:
+        _text(model.transcribe(clip.path, **greedy)[0])
+    if BATCHED in request.scenarios:
+        _text(batched.transcribe(request.joined.path, batch_size=_BATCH, **greedy)[0])
     if CLIPS in request.scenarios:
         with report.measured(CLIPS) as texts:
             for clip in request.clips:
                 texts[clip.id] = _text(model.transcribe(clip.path, **greedy)[0])
     if BATCHED in request.scenarios:
-        batched = BatchedInferencePipeline(model)
         with report.measured(BATCHED) as texts:
             texts[JOINED] = _text(batched.transcribe(request.joined.path, batch_size=_BATCH, **greedy)[0])
     if WORDS in request.scenarios:

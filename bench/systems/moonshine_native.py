@@ -24,6 +24,8 @@ def run(request: Request, report: Report) -> None:
 
         text_of(request.single.path)
         report.ready({"moonshine-voice": version("moonshine-voice")})
+        for clip in request.warm_up:
+            text_of(clip.path)
         if CLIPS in request.scenarios:
             with report.measured(CLIPS) as texts:
                 for clip in request.clips:

@@ -97,6 +97,7 @@ def run(request: Request, report: Report) -> None:
     model = PlainMoonshine(Path(spec.origin).parent / "assets" / "tiny-en", request.threads)
     model.transcribe([read_audio(request.single.path)])
     report.ready({"onnxruntime": version("onnxruntime")})
+    _transcribe(model, request.warm_up, 1)
     for scenario, batch_size in ((CLIPS, 1), (BATCHED, _BATCH)):
         if scenario in request.scenarios:
             with report.measured(scenario) as texts:

@@ -37,6 +37,8 @@ def run(request: Request, report: Report) -> None:
     model = Parakeet(random_parakeet(Path(request.cache_dir)))
     model.texts([read_audio(request.single.path)])
     report.ready({"torch": version("torch"), "transformers": version("transformers")})
+    for clip in request.warm_up:
+        model.texts(_pieces(clip))
     if CLIPS in request.scenarios:
         with report.measured(CLIPS) as texts:
             texts.update({clip.id: " ".join(model.texts(_pieces(clip))) for clip in request.clips})

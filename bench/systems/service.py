@@ -91,6 +91,9 @@ async def measure_service(request: Request, report: Report) -> None:
             {name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=server.pid
         )
         report.figure(COLD_START, server.start_s)
+        await transcribe_all(client, request.warm_up)
+        if LONG in request.scenarios:
+            await client.transcribe(Path(request.joined.path))
         tree = ProcessTree(server.pid)
         if SINGLE in request.scenarios:
             for _ in range(_SINGLE_REPEATS):

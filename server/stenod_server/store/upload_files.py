@@ -33,7 +33,7 @@ class _Digest:
     size_bytes: int = 0
     sha256: Any = field(default_factory=hashlib.sha256)
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: bytes | memoryview) -> None:
         self.sha256.update(chunk)
         self.size_bytes += len(chunk)
 
@@ -178,7 +178,7 @@ class _Tail:
         view = memoryview(chunk)
         while view:
             written = os.write(self._open_file, view)
-            self.digest.update(bytes(view[:written]) if written < len(view) else bytes(view))
+            self.digest.update(view[:written])
             view = view[written:]
 
     def sync(self) -> None:

@@ -126,8 +126,15 @@ async def test_metrics_tell_of_jobs_engines_and_errors(tmp_path: Path) -> None:
 async def test_a_request_id_of_the_call_comes_back(tmp_path: Path) -> None:
     async with _node(tmp_path, FakeEngine()) as (_, stub, _client):
         call = stub.GetCapacity(pb.GetCapacityRequest(), metadata=(("x-request-id", "trace-me"),))
-        assert dict(await call.initial_metadata())["x-request-id"] == "trace-me"
         await call
+        assert dict(await call.trailing_metadata())["x-request-id"] == "trace-me"
+        refused = stub.GetJob(pb.GetJobRequest(job_id="unknown"), metadata=(("x-request-id", "and-me"),))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await refused
+        assert dict(await refused.trailing_metadata())["x-request-id"] == "and-me"
+        nameless = stub.GetCapacity(pb.GetCapacityRequest())
+        await nameless
+        assert len(dict(await nameless.trailing_metadata())["x-request-id"]) == 32
 
 
 async def test_two_servers_cannot_share_a_data_directory(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ class _Call:
         self._door = door
         self._metrics = metrics
         self._given = dict(context.invocation_metadata() or ())
+        self._request_id = str(self._given.get(REQUEST_ID_KEY, ""))[:128] or uuid.uuid4().hex
         parent = received(str(self._given.get(TRACEPARENT, "")))
         self._span = tracer.span(method.name, kind="server", parent=parent)
         self._started_s = 0.0
@@ -136,10 +137,10 @@ class _Call:
 
     async def __aenter__(self) -> Self:
         self._started_s = time.monotonic()
-        request_id = str(self._given.get(REQUEST_ID_KEY, ""))[:128] or uuid.uuid4().hex
         self._span.__enter__()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        await self._context.send_initial_metadata(((REQUEST_ID_KEY, request_id),))
+        structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        # With the status, which is sent anyway: ahead of the response it would cost a write and a wake-up of its own.
+        self._context.set_trailing_metadata(((REQUEST_ID_KEY, self._request_id),))
         return self
 
     async def admit(self) -> None:
@@ -182,7 +183,7 @@ class _Call:
         if not self._is_admitted:
             self._metrics.calls_refused.labels(reason).inc()
         self._finish(code.name, reason)
-        details = ((_STATUS_DETAILS_KEY, status.SerializeToString()),)
+        details = ((_STATUS_DETAILS_KEY, status.SerializeToString()), (REQUEST_ID_KEY, self._request_id))
         await self._context.abort(code, status.message, trailing_metadata=details)
 
     def _finish(self, code: str, reason: str = "") -> None:

@@ -29,7 +29,7 @@ from bench.recordings import CACHE_DIR, SINGLE_S, NoSpeechSet, Recording, englis
 from bench.request import request_for
 from bench.result_file import Figure, write_result
 from bench.results import percentile
-from bench.systems.service import AT_ONCE, running_server, transcribe_all
+from bench.systems.service import AT_ONCE, LANGUAGE, running_server, transcribe_all
 from bench.table import aligned
 from stenod_models.export.errors import ModelBuildError
 
@@ -128,7 +128,7 @@ async def _latency(client: stenod.Client, clips: Sequence[Clip], *, load_ratio: 
     media = [await asyncio.to_thread(Path(clip.path).read_bytes) for clip in clips]
 
     async def transcribe(index: int) -> None:
-        await client.transcribe(media[index % len(media)])
+        await client.transcribe(media[index % len(media)], language=LANGUAGE)
 
     moments = list(arrivals(load_ratio * full_speed / clip_s, count))
     latencies_s, late_s = await at_moments(moments, transcribe)

@@ -22,6 +22,7 @@ COLD_START: Final = "cold_start_s"
 SINGLE_LATENCY: Final = "single_latency_s"
 SUBMIT_LATENCY: Final = "submit_latency_s"
 AT_ONCE: Final = 16
+LANGUAGE: Final = "en"  # as the bare loop and the peers are told
 IN_FLIGHT: Final = 200
 _SUBMITS: Final = 200
 _SINGLE_REPEATS: Final = 10
@@ -79,7 +80,7 @@ async def transcribe_all(
 
     async def transcribe(clip: Clip) -> tuple[str, stenod.Transcript]:
         async with room:
-            return clip.id, await client.transcribe(Path(clip.path))
+            return clip.id, await client.transcribe(Path(clip.path), language=LANGUAGE)
 
     return dict(await asyncio.gather(*map(transcribe, clips)))
 
@@ -93,12 +94,12 @@ async def measure_service(request: Request, report: Report) -> None:
         report.figure(COLD_START, server.start_s)
         await transcribe_all(client, request.warm_up)
         if LONG in request.scenarios:
-            await client.transcribe(Path(request.joined.path))
+            await client.transcribe(Path(request.joined.path), language=LANGUAGE)
         tree = ProcessTree(server.pid)
         if SINGLE in request.scenarios:
             for _ in range(_SINGLE_REPEATS):
                 begun = time.perf_counter()
-                await client.transcribe(Path(request.single.path))
+                await client.transcribe(Path(request.single.path), language=LANGUAGE)
                 report.figure(SINGLE_LATENCY, time.perf_counter() - begun)
         if CLIPS in request.scenarios:
             before = tree.cpu_s_by_role(_role)
@@ -109,7 +110,7 @@ async def measure_service(request: Request, report: Report) -> None:
                 report.figure(f"{role}_cpu_s_per_job", (seconds - before.get(role, 0.0)) / len(request.clips))
         if LONG in request.scenarios:
             with report.measured(LONG) as texts:
-                texts[JOINED] = (await client.transcribe(Path(request.joined.path))).text
+                texts[JOINED] = (await client.transcribe(Path(request.joined.path), language=LANGUAGE)).text
         if WORDS in request.scenarios:
             for clip_id, transcript in (await transcribe_all(client, request.clips)).items():
                 report.words(clip_id, [Word(word.text, word.start_s, word.end_s) for word in transcript.words])
@@ -126,10 +127,10 @@ def _role(command: str) -> str:
 async def _measure_submits(client: stenod.Client, clip: Clip, report: Report) -> None:
     """How long SubmitJob takes while at least IN_FLIGHT jobs wait or run: one after the other, each a new job."""
     media = await asyncio.to_thread(Path(clip.path).read_bytes)
-    jobs = [await client.submit(media) for _ in range(IN_FLIGHT)]
+    jobs = [await client.submit(media, language=LANGUAGE) for _ in range(IN_FLIGHT)]
     for _ in range(_SUBMITS):
         begun = time.perf_counter()
-        job = await client.submit(media)
+        job = await client.submit(media, language=LANGUAGE)
         report.figure(SUBMIT_LATENCY, time.perf_counter() - begun)
         jobs.append(job)
     await asyncio.gather(*(client.delete(job.job_id, force=True) for job in jobs))

@@ -10,7 +10,7 @@ the reader the decoder.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -96,8 +96,9 @@ class SegmentFormatter(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """What is to be done. `resume`: go on behind this checkpoint, which `memory.fits`. `watch`: over the languages of
-    windows, where the recogniser does not tell them. With `voices`, those of each window go to their collector in order
-    of time, and the segments are drafts: who said them is found out at the end.
+    windows, where the recogniser does not tell them. `known`: what is said in windows that were recognised so before.
+    With `voices`, those of each window go to their collector in order of time, and the segments are drafts: who said
+    them is found out at the end.
     """
 
     path: Path
@@ -108,6 +109,7 @@ class Recording:
     limits: GuardLimits = field(default_factory=GuardLimits)
     resume: Checkpoint | None = None
     watch: LanguageWatch | None = None
+    known: Mapping[Frame, WindowResult] = field(default_factory=dict)
     diarization: Diarization = field(default=Diarization())
     voices: Voices | None = None
     formatter: SegmentFormatter = field(default_factory=lambda: Formatter(Formatting()))
@@ -229,7 +231,8 @@ class _Run:
         return own_voices(voices, Frame.of(window))
 
     async def _understand(self, window: Window, before: Window | None) -> WindowResult:
-        result = await self._hear(window.audio)
+        known = self._recording.known.get(Frame.of(window))
+        result = await self._hear(window.audio) if known is None else known
         watch = self._recording.watch
         if watch is None:
             return result

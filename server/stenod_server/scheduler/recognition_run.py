@@ -13,7 +13,7 @@ from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import CacheKey
 from stenod_server.recognition.language_choice import ChoiceRules, LanguageChoice
-from stenod_server.recognition.listening import Listener
+from stenod_server.recognition.listening import Heard, Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import EngineSource, Pipeline, Recording
 from stenod_server.scheduler import abilities, language_doubt
@@ -71,12 +71,14 @@ class Recogniser:
             heard = None
             if listener:
                 heard = await self._listen(job, listener, path, engines)
-                route = self._router.settled(job.config, heard)
+                route = self._router.settled(job.config, heard.choice)
             recording = await self._recording(job, route, path, listening)
+            if heard:
+                recording = replace(recording, known=heard.known_to(recording))
             job = await self._resumable(job, recording)
             running.recorder = recorder = self._recorder_of(job, route)
             info = await self._pipeline.transcribe(replace(recording, resume=job.checkpoint), engines, recorder)
-        info, rest = self._told(info, job, route, heard), recorder.rest()
+        info, rest = self._told(info, job, route, heard.choice if heard else None), recorder.rest()
         if listening:
             info, rest = await self._final_pass.run(job, listening, recorder, info)
         # What an earlier attempt has recognised may be of another revision of the recogniser.
@@ -89,11 +91,12 @@ class Recogniser:
             return await self._adapters.store.reuse(job, key, now=self._adapters.clock.now())
         return None
 
-    async def _listen(self, job: Job, listener: Route, path: Path, engines: EngineSource) -> LanguageChoice:
+    async def _listen(self, job: Job, listener: Route, path: Path, engines: EngineSource) -> Heard:
         recording = self._recordings.of(job, listener, path, Decoding(), interactive=job.interactive)
         expected = self._router.heeded(job.config).expected_languages
         heard = await self._listener.listen(recording, engines, ChoiceRules(expected=expected))
-        _log.info("language_heard", language=heard.language, confidence=round(heard.confidence, 3))
+        choice = heard.choice
+        _log.info("language_heard", language=choice.language, confidence=round(choice.confidence, 3))
         return heard
 
     async def _recording(self, job: Job, route: Route, path: Path, listening: Listening | None) -> Recording:

@@ -212,6 +212,6 @@ async def test_voices_are_remembered_and_no_checkpoint_without_them_fits() -> No
 async def test_the_language_is_listened_for_on_all_channels() -> None:
     engines = CountedEngines(1)
     front_end = ScriptedFrontEnd([window(0, 0, 1, seconds=20), window(1, 1, 0, seconds=20)])
-    choice = await asyncio.wait_for(Listener(FakeEngine(), front_end).listen(recording(), engines, ChoiceRules()), 5)
-    assert choice.language == "en"
+    heard = await asyncio.wait_for(Listener(FakeEngine(), front_end).listen(recording(), engines, ChoiceRules()), 5)
+    assert heard.choice.language == "en"
     assert front_end.plans[0].per_channel

@@ -10,7 +10,7 @@ from stenod_server.recognition.stitch import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Listened:
     """The language, and what was said in the windows that told it: `recording` is how they were recognised."""
 
     choice: LanguageChoice
@@ -36,7 +36,7 @@ class Listener:
         self._engine = engine
         self._front_end = front_end
 
-    async def listen(self, recording: Recording, engines: EngineSource, rules: ChoiceRules) -> Heard:
+    async def listen(self, recording: Recording, engines: EngineSource, rules: ChoiceRules) -> Listened:
         """Recognise windows from the start, one after the other, until the language is clear; each takes an engine.
 
         `recording.request` names a recogniser that identifies languages. Raises what `Pipeline.transcribe` raises.
@@ -51,7 +51,7 @@ class Listener:
                     ballot.vote(result, window_samples=frame.kept_samples)
                 if ballot.is_over:
                     break
-        return Heard(ballot.choice, recording, results)
+        return Listened(ballot.choice, recording, results)
 
     async def _hear(self, window: Window, recording: Recording, engines: EngineSource) -> WindowResult:
         await engines.acquire()

@@ -13,7 +13,7 @@ from stenod_server.domain.transcript import TranscriptInfo
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports import CacheKey
 from stenod_server.recognition.language_choice import ChoiceRules, LanguageChoice
-from stenod_server.recognition.listening import Heard, Listener
+from stenod_server.recognition.listening import Listened, Listener
 from stenod_server.recognition.memory import fits
 from stenod_server.recognition.pipeline import EngineSource, Pipeline, Recording
 from stenod_server.scheduler import abilities, language_doubt
@@ -91,7 +91,7 @@ class Recogniser:
             return await self._adapters.store.reuse(job, key, now=self._adapters.clock.now())
         return None
 
-    async def _listen(self, job: Job, listener: Route, path: Path, engines: EngineSource) -> Heard:
+    async def _listen(self, job: Job, listener: Route, path: Path, engines: EngineSource) -> Listened:
         recording = self._recordings.of(job, listener, path, Decoding(), interactive=job.interactive)
         expected = self._router.heeded(job.config).expected_languages
         heard = await self._listener.listen(recording, engines, ChoiceRules(expected=expected))

@@ -11,9 +11,9 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-# Niceness counts within a cgroup. Where Linux groups sessions for scheduling (sched(7), autogroup), it counts for
-# nothing against stenod, whose session has a third of the processors then and waits for the rest. A session weighs a
-# third with this: enough for Triton, which gives up a stub of which it has not heard for a second.
+# Where Linux groups sessions for scheduling (sched(7), autogroup), niceness counts within a session alone, and Triton's
+# would weigh as much as stenod's, which then waits for a processor while every core recognises. With this it weighs a
+# third. Not less: Triton gives up a stub of which it has not heard for a second.
 _SESSION_NICE = 5
 
 

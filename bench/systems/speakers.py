@@ -67,7 +67,7 @@ async def measure(request: Request, report: Report) -> None:
     with tempfile.TemporaryDirectory(dir=request.cache_dir) as name:
         _entry_for(request.threads, models_dir / VOICES, Path(name) / "models" / VOICES)
         triton = EmbeddedTriton(
-            EmbeddedSettings(data_dir=Path(name), models_dir=Path(name) / "models", models=[VOICES], nice=0)
+            EmbeddedSettings(data_dir=Path(name), models_dir=Path(name) / "models", models=[VOICES])
         )
         vad = models_dir / "silero-vad" / "1" / "silero_vad_sequence.onnx"
         front_end = AudioWorkerPool(AudioPoolSettings(vad_path=vad, max_workers=1))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from stenod_server.app.niceness import WORKER_NICE
 from stenod_server.engine.canary import load_canaries
 from stenod_server.engine.discovery import Discovery, keep_looking, parse
 from stenod_server.engine.embedded import EmbeddedSettings, EmbeddedTriton
@@ -71,7 +72,12 @@ async def _follow_external(settings: Settings) -> AsyncIterator[TritonEngine]:
 @asynccontextmanager
 async def _start_own(settings: Settings, progress: Progress) -> AsyncIterator[TritonEngine]:
     embedded = EmbeddedTriton(
-        EmbeddedSettings(data_dir=settings.data_path, models_dir=settings.models_path, models=own_models(settings))
+        EmbeddedSettings(
+            data_dir=settings.data_path,
+            models_dir=settings.models_path,
+            models=own_models(settings),
+            nice=WORKER_NICE,
+        )
     )
     await embedded.start(progress)
     try:

@@ -13,6 +13,7 @@ from stenod_server.access.doorkeeper import Doorkeeper, DoorLimits
 from stenod_server.access.speaker_secrets import make_speaker_secrets, watch_speaker_secrets
 from stenod_server.access.tls_files import Identity, watch_identity
 from stenod_server.access.watched import WatchedFiles
+from stenod_server.app.niceness import WORKER_NICE
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.domain.audio import ChunkLengths, to_samples
 from stenod_server.domain.capacity import Admission
@@ -62,7 +63,7 @@ async def open_front_end(settings: Settings, max_engines: int) -> AudioWorkerPoo
             vad_path=vad,
             max_workers=workers,
             min_idle_workers=cores,
-            nice=5,
+            nice=WORKER_NICE,
             memory_limit_bytes=settings.decode_memory_bytes,
             cpu_limit_s=settings.decode_cpu_s,
         )

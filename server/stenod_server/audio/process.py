@@ -57,7 +57,7 @@ class WorkerProcess:
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, **_ENVIRONMENT},
                 limit=_READ_AHEAD_BYTES,
-                start_new_session=True,  # a Ctrl-C at the terminal is the server's to handle
+                process_group=0,  # a Ctrl-C at the terminal is the server's to handle
             )
         except OSError as exc:
             raise DecoderDied(f"an audio worker cannot be started: {exc}") from exc

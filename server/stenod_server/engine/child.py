@@ -34,7 +34,7 @@ class Child:
 
     @classmethod
     async def spawn(cls, command: Sequence[str], environment: Mapping[str, str], *, server_id: str, nice: int) -> Self:
-        """Start it in a session of its own, so that a Ctrl-C at the terminal reaches stenod alone."""
+        """Start it in a process group of its own, so that a Ctrl-C at the terminal reaches stenod alone."""
         wrapper = (sys.executable, "-I", "-S", str(Path(tied_exec.__file__)), str(os.getpid()), str(nice))
         process = await asyncio.create_subprocess_exec(
             *wrapper,
@@ -43,7 +43,7 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,
         )
         return cls(process, server_id)
 

@@ -54,7 +54,7 @@ class EmbeddedSettings:
     models: Sequence[str]
     start_timeout_s: float = 900.0
     grace_s: float = 10.0
-    nice: int = 10
+    nice: int = 0
     restart_initial_s: float = 0.2
     restart_maximum_s: float = 30.0
     metrics_port: int = 0

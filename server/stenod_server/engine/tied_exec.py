@@ -11,10 +11,6 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-# Where Linux groups sessions for scheduling (sched(7), autogroup), niceness counts within a session alone, and Triton's
-# would weigh as much as stenod's, which then waits for a processor while every core recognises. With this it weighs a
-# third. Not less: Triton gives up a stub of which it has not heard for a second.
-_SESSION_NICE = 5
 
 
 def main(arguments: list[str]) -> None:
@@ -23,16 +19,7 @@ def main(arguments: list[str]) -> None:
     if os.getppid() != int(parent_pid):  # it died before the signal was asked for
         sys.exit(1)
     os.nice(int(nice))
-    _weigh_less(_SESSION_NICE)
     os.execv(command[0], command)  # noqa: S606  no shell is wanted
-
-
-def _weigh_less(nice: int) -> None:
-    try:
-        with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123  pathlib takes longer than all the rest
-            group.write(str(nice))
-    except OSError:  # no such kernel, or not ours to say
-        pass
 
 
 if __name__ == "__main__":

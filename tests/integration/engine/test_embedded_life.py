@@ -46,7 +46,7 @@ def _group_of(pid: int) -> int:
 
 
 async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make_triton: MakeTriton) -> None:
-    own = await make_triton(start=False)
+    own = await make_triton(start=False, nice=3)
     children = psutil.Process().children()
     phases: list[tuple[str, float]] = []
     await own.embedded.start(lambda phase, ratio: phases.append((phase, ratio)))
@@ -56,7 +56,7 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
     server_id, pids, group = own.server_id, own.processes(), own.embedded.pid
     assert len(pids) == 2  # the server and the sleeper's stub
     assert _living_members(group) == set(pids)
-    assert {psutil.Process(pid).nice() for pid in pids} == {psutil.Process().nice() + own.embedded.settings.nice}
+    assert {psutil.Process(pid).nice() for pid in pids} == {psutil.Process().nice() + 3}
 
     await own.embedded.stop()
     assert _living_members(group) == set()
@@ -69,12 +69,10 @@ async def test_a_start_goes_through_its_states_and_a_stop_leaves_no_process(make
         await recognise(own.embedded.engine)
 
 
-async def test_beside_other_sessions_triton_keeps_its_share_of_the_machine(make_triton: MakeTriton) -> None:
+async def test_triton_stays_in_the_session_where_its_niceness_counts(make_triton: MakeTriton) -> None:
     own = await make_triton()
-    autogroup = Path(f"/proc/{own.embedded.pid}/autogroup")
-    if not autogroup.is_file() or not autogroup.read_text():
-        pytest.skip("this kernel does not group sessions for scheduling")
-    assert autogroup.read_text().endswith(" nice 5\n")
+    assert {os.getsid(pid) for pid in own.processes()} == {os.getsid(0)}
+    assert os.getpgid(own.embedded.pid) == own.embedded.pid != os.getpgid(0)  # of a Ctrl-C it hears nothing
 
 
 async def test_it_is_known_how_long_its_threads_waited_for_a_processor(sleeper_triton: EmbeddedTriton) -> None:

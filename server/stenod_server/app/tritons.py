@@ -76,7 +76,7 @@ async def _start_own(settings: Settings, progress: Progress) -> AsyncIterator[Tr
             data_dir=settings.data_path,
             models_dir=settings.models_path,
             models=own_models(settings),
-            nice=WORKER_NICE,
+            nice=WORKER_NICE[settings.worker_priority],
         )
     )
     await embedded.start(progress)

@@ -63,7 +63,7 @@ async def open_front_end(settings: Settings, max_engines: int) -> AudioWorkerPoo
             vad_path=vad,
             max_workers=workers,
             min_idle_workers=cores,
-            nice=WORKER_NICE,
+            nice=WORKER_NICE[settings.worker_priority],
             memory_limit_bytes=settings.decode_memory_bytes,
             cpu_limit_s=settings.decode_cpu_s,
         )

@@ -30,7 +30,7 @@ class AudioPoolSettings:
     idle_exit_s: float = 60.0
     recordings_per_worker: int = 200
     stall_timeout_s: float = 120.0  # the longest a worker may neither say anything nor work while it is read from
-    nice: int = 0
+    nice: int = 0  # 20: it runs only where nobody else wants to
     memory_limit_bytes: int = 0  # RLIMIT_AS of a worker; 0 = none. Idle it has mapped some 250 MiB
     cpu_limit_s: float = 1800.0  # of processor time for one recording
 

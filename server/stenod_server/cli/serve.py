@@ -37,6 +37,13 @@ class Admission(StrEnum):
     REJECT = "reject"
 
 
+class WorkerPriority(StrEnum):
+    """How decoders and recognisers yield to the server."""
+
+    LOW = "low"
+    IDLE = "idle"
+
+
 class LogLevel(StrEnum):
     """The least important events that are logged."""
 
@@ -186,6 +193,10 @@ def serve(
     event_output: Annotated[_Text, _cluster("Where results of jobs made by POST /events go.", "s3://…")] = None,
     event_formats: Annotated[list[str] | None, _cluster("In which forms.", "FORM")] = None,
     decode_workers: Annotated[_Count, _option("Decode processes.", "by cores and engines", "N")] = None,
+    worker_priority: Annotated[
+        WorkerPriority | None,
+        _option("Of decoders and recognisers; idle: answers come sooner, on a machine with nothing else to do.", "low"),
+    ] = None,
     drain_s: Annotated[_Seconds, _option("How long jobs may finish after SIGTERM.", "30", "SECONDS")] = None,
     node: Annotated[_Text, _option("This node's name; unique and stable.", "the host's name", "NAME")] = None,
     max_queued_jobs: Annotated[_Count, _limit("Jobs that may wait.", "10000", "N")] = None,

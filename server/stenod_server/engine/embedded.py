@@ -45,8 +45,8 @@ class EmbeddedSettings:
     """`data_dir`/triton is used by one process at a time. `models` are directories of `models_dir`; all are loaded.
 
     `start_timeout_s` covers loading and warming up; `grace_s` is what windows in flight get on `stop`. `nice` is added
-    to the child's niceness, so that polls stay quick while every core recognises. `metrics_port` 0: Triton's own
-    Prometheus page is off.
+    to the child's niceness, so that polls stay quick while every core recognises; 20: it runs only where nobody else
+    wants to. `metrics_port` 0: Triton's own Prometheus page is off.
     """
 
     data_dir: Path

@@ -182,6 +182,7 @@ class Settings(ClusterSettings):
     decode_workers: int | None = Field(
         None, ge=1, le=1024, description="decode processes; default: by cores and engines"
     )
+    worker_priority: Literal["low", "idle"] = Field("low", description="of decoding and recognising, beside the server")
     decode_memory_bytes: int = Field(GIB, ge=0, description="address space of a decode process; 0: no limit")
     decode_cpu_s: float = Field(1800.0, gt=0, description="the most processor time the decoding of a recording takes")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from stenod_server.domain.diarization import Diarization, DiarizationMode, KnownSpeaker
 from stenod_server.domain.formatting import Formatting, Replacement
 from stenod_server.domain.job import Job, JobState, Lease, Progress
-from stenod_server.errors import IdempotencyMismatch, JobNotFound, QueueFull, StoreUnavailable
+from stenod_server.errors import IdempotencyMismatch, JobNotFound, QueueFull, StorageFull, StoreUnavailable
 from stenod_server.ports import JobFilter
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.open import Stores
@@ -54,6 +55,33 @@ async def test_a_used_request_id_with_another_fingerprint_is_refused(store: SqlJ
     with pytest.raises(IdempotencyMismatch):
         await submitted(store, request_id="once", fingerprint="g")
     assert sum((await store.counts()).values()) == 1
+
+
+async def test_a_job_is_stored_once_its_media_is(store: SqlJobStore) -> None:
+    written: Future[None] = Future()
+    submitting = asyncio.create_task(store.submit(make_job(), max_queued_jobs=ROOM, written=written))
+    await asyncio.sleep(0.05)
+    assert not submitting.done()
+    written.set_result(None)
+    assert await store.get("default", (await submitting).job_id)
+
+
+async def test_of_media_that_could_not_be_stored_there_is_no_job(store: SqlJobStore) -> None:
+    failed, written = Future[None](), Future[None]()
+    refused, others = make_job(request_id="once"), [make_job() for _ in range(5)]
+    submits = [store.submit(refused, max_queued_jobs=ROOM, written=failed)]
+    submits += [store.submit(job, max_queued_jobs=ROOM, written=written) for job in others]
+    submitting = asyncio.gather(*submits, return_exceptions=True)
+    await asyncio.sleep(0)
+    written.set_result(None)
+    failed.set_exception(StorageFull("no room"))
+    refusal, *stored = await submitting
+    assert isinstance(refusal, StorageFull)
+    assert stored == others
+    with pytest.raises(JobNotFound):
+        await store.get("default", refused.job_id)
+    again = make_job(request_id="once")
+    assert await store.submit(again, max_queued_jobs=ROOM) == again  # nor is its request known
 
 
 async def test_two_tenants_may_use_the_same_request_id(store: SqlJobStore) -> None:

@@ -10,6 +10,7 @@ from stenod_server.domain.job import Checkpoint, Failure, Job, JobState, Lease, 
 from stenod_server.domain.quota import NO_LIMITS, TenantLimits
 from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.ports.cluster import PlaceRequest
+from stenod_server.ports.media import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,11 @@ class JobStore(Protocol):
         limits: TenantLimits = NO_LIMITS,
         cache: CacheKey | None = None,
         place: PlaceRequest | None = None,
+        written: Written = None,
     ) -> Job:
         """Store a QUEUED job. With a `request_id` used before by the tenant, return that job instead.
+
+        With `written`, the job is stored once that is done, and not at all where it failed: its exception is raised.
 
         With `cache`, where the tenant has that transcript already, the job is SUCCEEDED with a copy of it; that needs
         no place in the queue and uses no quota up.

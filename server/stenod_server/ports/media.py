@@ -1,13 +1,16 @@
 """Where media come from, and where they are kept."""
 
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from stenod_server.domain.job import Media, RemoteMedia
+
+Written: TypeAlias = Future[None] | None  # done once the bytes are durable; None: they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,10 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def put_whole(self, key: str, data: bytes) -> None:
-        """As `put`, of what is in memory anyway."""
+    async def put_whole(self, key: str, data: bytes) -> Future[None]:
+        """As `put`, of what is in memory anyway. It may go on in a thread: durable once the future that comes back is
+        done, which raises what `put` does, here or there.
+        """
         ...
 
     def local_path(self, key: str) -> AbstractAsyncContextManager[Path]:

@@ -1,9 +1,11 @@
 """Media on its way in: inline bytes, uploads and addresses become a job's media, and then a job."""
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +13,7 @@ from typing import TypeAlias
 from stenod_server.domain.job import Job, Media, RemoteMedia
 from stenod_server.errors import InvalidField, LimitExceeded, MediaGone, StenodError
 from stenod_server.ports import BlobStore, MediaFetcher
+from stenod_server.ports.media import Written
 from stenod_server.scheduler.scheduler import Scheduler, Submission
 from stenod_server.scheduler.uploads import Uploads, check_file_name
 from stenod_server.telemetry.tracing import NO_TRACER, Tracer, current
@@ -99,9 +102,10 @@ class Intake:
             return job
 
     async def _submit(self, tenant: str, submission: Submission, origin: MediaOrigin) -> Job:
+        written: Written = None
         match origin:
             case InlineMedia():
-                media = await self._stored(origin)
+                media, written = await self._stored(origin)
             case UploadedMedia():
                 media = await self._copied(tenant, origin)
             case StoredMedia(media=media):
@@ -110,13 +114,13 @@ class Intake:
                 self.check(origin)
                 media = Media(key="", file_name=origin.file_name, remote=origin.remote)
         try:
-            job = await self._scheduler.submit(tenant, submission, media)
+            job = await self._scheduler.submit(tenant, submission, media, written)
         except StenodError:
             # Only then is it certain that no job was stored: a call that is cancelled may have come too late for that.
-            await self.discard(media)
+            await self._discard(media, written)
             raise
         if job.media.key != media.key:  # a repeated request_id: that job has media of its own
-            await self.discard(media)
+            await self._discard(media, written)
         return job
 
     async def store(
@@ -169,7 +173,14 @@ class Intake:
         if isinstance(origin, RemoteOrigin):
             self._fetcher.check(origin.remote)
 
-    async def _stored(self, origin: InlineMedia) -> Media:
+    async def _discard(self, media: Media, written: Written) -> None:
+        if written is not None:
+            with suppress(StenodError):
+                await asyncio.wrap_future(written)
+        await self.discard(media)
+
+    async def _stored(self, origin: InlineMedia) -> tuple[Media, Future[None]]:
+        """What the job is to be told of it, and when it is durable."""
         size_bytes = len(origin.data)
         if size_bytes > self._max_inline_bytes:
             raise LimitExceeded(
@@ -179,9 +190,9 @@ class Intake:
             raise InvalidField("media.inline", "is empty")
         check_file_name("media.file_name", origin.file_name)
         key = _new_key()
-        await self._blobs.put_whole(key, origin.data)
+        written = await self._blobs.put_whole(key, origin.data)
         sha256 = hashlib.sha256(origin.data).hexdigest()
-        return Media(key=key, size_bytes=size_bytes, sha256=sha256, file_name=origin.file_name)
+        return Media(key=key, size_bytes=size_bytes, sha256=sha256, file_name=origin.file_name), written
 
     async def _copied(self, tenant: str, origin: UploadedMedia) -> Media:
         """The upload's bytes under a key of the job's own, so that deleting a job never touches another one's media."""

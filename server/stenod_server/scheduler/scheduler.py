@@ -26,6 +26,7 @@ from stenod_server.errors import (
 )
 from stenod_server.ports import CacheKey, JobFilter, ModelProfile
 from stenod_server.ports.cluster import PlaceRequest
+from stenod_server.ports.media import Written
 from stenod_server.scheduler.admission import Gate
 from stenod_server.scheduler.capacity_view import CapacityView
 from stenod_server.scheduler.dispatcher import Dispatcher
@@ -151,8 +152,9 @@ class Scheduler:
         await self.check(config)
         return await Enrolment(self._adapters, self._options, self._router).identifier(reference, config, tenant)
 
-    async def submit(self, tenant: str, submission: Submission, media: Media) -> Job:
-        """Accept a job whose media is stored. Durable on return; idempotent by `request_id`.
+    async def submit(self, tenant: str, submission: Submission, media: Media, written: Written = None) -> Job:
+        """Accept a job whose media is stored, or is once `written` is done; what that raises is raised. Durable on
+        return; idempotent by `request_id`.
 
         It is SUCCEEDED at once where an earlier job's transcript can be used again.
 
@@ -169,10 +171,10 @@ class Scheduler:
             await self._gate.check(job.config, immediate=immediate)
             place = self._gate.promise(job) if immediate else None
         except StenodError as refusal:
-            return await self._without_an_engine(job, key, refusal)
+            return await self._without_an_engine(job, key, refusal, written)
         reserved = immediate and place is None
         try:
-            stored = await self._store(job, key, max_queued_jobs=self._options.max_queued_jobs, place=place)
+            stored = await self._store(job, key, written, self._options.max_queued_jobs, place)
         except BaseException:
             self._forget(job, reserved=reserved)
             raise
@@ -335,7 +337,7 @@ class Scheduler:
             deadline_time=now + submission.config.deadline if submission.config.deadline else None,
         )
 
-    async def _without_an_engine(self, job: Job, key: CacheKey | None, refusal: StenodError) -> Job:
+    async def _without_an_engine(self, job: Job, key: CacheKey | None, refusal: StenodError, written: Written) -> Job:
         """A repeated request gets the job it made, and a recording its cached transcript, although what needs engines
         is refused now.
         """
@@ -344,7 +346,7 @@ class Scheduler:
         if job.request_id or key:
             # A queue without room stores nothing that needs one, and says so.
             with contextlib.suppress(QueueFull):
-                stored = await self._store(job, key, max_queued_jobs=0)
+                stored = await self._store(job, key, written, 0)
                 self._accepted(job, stored, reserved=False)
                 return stored
         if isinstance(refusal, QuotaExceeded):
@@ -352,12 +354,12 @@ class Scheduler:
         raise refusal
 
     async def _store(
-        self, job: Job, key: CacheKey | None, *, max_queued_jobs: int, place: PlaceRequest | None = None
+        self, job: Job, key: CacheKey | None, written: Written, room: int, place: PlaceRequest | None = None
     ) -> Job:
         limits = self._options.limits_of(job.tenant)
         try:
             return await self._adapters.store.submit(
-                job, max_queued_jobs=max_queued_jobs, limits=limits, cache=key, place=place
+                job, max_queued_jobs=room, limits=limits, cache=key, place=place, written=written
             )
         except QuotaExceeded as refusal:
             self._observer.over_quota(refusal.quota)

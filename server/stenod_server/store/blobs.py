@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from stenod_server.store.local_copies import LocalCopies
 
 COPY_MAX_BYTES: Final = 5 * 1024**3  # what S3 copies by itself at most
 LISTED: Final = 500  # keys at a time
+_WRITERS: Final = 8  # they wait for the disk
 _KEY: Final = re.compile(r"[a-z0-9-]+(/[A-Za-z0-9_-]+)+")
 
 
@@ -45,6 +47,7 @@ class ObjectBlobStore:
         self._copies = copies or LocalCopies(Path(tempfile.gettempdir()))
         self._directory = directory
         self._space = disk.FreeSpace(directory, min_free_bytes) if directory else None
+        self._writers = ThreadPoolExecutor(_WRITERS, "stenod-media-writer")
         self._lasting: set[Path] = set()  # directories whose own names were synced: each sync waits for the disk
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> int:
@@ -65,12 +68,12 @@ class ObjectBlobStore:
                 await asyncio.to_thread(_sync, self._path(key), self._directory)
         return size_bytes
 
-    async def put_whole(self, key: str, data: bytes) -> None:
+    async def put_whole(self, key: str, data: bytes) -> Future[None]:
+        if self._directory is not None:
+            return self._writers.submit(self._write, self._path(key), data, self._directory)
         with translated():
-            if self._directory is None:
-                await to_its_end(obstore.put_async(self._store, _checked(key), data))
-            else:
-                await to_its_end(asyncio.to_thread(self._write, self._path(key), data, self._directory))
+            await to_its_end(obstore.put_async(self._store, _checked(key), data))
+        return _done()
 
     @asynccontextmanager
     async def local_path(self, key: str) -> AsyncIterator[Path]:
@@ -139,13 +142,14 @@ class ObjectBlobStore:
 
     def _write(self, path: Path, data: bytes, root: Path) -> None:
         """All in one thread: to wake one for each step takes longer than the steps."""
-        self._check_space()
-        _stage(path, data)
-        if path.parent in self._lasting:
-            disk.sync(path.parent)
-            return
-        disk.sync_names(path, root)
-        self._lasting.add(path.parent)
+        with translated():
+            self._check_space()
+            _stage(path, data)
+            if path.parent in self._lasting:
+                disk.sync(path.parent)
+                return
+            disk.sync_names(path, root)
+            self._lasting.add(path.parent)
 
     def _check_space(self) -> None:
         if self._space is not None:
@@ -178,6 +182,12 @@ def open_bucket_blobs(store: ObjectStore, copies: Path, *, min_free_bytes: int =
     local = LocalCopies(copies, min_free_bytes)
     local.clear()
     return ObjectBlobStore(store, copies=local)
+
+
+def _done() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future
 
 
 def _checked(key: str) -> str:

@@ -10,6 +10,8 @@ from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from stenod_server.ports.media import Written
+
 T = TypeVar("T")
 
 
@@ -20,8 +22,9 @@ class Database(Protocol):
         """Run one statement that changes nothing. Sees every write that has returned."""
         ...
 
-    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
-        """Run the operation in a transaction, durable on return; when it raises, nothing of it stays.
+    async def write(self, operation: Callable[[sa.Connection], T], *, after: Written = None) -> T:
+        """Run the operation in a transaction, durable on return; when it raises, nothing of it stays. Nor does anything
+        before `after` is done, whose exception is raised here.
 
         What it tells (`telling.tell`) is told once it is durable. It may be run more than once, on a database with a
         connection that can be lost even after it was committed: so it finds by itself what it has done already.

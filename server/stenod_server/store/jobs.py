@@ -16,6 +16,7 @@ from stenod_server.domain.transcript import Segment, TranscriptInfo
 from stenod_server.errors import Broken, StoreUnavailable
 from stenod_server.ports import CacheKey, JobFilter
 from stenod_server.ports.cluster import ClaimRequest, Claims, Load, PlaceRequest
+from stenod_server.ports.media import Written
 from stenod_server.store import claims, cluster_queries, job_changes, job_queries, runs
 from stenod_server.store.database import Database
 from stenod_server.store.job_changes import Terms
@@ -73,9 +74,10 @@ class SqlJobStore:
         limits: TenantLimits = NO_LIMITS,
         cache: CacheKey | None = None,
         place: PlaceRequest | None = None,
+        written: Written = None,
     ) -> Job:
         terms = Terms(max_queued_jobs, limits, cache, place, self._with_files)
-        return await self._database.write(partial(job_changes.submit, job=job, terms=terms))
+        return await self._database.write(partial(job_changes.submit, job=job, terms=terms), after=written)
 
     async def claim(self, job_id: str, *, node: str, now: datetime, lease_until: datetime) -> Job | None:
         return await self._database.write(

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports.cluster import Signal
+from stenod_server.ports.media import Written
 from stenod_server.store import locks
 from stenod_server.store.postgres_driver import PostgresUrl
 from stenod_server.store.postgres_faults import has_no_use, is_passing, translated
@@ -56,7 +57,9 @@ class PostgresDatabase:
     async def read(self, operation: Operation[T]) -> T:
         return await self._call(partial(self._read, operation))
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, after: Written = None) -> T:
+        if after is not None:
+            await asyncio.wrap_future(after)
         return await self._call(partial(self._write, operation, ATTEMPT_S))
 
     async def migrate(self, operation: Operation[T]) -> T:

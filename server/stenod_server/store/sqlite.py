@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from stenod_server.errors import StoreUnavailable
 from stenod_server.ports.cluster import Signal
+from stenod_server.ports.media import Written
 from stenod_server.store import disk
 from stenod_server.store.faults import translated
 from stenod_server.store.telling import take_told
@@ -72,8 +73,10 @@ class SqliteDatabase:
         with translated():
             return await _loop().run_in_executor(self._read_threads, partial(self._read, operation))
 
-    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+    async def write(self, operation: Callable[[sa.Connection], T], *, after: Written = None) -> T:
         self._check_open()
+        if after is not None:
+            operation = partial(_and_then, operation, after)
         outcome: asyncio.Future[T] = _loop().create_future()
         self._waiting.append((operation, outcome))
         if self._committer is None or self._committer.done():
@@ -176,6 +179,13 @@ async def open_sqlite(
         await database.close()
         raise
     return database
+
+
+def _and_then(operation: Callable[[sa.Connection], T], after: Future[None], connection: sa.Connection) -> T:
+    """Whatever is written elsewhere is written while the statements run; the commit is behind both."""
+    result = operation(connection)
+    after.result()
+    return result
 
 
 def _in_savepoint(connection: sa.Connection, operation: Operation) -> object:

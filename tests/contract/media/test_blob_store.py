@@ -63,7 +63,7 @@ async def test_a_blob_put_again_is_replaced(blobs: ObjectBlobStore) -> None:
 @pytest.mark.parametrize("data", [b"", b"x", os.urandom(3_000_000)], ids=len)
 async def test_what_is_whole_is_stored_as_a_stream_of_it_is(blobs: ObjectBlobStore, data: bytes) -> None:
     await blobs.put(KEY, _stream(b"what was there"))
-    await blobs.put_whole(KEY, data)
+    await asyncio.wrap_future(await blobs.put_whole(KEY, data))
     assert await _read(blobs, KEY) == data
     pages = [page async for page in blobs.keys()]  # noqa: SIM118  no mapping
     assert pages == [[KEY]]

@@ -23,7 +23,7 @@ EVERY_S = 60  # a window, in which somebody else speaks
 SPOKEN_S = 6
 SPEAKERS = 4
 REPORT_S = 4.0  # of the node's clock, for each window and from one report to the next
-ATTEMPTS = 4
+ATTEMPTS = 8
 ALLOWED_BYTES = 1024 * 1024  # more for ten hours than for one; the words alone of a transcript take twice that
 
 

@@ -52,11 +52,11 @@ async def test_a_blob_is_synced_before_put_returns(stores: Stores, synced: list[
 async def test_a_blob_that_is_whole_is_synced_before_it_is_stored(
     stores: Stores, synced: list[Path], tmp_path: Path
 ) -> None:
-    await stores.blobs.put_whole("media/one", b"bytes")
+    await asyncio.wrap_future(await stores.blobs.put_whole("media/one", b"bytes"))
     root = tmp_path / "new" / "data" / "blobs"
     assert synced == [root / "media" / "one", root / "media", root]
     synced.clear()
-    await stores.blobs.put_whole("media/two", b"bytes")
+    await asyncio.wrap_future(await stores.blobs.put_whole("media/two", b"bytes"))
     assert synced == [root / "media" / "two", root / "media"]  # whose own name is synced
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from stenod_server.domain.job import Job, Progress
 from stenod_server.errors import Broken, StenodError, StoreUnavailable
+from stenod_server.ports.media import Written
 from stenod_server.store.database import Database
 from stenod_server.store.jobs import SqlJobStore
 from stenod_server.store.migration import upgrade
@@ -34,12 +35,12 @@ class FaultyDatabase:
         self.faults: list[StenodError] = []
         self.read, self.scrub, self.close = database.read, database.scrub, database.close
 
-    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+    async def write(self, operation: Callable[[sa.Connection], T], *, after: Written = None) -> T:
         self.writes += 1
         await self.open.wait()
         if self.faults:
             raise self.faults.pop(0)
-        return await self._database.write(operation)
+        return await self._database.write(operation, after=after)
 
 
 @pytest.fixture

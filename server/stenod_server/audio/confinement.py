@@ -58,9 +58,10 @@ def _yield(nice: int) -> None:
         os.nice(nice)
         return
     for thread in (int(entry.name) for entry in Path("/proc/self/task").iterdir()):
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + nice)
-        if nice == _IDLE:
-            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(ProcessLookupError):  # it has ended since
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + nice)
+            if nice == _IDLE:
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _lower(limit: int, value: int) -> None:

@@ -92,8 +92,10 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_speaks(
         assert await _count(stores) == 2
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_host_that_says_nothing_does_not_hide_the_others(postgres: PostgresServer, opened: Open) -> None:
+async def test_a_host_that_says_nothing_does_not_hide_the_others(
+    postgres: PostgresServer, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_driver, "CONNECT_TIMEOUT_S", 1.0)  # the host that speaks gets no more either
     async with _proxied(postgres) as (proxy, _):
         proxy.quiet = True
         stores = await opened(f"postgresql://postgres@{proxy.url},127.0.0.1:{postgres.port}/{DATABASE}")

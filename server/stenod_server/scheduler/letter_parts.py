@@ -93,6 +93,14 @@ def _quoted(text: str) -> str:
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
-            yield piece
+    """Opened for each piece, so that nothing is left open wherever a delivery is cancelled."""
+    offset = 0
+    while piece := await asyncio.to_thread(_piece, path, offset):
+        yield piece
+        offset += len(piece)
+
+
+def _piece(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(PIECE_BYTES)

@@ -44,13 +44,16 @@ class _Stopping(FakeEngine):
         super().__init__()
         self._left = windows
         self._failure: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.is_waiting = False
 
     def fail(self, error: Exception) -> None:
+        assert self.is_waiting
         self._left = 1_000_000
         self._failure.set_exception(error)
 
     async def recognise(self, *args: Any, **options: Any) -> Any:
         if self._left == 0:
+            self.is_waiting = True
             return await self._failure
         self._left -= 1
         return await super().recognise(*args, **options)
@@ -154,7 +157,7 @@ async def test_a_passing_failure_keeps_the_windows_before_it(tmp_path: Path) -> 
     engine = _Stopping(5)
     async with open_rig(tmp_path, engine=engine, front_end=_recording(), max_engines=1) as rig:
         job = await rig.submit()
-        await eventually(lambda: rig.seen.windows == 5)
+        await eventually(lambda: rig.seen.windows == 5 and engine.is_waiting)
         engine.fail(EngineUnavailable("gone"))
         await rig.released(job)
         waiting = await rig.scheduler.get(TENANT, job.job_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, Final, Protocol
 
-CHUNK_BYTES: Final = 1024**2  # the most that the server takes in one message
+CHUNK_BYTES: Final = 256 * 1024  # of the 1 MiB that a message may have: memory of this size is used again
 _IN_MEMORY_BYTES: Final = 4 * 1024**2
 
 Media = str | os.PathLike[str] | bytes | BinaryIO | AsyncIterable[bytes]

@@ -38,6 +38,7 @@ async def _chunks(messages: AsyncIterator[pb.UploadMediaRequest]) -> AsyncIterat
     async for message in messages:
         if message.WhichOneof("piece") != "chunk":
             raise InvalidField("chunk", "must be in every message but the first")
-        if len(message.chunk) > MAX_CHUNK_BYTES:
-            raise LimitExceeded("chunk", limit="bytes of a message", allowed=MAX_CHUNK_BYTES, actual=len(message.chunk))
-        yield message.chunk
+        chunk = message.chunk  # each look at it is a copy
+        if len(chunk) > MAX_CHUNK_BYTES:
+            raise LimitExceeded("chunk", limit="bytes of a message", allowed=MAX_CHUNK_BYTES, actual=len(chunk))
+        yield chunk

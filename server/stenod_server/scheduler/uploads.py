@@ -44,6 +44,7 @@ class Uploads:
         self._spool = spool
         self._clock = clock
         self._limits = limits
+        self._turn_time = limits.ttl / TURNS_PER_TTL
         self._streams = UploadStreams(clock, limits.max_upload_streams)
 
     async def get(self, tenant: str, upload_id: str) -> Upload:
@@ -101,14 +102,22 @@ class Uploads:
     async def _store(self, upload: Upload, stream: UploadStream, chunks: AsyncIterator[bytes]) -> Upload:
         """In turns, each of which puts off the end of the upload: one that takes longer than `ttl` is not abandoned."""
         while not stream.is_over:
-            upload = replace(upload, expire_time=self._clock.now() + self._limits.ttl)
-            await self._uploads.save_upload(upload)
+            upload = await self._put_off(upload)
             stream.offset_bytes = upload.offset_bytes
             upload = replace(upload, offset_bytes=await self._spool.append(upload, self._turn(chunks)))
         return upload
 
+    async def _put_off(self, upload: Upload) -> Upload:
+        """Its end; nothing is written where that was done less than a turn ago."""
+        expire_time = self._clock.now() + self._limits.ttl
+        if expire_time - upload.expire_time < self._turn_time:
+            return upload
+        upload = replace(upload, expire_time=expire_time)
+        await self._uploads.save_upload(upload)
+        return upload
+
     async def _turn(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        end_s = self._clock.monotonic_s() + self._limits.ttl.total_seconds() / TURNS_PER_TTL
+        end_s = self._clock.monotonic_s() + self._turn_time.total_seconds()
         async for chunk in chunks:
             yield chunk
             if self._clock.monotonic_s() > end_s:

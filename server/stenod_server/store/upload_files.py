@@ -21,8 +21,10 @@ from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.faults import translated
 from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of
+from stenod_server.store.write_behind import WriteBehind
 
 SYNC_EVERY_BYTES: Final = 32 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
+WRITE_BACK_BYTES: Final = 4 * 1024 * 1024  # the disk takes these in while more arrives: the last sync finds little left
 READ_BYTES: Final = 1024 * 1024
 
 
@@ -89,6 +91,7 @@ class FileMediaSpool:
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
         tail = _Tail(synced_bytes=upload.offset_bytes)
+        writer = WriteBehind(tail.write)
         try:
             with translated():
                 self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
@@ -97,28 +100,34 @@ class FileMediaSpool:
             async for chunk in chunks:
                 with translated():
                     self._space.check()
-                    await to_its_end(asyncio.to_thread(tail.write, chunk))
-                if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
-                    await self._keep(upload, tail)
+                    await writer.feed(chunk)
+                if tail.unsynced_bytes + writer.behind_bytes >= SYNC_EVERY_BYTES:
+                    await self._keep(upload, tail, writer)
         finally:
             # Also when the stream broke or the caller is gone: what has arrived is not sent again. Shielded, because
             # a server that stops cancels twice.
-            await asyncio.shield(self._close(upload, tail))
+            await asyncio.shield(self._close(upload, tail, writer))
         return tail.digest.size_bytes
 
-    async def _close(self, upload: Upload, tail: "_Tail") -> None:
+    async def _close(self, upload: Upload, tail: "_Tail", writer: WriteBehind) -> None:
         if tail.file is None:
             return
         try:
-            await self._keep(upload, tail)
+            await self._keep(upload, tail, writer)
         finally:
             await asyncio.to_thread(os.close, tail.file)
 
-    async def _keep(self, upload: Upload, tail: "_Tail") -> None:
-        """Sync, then say so in the record: in this order, a record never promises what the disk does not have."""
-        with translated():
-            await asyncio.to_thread(tail.sync)
-        await self._uploads.save_upload(replace(upload, offset_bytes=tail.synced_bytes))
+    async def _keep(self, upload: Upload, tail: "_Tail", writer: WriteBehind) -> None:
+        """Sync, then say so in the record: in this order, a record never promises what the disk does not have. Where
+        not all could be written, what was is kept.
+        """
+        try:
+            with translated():
+                await writer.drain()
+        finally:
+            with translated():
+                await asyncio.to_thread(tail.sync)
+            await self._uploads.save_upload(replace(upload, offset_bytes=tail.synced_bytes))
 
     def _open_tail(self, upload: Upload, tail: "_Tail") -> None:
         tail.file = self._open(upload)
@@ -167,6 +176,7 @@ class _Tail:
     """The growing end of a part file; None until it is open. Blocking."""
 
     synced_bytes: int
+    written_back_bytes: int = 0
     file: int | None = None
     digest: _Digest = field(default_factory=_Digest)
 
@@ -174,12 +184,16 @@ class _Tail:
     def unsynced_bytes(self) -> int:
         return self.digest.size_bytes - self.synced_bytes
 
-    def write(self, chunk: bytes) -> None:
-        view = memoryview(chunk)
-        while view:
-            written = os.write(self._open_file, view)
-            self.digest.update(view[:written])
-            view = view[written:]
+    def write(self, chunks: Sequence[bytes]) -> None:
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                written = os.write(self._open_file, view)
+                self.digest.update(view[:written])
+                view = view[written:]
+        if self.digest.size_bytes - max(self.synced_bytes, self.written_back_bytes) >= WRITE_BACK_BYTES:
+            os.fdatasync(self._open_file)
+            self.written_back_bytes = self.digest.size_bytes
 
     def sync(self) -> None:
         os.fsync(self._open_file)

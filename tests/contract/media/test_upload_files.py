@@ -1,6 +1,7 @@
 """Uploads whose bytes are files on their way into the blob store."""
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from stenod_server.errors import StoreUnavailable
+from stenod_server.errors import StorageFull, StoreUnavailable
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.open import Stores, open_store
 from stenod_server.store.upload_files import FileMediaSpool
@@ -53,6 +54,27 @@ async def test_a_write_that_is_under_way_when_the_caller_goes_ends_before_its_fi
     assert media.sha256 == sha256(await blob(stores, other)) == sha256(b"another's, alone")
     assert append.cancelled()
     assert (await known(stores, upload)).offset_bytes == len(b"early, late")
+
+
+async def test_of_an_upload_that_the_disk_cannot_take_all_that_it_took_is_kept(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, write = await created(stores), os.write
+
+    def full_write(file: int, data: memoryview) -> int:
+        if bytes(data) == b"too much":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full_write)
+        with pytest.raises(StorageFull):
+            await stores.spool.append(upload, stream(b"fits, ", b"too much", b"never asked for"))
+    upload = await known(stores, upload)
+    assert upload.offset_bytes == len(b"fits, ")
+    await stores.spool.append(upload, stream(b"and goes on"))
+    await stores.spool.finish(await known(stores, upload))
+    assert await blob(stores, upload) == b"fits, and goes on"
 
 
 async def test_bytes_that_were_never_promised_are_cut_off(stores: Stores, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Sender:
         self.call = asyncio.create_task(call(self._chunks()))
 
     async def ready(self) -> None:
-        """All that was sent has been stored, or the call has ended."""
+        """All that was sent has been taken in, or the call has ended."""
         waited_for = asyncio.create_task(self._is_waited_for.wait())
         await asyncio.wait([waited_for, self.call], return_when=asyncio.FIRST_COMPLETED)
         waited_for.cancel()

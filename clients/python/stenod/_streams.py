@@ -21,7 +21,9 @@ from stenod.v1.transcription_service_pb2 import (
 _PAGE_SIZE: Final = 200
 
 
-async def watch_job(connection: Connection, job_id: str, *, include_segments: bool) -> AsyncGenerator[JobUpdate, None]:
+async def watch_job(
+    connection: Connection, job_id: str, *, include_segments: bool = False, skip_progress: bool = False
+) -> AsyncGenerator[JobUpdate, None]:
     """Ends when the server has nothing more to tell of a job that has ended: the last segments can take several
     updates.
     """
@@ -29,7 +31,12 @@ async def watch_job(connection: Connection, job_id: str, *, include_segments: bo
     next_index = next_final = 0
     while True:
         has_ended = False
-        request = WatchJobRequest(job_id=job_id, include_segments=include_segments, from_segment_index=next_index)
+        request = WatchJobRequest(
+            job_id=job_id,
+            include_segments=include_segments,
+            from_segment_index=next_index,
+            skip_progress=skip_progress,
+        )
         try:
             async with aclosing(connection.stream(connection.stub.WatchJob, request)) as messages:
                 async for message in messages:

@@ -17,7 +17,7 @@ from stenod._retry import RetryPolicy
 from stenod._subtitle_options import SubtitleOptions, subtitle_options
 from stenod._upload import media_source
 from stenod.errors import DeadlineExceeded, JobFailed, StenodError
-from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Transcript
+from stenod.results import Capacity, Job, JobState, JobUpdate, Model, Segment, Transcript
 from stenod.v1 import job_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 
@@ -101,12 +101,14 @@ class Client:
         """Submit, wait and fetch, for a recording of any length. When cancelled or out of time, cancels the job."""
         job = await self.submit(media, file_name=file_name, config=config, headers=headers, **options)
         try:
-            await self.wait(job.job_id, timeout_s=timeout_s)
+            job, segments = await self._wait(job.job_id, timeout_s, include_segments=True)
         except (asyncio.CancelledError, DeadlineExceeded):
             with suppress(StenodError, TimeoutError):
                 await asyncio.wait_for(self.cancel(job.job_id), _CANCEL_S)
             raise
-        return await self.transcript(job.job_id)
+        if not all(segment.final for segment in segments):  # the server is older than this client
+            return await self.transcript(job.job_id)
+        return _convert.transcript(job.job_id, job.proto.transcript_info, segments)
 
     async def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -118,18 +120,7 @@ class Client:
 
         Raises JobFailed when it ended otherwise, DeadlineExceeded after `timeout_s` (the job goes on).
         """
-        try:
-            async with asyncio.timeout(timeout_s), aclosing(self.watch(job_id)) as updates:
-                async for update in updates:
-                    job = update.job
-        except DeadlineExceeded:
-            raise
-        except TimeoutError as error:
-            message = f"job {job_id} has not ended within {timeout_s:g} s"
-            raise DeadlineExceeded(message) from error
-        if job.state is not JobState.SUCCEEDED:
-            raise JobFailed(job)
-        return job
+        return (await self._wait(job_id, timeout_s, include_segments=False))[0]
 
     def watch(self, job_id: str, *, include_segments: bool = False) -> AsyncGenerator[JobUpdate, None]:
         """The job at once, then whenever it changes, until it has ended; each segment once, in order."""
@@ -192,6 +183,25 @@ class Client:
         Raises Unavailable at once when nobody answers.
         """
         return await self._connection.health(service)
+
+    async def _wait(
+        self, job_id: str, timeout_s: float | None, *, include_segments: bool
+    ) -> tuple[Job, tuple[Segment, ...]]:
+        watch = _streams.watch_job(self._connection, job_id, include_segments=include_segments, skip_progress=True)
+        segments: list[Segment] = []
+        try:
+            async with asyncio.timeout(timeout_s), aclosing(watch) as updates:
+                async for update in updates:
+                    job = update.job
+                    segments += update.segments
+        except DeadlineExceeded:
+            raise
+        except TimeoutError as error:
+            message = f"job {job_id} has not ended within {timeout_s:g} s"
+            raise DeadlineExceeded(message) from error
+        if job.state is not JobState.SUCCEEDED:
+            raise JobFailed(job)
+        return job, tuple(segments)
 
     @property
     def _connection(self) -> Connection:

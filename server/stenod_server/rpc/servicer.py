@@ -61,11 +61,12 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         return pb.GetJobResponse(job=convert.job(await self._job(request.job_id)))
 
     async def WatchJob(self, request: pb.WatchJobRequest, _context: Context) -> AsyncIterator[pb.WatchJobResponse]:
-        updates = self._scheduler.watch(
+        updates = self._scheduler.watches.watch(
             caller().tenant,
             fields.required("job_id", request.job_id),
             from_segment=fields.at_least_zero("from_segment_index", request.from_segment_index),
             include_segments=request.include_segments,
+            skip_progress=request.skip_progress,
         )
         async for update in updates:
             segments = [convert.segment(segment) for segment in update.segments]

@@ -11,11 +11,9 @@ from typing import Final
 import structlog
 
 from stenod_server.domain.capacity import Capacity
-from stenod_server.domain.diarization import DiarizationMode
 from stenod_server.domain.job import Job, JobConfig, JobState, Media
 from stenod_server.domain.transcript import Segment
 from stenod_server.errors import (
-    Draining,
     JobExpired,
     JobFinished,
     JobNotFinished,
@@ -41,10 +39,10 @@ from stenod_server.scheduler.options import Adapters, Cluster, SchedulerOptions
 from stenod_server.scheduler.own_queue import OwnQueue
 from stenod_server.scheduler.recorder import StopReason
 from stenod_server.scheduler.routing import Router
-from stenod_server.scheduler.segment_pages import PAGE_SEGMENTS, next_page
 from stenod_server.scheduler.shared_queue import SharedQueue
 from stenod_server.scheduler.slots import Slots
-from stenod_server.scheduler.updates import Broadcast, JobUpdates, JobWatcher
+from stenod_server.scheduler.updates import Broadcast, JobUpdates
+from stenod_server.scheduler.watches import Watches
 
 DELETE_PATIENCE_S: Final = 30.0  # for another node to stop a job that is deleted with force
 
@@ -63,16 +61,10 @@ class Submission:
     interactive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class JobUpdate:
-    """A job as it is now, and its segments finished since the last update."""
-
-    job: Job
-    segments: tuple[Segment, ...] = ()
-
-
 class Scheduler:
-    """One node's scheduler. Built by `app`; `start` before the first call, `stop` once, at the end."""
+    """One node's scheduler. Built by `app`; `start` before the first call, `stop` once, at the end. `watches` are for
+    whoever follows a job.
+    """
 
     def __init__(self, adapters: Adapters, options: SchedulerOptions, observer: Observer | None = None) -> None:
         observer = observer or SilentObserver()
@@ -81,6 +73,7 @@ class Scheduler:
         self._observer = observer
         self._changed = Broadcast()
         self._updates = JobUpdates()
+        self.watches = Watches(adapters.store, self._updates, poll_s=options.watch_poll_s)
         self._slots = Slots(options.max_engines, elastic=options.elastic, on_change=self._changed.notify)
         self._router = Router(adapters.engine, adapters.clock, options.routing)
         slots, updates, router = self._slots, self._updates, self._router
@@ -226,39 +219,8 @@ class Scheduler:
         return job
 
     async def wait(self, tenant: str, job_id: str) -> Job:
-        """The job once it has ended. Raises JobNotFound; Draining when the node goes away before that."""
-        with self._updates.watch(job_id) as watcher:
-            job = await self._adapters.store.get(tenant, job_id)
-            while not job.state.is_terminal:
-                job = await self._news(watcher, job)
-        return job
-
-    async def watch(
-        self, tenant: str, job_id: str, *, from_segment: int = 0, include_segments: bool = True
-    ) -> AsyncIterator[JobUpdate]:
-        """The job now, then whenever it changed, until it has ended; changes merge for a slow reader, segments are
-        never left out. Those of a job that tells speakers apart are drafts; once it has SUCCEEDED all of the final ones
-        follow, whatever `from_segment`. Raises JobNotFound, also when it is deleted meanwhile; Draining as `wait`.
-        """
-        shown: Job | None = None
-        with self._updates.watch(job_id) as watcher:
-            job = await self._adapters.store.get(tenant, job_id)
-            drafts = job.config.diarization.mode is DiarizationMode.SPEAKER
-            while True:
-                if drafts and job.state is JobState.SUCCEEDED:
-                    drafts, from_segment = False, 0
-                page = (
-                    await next_page(self._adapters.store, job, from_segment, drafts=drafts) if include_segments else ()
-                )
-                from_segment += len(page)
-                if page or job != shown:
-                    yield JobUpdate(job, page)
-                    shown = job
-                if len(page) == PAGE_SEGMENTS:
-                    continue  # there may be more; the last message of all is the one with the terminal state
-                if job.state.is_terminal:
-                    return
-                job = await self._news(watcher, job)
+        """See `Watches.wait`."""
+        return await self.watches.wait(tenant, job_id)
 
     def segments(self, job: Job) -> AsyncIterator[Segment]:
         """The stored segments of a job, in order; none of one that was deleted meanwhile."""
@@ -305,7 +267,7 @@ class Scheduler:
                     async with asyncio.timeout(self._options.watch_poll_s):
                         await changed.wait()
                 await asyncio.sleep(self._options.capacity_interval_s)
-                self._check_staying()
+                self.watches.check_staying()
 
     async def models(self) -> Mapping[str, ModelProfile]:
         """The recognisers that are loaded, by name. Raises EngineUnavailable."""
@@ -382,16 +344,3 @@ class Scheduler:
         if reserved:
             self._slots.release(job.job_id)
         self._dispatcher.withdraw(job.job_id)
-
-    async def _news(self, watcher: JobWatcher, job: Job) -> Job:
-        """The job after the next change, or after a while. Raises Draining when there will be none here."""
-        if self._updates.has_ended:
-            now = await self.get(job.tenant, job.job_id)
-            if now == job:
-                self._check_staying()
-            return now
-        return await watcher.changed(self._options.watch_poll_s) or await self.get(job.tenant, job.job_id)
-
-    def _check_staying(self) -> None:
-        if self._updates.has_ended:
-            raise Draining("this node goes away; ask again, and another one or its successor answers")

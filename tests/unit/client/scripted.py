@@ -84,6 +84,7 @@ class Script:
     break_uploads_after: list[int] = field(default_factory=list)
     break_watches_after: list[int] = field(default_factory=list)
     hold_watches: bool = False
+    shows_progress_always: bool = False  # as a server that does not know `skip_progress`
     final_count: int = 0  # of the segments that take the place of drafts when a watched job has ended
     watching: asyncio.Event = field(default_factory=asyncio.Event)  # a watch has sent its first message
     segment_count: int = 3
@@ -146,7 +147,13 @@ class ScriptedServicer(TranscriptionServiceServicer):
 
     def _watch_messages(self, job: job_pb2.Job, request: pb.WatchJobRequest) -> Iterator[pb.WatchJobResponse]:
         yield pb.WatchJobResponse(job=job)
-        if job.state in {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING}:
+        if request.skip_progress and not self.script.shows_progress_always:
+            finish(job, self.script.segment_count)
+            succeeded = job.state == job_pb2.JOB_STATE_SUCCEEDED
+            for index in range(request.from_segment_index, self.script.segment_count if succeeded else 0):
+                segments = [make_segment(index)] if request.include_segments else []
+                yield pb.WatchJobResponse(job=job, segments=segments)
+        elif job.state in {job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING}:
             yield from self._running(job, request)
         for index in range(self.script.final_count):
             yield pb.WatchJobResponse(job=job, segments=[make_segment(index, speaker=f"S{index + 1}")])

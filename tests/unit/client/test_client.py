@@ -23,6 +23,35 @@ async def test_one_call_gives_the_transcript_of_a_recording(client: stenod.Clien
     assert transcript.words[6] == stenod.Word("best", 6.0, 6.5, 0.75, "", "", "")
 
 
+async def test_a_transcript_comes_with_the_end_of_its_job_in_two_calls(client: stenod.Client, script: Script) -> None:
+    script.segment_count = 6
+    script.break_watches_after = [3, 2]
+
+    transcript = await client.transcribe(b"RIFF")
+
+    assert [segment.index for segment in transcript.segments] == [0, 1, 2, 3, 4, 5]
+    assert [name for name, _ in script.calls] == ["SubmitJob", *["WatchJob"] * 3]
+    assert all(request.skip_progress and request.include_segments for request in script.requests("WatchJob"))
+
+
+async def test_drafts_of_an_older_server_are_not_taken_for_the_transcript(
+    client: stenod.Client, script: Script
+) -> None:
+    script.shows_progress_always = True
+
+    transcript = await client.transcribe(b"RIFF")
+
+    assert [(segment.index, segment.final) for segment in transcript.segments] == [(0, True), (1, True), (2, True)]
+    assert len(script.requests("GetTranscript")) == 1
+
+
+async def test_who_only_waits_is_spared_the_progress(client: stenod.Client, script: Script) -> None:
+    job = await client.submit(b"RIFF")
+    await client.wait(job.job_id)
+    (request,) = script.requests("WatchJob")
+    assert (request.skip_progress, request.include_segments) == (True, False)
+
+
 async def test_a_failed_job_raises_its_reason(client: stenod.Client) -> None:
     with pytest.raises(JobFailed, match="no audio stream") as caught:
         await client.transcribe(b"RIFF", file_name="broken.wav")

@@ -69,7 +69,7 @@ async def test_a_job_runs_on_another_node_and_is_watched_and_cancelled_from_here
         job, other = await front.submit(), await front.submit()
         await worker.runs(job, other)
         assert (await front.scheduler.get(TENANT, job.job_id)).node == "b"
-        watch = front.scheduler.watch(TENANT, other.job_id)
+        watch = front.scheduler.watches.watch(TENANT, other.job_id)
         await front.scheduler.cancel(TENANT, job.job_id)
         if signals is not None:
             await worker.scheduler._dispatcher._leases.beat()

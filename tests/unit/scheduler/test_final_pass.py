@@ -248,7 +248,7 @@ async def test_a_watch_shows_drafts_and_then_every_final_segment(tmp_path: Path)
         updates = []
 
         async def watch() -> None:
-            async for update in rig.scheduler.watch(TENANT, job.job_id):
+            async for update in rig.scheduler.watches.watch(TENANT, job.job_id):
                 updates.append(update)
                 if update.job.state is JobState.QUEUED:
                     await rig.scheduler.start()
@@ -259,8 +259,9 @@ async def test_a_watch_shows_drafts_and_then_every_final_segment(tmp_path: Path)
         assert [one.index for one in drafts] == list(range(len(drafts)))
         assert {one.speaker for one in drafts} <= {""}
         assert final == await _stored(rig, job, final=True)
-        again = [update async for update in rig.scheduler.watch(TENANT, job.job_id, from_segment=7)]
+        again = [update async for update in rig.scheduler.watches.watch(TENANT, job.job_id, from_segment=7)]
         assert [one for update in again for one in update.segments] == final
+        assert [update async for update in rig.scheduler.watches.watch(TENANT, job.job_id, skip_progress=True)] == again
 
 
 class _Endless:

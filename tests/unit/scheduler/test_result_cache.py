@@ -209,7 +209,7 @@ async def test_the_same_recording_is_recognised_once(tmp_path: Path) -> None:
         assert await _segments(rig, copy)
         assert rig.seen.events[-2:] == [f"submitted {copy.job_id}", f"SUCCEEDED {copy.job_id}"]
         assert await _submit(rig, tags=("mine",), title="t", user_id="u", ttl=timedelta(hours=2), request_id="once")
-        assert [update.job async for update in rig.scheduler.watch(TENANT, copy.job_id)] == [copy]
+        assert [update.job async for update in rig.scheduler.watches.watch(TENANT, copy.job_id)] == [copy]
 
 
 async def test_off_is_the_default(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from stenod_server.domain.job import Job, JobState
 from stenod_server.domain.transcript import Segment
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import Draining, JobExpired, JobFinished, JobNotFinished, JobNotFound
-from stenod_server.scheduler.scheduler import JobUpdate
+from stenod_server.scheduler.watches import JobUpdate
 from tests.support.builders import make_info, make_job, make_segment
 from tests.support.eventually import eventually, settle
 from tests.support.front_end import ScriptedFrontEnd, make_windows
@@ -36,7 +36,7 @@ def _segments(updates: list[JobUpdate]) -> list[Segment]:
 
 
 async def _watch(rig: Rig, job: Job, **how: Any) -> list[JobUpdate]:
-    return [update async for update in rig.scheduler.watch(TENANT, job.job_id, **how)]
+    return [update async for update in rig.scheduler.watches.watch(TENANT, job.job_id, **how)]
 
 
 async def test_a_watch_shows_every_state_and_every_segment_once(tmp_path: Path) -> None:
@@ -57,6 +57,23 @@ async def test_a_watch_shows_every_state_and_every_segment_once(tmp_path: Path) 
         assert [update.job.state.is_terminal for update in updates].count(True) == 1
 
 
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_who_skips_the_progress_is_told_of_the_job_and_its_end(tmp_path: Path, *, is_running: bool) -> None:
+    front_end = ScriptedFrontEnd(make_windows(30, gap_s=1.0))
+    async with open_rig(tmp_path, engine=_gated(), front_end=front_end, start=is_running) as rig:
+        job = await rig.submit()
+        if is_running:
+            await rig.runs(job)
+        watch = asyncio.create_task(_watch(rig, job, skip_progress=True))
+        await settle(50)
+        await rig.scheduler.start()
+        assert rig.engine.gate
+        rig.engine.gate.set()
+        first, last = await watch
+        assert (first.job.state.is_terminal, first.segments, last.job.state) == (False, (), JobState.SUCCEEDED)
+        assert [(segment.index, segment.final) for segment in last.segments] == [(index, True) for index in range(30)]
+
+
 async def test_a_job_that_ended_before_is_watched_the_same_way(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig:
         job = await rig.submit()
@@ -65,6 +82,7 @@ async def test_a_job_that_ended_before_is_watched_the_same_way(tmp_path: Path) -
         assert (update.job.state, len(update.segments)) == (JobState.SUCCEEDED, 1)
         assert [update.segments for update in await _watch(rig, job, include_segments=False)] == [()]
         assert _segments(await _watch(rig, job, from_segment=1)) == []
+        assert await _watch(rig, job, skip_progress=True) == [update]
 
 
 async def test_a_long_transcript_comes_in_pages(tmp_path: Path) -> None:
@@ -78,6 +96,7 @@ async def test_a_long_transcript_comes_in_pages(tmp_path: Path) -> None:
         updates = await _watch(rig, job, from_segment=100)
         assert [len(update.segments) for update in updates] == [500, 500, 100]
         assert [segment.index for segment in _segments(updates)] == list(range(100, 1200))
+        assert await _watch(rig, job, from_segment=100, skip_progress=True) == updates
 
 
 async def test_a_slow_reader_gets_merged_updates_and_all_segments(tmp_path: Path) -> None:
@@ -85,7 +104,7 @@ async def test_a_slow_reader_gets_merged_updates_and_all_segments(tmp_path: Path
     windows = make_windows(200, gap_s=1.0)
     async with open_rig(tmp_path, front_end=ScriptedFrontEnd(windows)) as rig:
         job = await rig.submit()
-        async with aclosing(rig.scheduler.watch(TENANT, job.job_id)) as updates:  # type: ignore[type-var]
+        async with aclosing(rig.scheduler.watches.watch(TENANT, job.job_id)) as updates:  # type: ignore[type-var]
             first = await anext(updates)
             await rig.scheduler.wait(TENANT, job.job_id)
             rest = [update async for update in updates]
@@ -132,7 +151,7 @@ async def test_another_tenants_job_cannot_be_seen(tmp_path: Path) -> None:
             rig.scheduler.wait("other", job.job_id),
             rig.scheduler.cancel("other", job.job_id),
             rig.scheduler.delete("other", job.job_id),
-            anext(rig.scheduler.watch("other", job.job_id)),
+            anext(rig.scheduler.watches.watch("other", job.job_id)),
         ):
             with pytest.raises(JobNotFound):
                 await call
@@ -209,7 +228,7 @@ async def test_who_watches_or_waits_is_sent_away_by_a_node_that_goes_away(tmp_pa
 
         async def watch() -> None:
             nonlocal seen
-            async for update in rig.scheduler.watch(TENANT, job.job_id):
+            async for update in rig.scheduler.watches.watch(TENANT, job.job_id):
                 seen = update.job.state
 
         async def watch_capacity() -> None:

@@ -29,7 +29,7 @@ from stenod.v1 import media_pb2 as stenod_dot_v1_dot_media__pb2
 from stenod.v1 import transcript_pb2 as stenod_dot_v1_dot_transcript__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stenod/v1/transcription_service.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18stenod/v1/capacity.proto\x1a\x13stenod/v1/job.proto\x1a\x15stenod/v1/media.proto\x1a\x1astenod/v1/transcript.proto\"\xca\x01\n\x10SubmitJobRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\x12\x32\n\x05media\x18\x02 \x01(\x0b\x32\x16.stenod.v1.MediaSourceB\x04\xe2\x41\x01\x02R\x05media\x12\x32\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x14.stenod.v1.JobConfigB\x04\xe2\x41\x01\x01R\x06\x63onfig\x12)\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\";\n\x11SubmitJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\",\n\rGetJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\"8\n\x0eGetJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"\x93\x01\n\x0fWatchJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12/\n\x10include_segments\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0fincludeSegments\x12\x32\n\x12\x66rom_segment_index\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x10\x66romSegmentIndex\"p\n\x10WatchJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\x12\x34\n\x08segments\x18\x02 \x03(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03R\x08segments\"\xc3\x01\n\x0fListJobsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x13.stenod.v1.JobStateB\x04\xe2\x41\x01\x01R\x06states\x12\x1d\n\x07user_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x06userId\x12\x16\n\x03tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x03tag\"j\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x04jobs\x12,\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\rnextPageToken\"/\n\x10\x43\x61ncelJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\";\n\x11\x43\x61ncelJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"K\n\x10\x44\x65leteJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12\x1a\n\x05\x66orce\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x05\x66orce\";\n\x11\x44\x65leteJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"\x9b\x02\n\x11TranscribeRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\x12\x32\n\x05media\x18\x02 \x01(\x0b\x32\x16.stenod.v1.MediaSourceB\x04\xe2\x41\x01\x02R\x05media\x12\x32\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x14.stenod.v1.JobConfigB\x04\xe2\x41\x01\x01R\x06\x63onfig\x12\x39\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1b.stenod.v1.TranscriptFormatB\x04\xe2\x41\x01\x01R\x06\x66ormat\x12>\n\tsubtitles\x18\x05 \x01(\x0b\x32\x1a.stenod.v1.SubtitleOptionsB\x04\xe2\x41\x01\x01R\tsubtitles\"\x94\x01\n\x12TranscribeResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\x12\x34\n\x08segments\x18\x02 \x03(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03R\x08segments\x12 \n\x08rendered\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x08rendered\"\xe2\x01\n\x14GetTranscriptRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1b.stenod.v1.TranscriptFormatB\x04\xe2\x41\x01\x01R\x06\x66ormat\x12>\n\tsubtitles\x18\x03 \x01(\x0b\x32\x1a.stenod.v1.SubtitleOptionsB\x04\xe2\x41\x01\x01R\tsubtitles\x12\x32\n\x12\x66rom_segment_index\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x10\x66romSegmentIndex\"\xbc\x01\n\x15GetTranscriptResponse\x12\x35\n\x04info\x18\x01 \x01(\x0b\x32\x19.stenod.v1.TranscriptInfoB\x04\xe2\x41\x01\x03H\x00R\x04info\x12\x34\n\x07segment\x18\x02 \x01(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03H\x00R\x07segment\x12-\n\x0erendered_chunk\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03H\x00R\rrenderedChunkB\x07\n\x05piece\"z\n\x12UploadMediaRequest\x12=\n\x08metadata\x18\x01 \x01(\x0b\x32\x19.stenod.v1.UploadMetadataB\x04\xe2\x41\x01\x01H\x00R\x08metadata\x12\x1c\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00R\x05\x63hunkB\x07\n\x05piece\"F\n\x13UploadMediaResponse\x12/\n\x06upload\x18\x01 \x01(\x0b\x32\x11.stenod.v1.UploadB\x04\xe2\x41\x01\x03R\x06upload\"5\n\x10GetUploadRequest\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x08uploadId\"D\n\x11GetUploadResponse\x12/\n\x06upload\x18\x01 \x01(\x0b\x32\x11.stenod.v1.UploadB\x04\xe2\x41\x01\x03R\x06upload\"\x14\n\x12GetCapacityRequest\"L\n\x13GetCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x13.stenod.v1.CapacityB\x04\xe2\x41\x01\x03R\x08\x63\x61pacity\"\x16\n\x14WatchCapacityRequest\"N\n\x15WatchCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x13.stenod.v1.CapacityB\x04\xe2\x41\x01\x03R\x08\x63\x61pacity\"[\n\x11ListModelsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\"r\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x10.stenod.v1.ModelB\x04\xe2\x41\x01\x03R\x06models\x12,\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\rnextPageToken2\xe1\x07\n\x14TranscriptionService\x12\x46\n\tSubmitJob\x12\x1b.stenod.v1.SubmitJobRequest\x1a\x1c.stenod.v1.SubmitJobResponse\x12=\n\x06GetJob\x12\x18.stenod.v1.GetJobRequest\x1a\x19.stenod.v1.GetJobResponse\x12\x45\n\x08WatchJob\x12\x1a.stenod.v1.WatchJobRequest\x1a\x1b.stenod.v1.WatchJobResponse0\x01\x12\x43\n\x08ListJobs\x12\x1a.stenod.v1.ListJobsRequest\x1a\x1b.stenod.v1.ListJobsResponse\x12\x46\n\tCancelJob\x12\x1b.stenod.v1.CancelJobRequest\x1a\x1c.stenod.v1.CancelJobResponse\x12\x46\n\tDeleteJob\x12\x1b.stenod.v1.DeleteJobRequest\x1a\x1c.stenod.v1.DeleteJobResponse\x12I\n\nTranscribe\x12\x1c.stenod.v1.TranscribeRequest\x1a\x1d.stenod.v1.TranscribeResponse\x12T\n\rGetTranscript\x12\x1f.stenod.v1.GetTranscriptRequest\x1a .stenod.v1.GetTranscriptResponse0\x01\x12N\n\x0bUploadMedia\x12\x1d.stenod.v1.UploadMediaRequest\x1a\x1e.stenod.v1.UploadMediaResponse(\x01\x12\x46\n\tGetUpload\x12\x1b.stenod.v1.GetUploadRequest\x1a\x1c.stenod.v1.GetUploadResponse\x12L\n\x0bGetCapacity\x12\x1d.stenod.v1.GetCapacityRequest\x1a\x1e.stenod.v1.GetCapacityResponse\x12T\n\rWatchCapacity\x12\x1f.stenod.v1.WatchCapacityRequest\x1a .stenod.v1.WatchCapacityResponse0\x01\x12I\n\nListModels\x12\x1c.stenod.v1.ListModelsRequest\x1a\x1d.stenod.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stenod/v1/transcription_service.proto\x12\tstenod.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18stenod/v1/capacity.proto\x1a\x13stenod/v1/job.proto\x1a\x15stenod/v1/media.proto\x1a\x1astenod/v1/transcript.proto\"\xca\x01\n\x10SubmitJobRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\x12\x32\n\x05media\x18\x02 \x01(\x0b\x32\x16.stenod.v1.MediaSourceB\x04\xe2\x41\x01\x02R\x05media\x12\x32\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x14.stenod.v1.JobConfigB\x04\xe2\x41\x01\x01R\x06\x63onfig\x12)\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cvalidateOnly\";\n\x11SubmitJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\",\n\rGetJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\"8\n\x0eGetJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"\xbe\x01\n\x0fWatchJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12/\n\x10include_segments\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0fincludeSegments\x12\x32\n\x12\x66rom_segment_index\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x10\x66romSegmentIndex\x12)\n\rskip_progress\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x0cskipProgress\"p\n\x10WatchJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\x12\x34\n\x08segments\x18\x02 \x03(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03R\x08segments\"\xc3\x01\n\x0fListJobsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x13.stenod.v1.JobStateB\x04\xe2\x41\x01\x01R\x06states\x12\x1d\n\x07user_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01R\x06userId\x12\x16\n\x03tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01R\x03tag\"j\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x04jobs\x12,\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\rnextPageToken\"/\n\x10\x43\x61ncelJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\";\n\x11\x43\x61ncelJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"K\n\x10\x44\x65leteJobRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12\x1a\n\x05\x66orce\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01R\x05\x66orce\";\n\x11\x44\x65leteJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\"\x9b\x02\n\x11TranscribeRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01R\trequestId\x12\x32\n\x05media\x18\x02 \x01(\x0b\x32\x16.stenod.v1.MediaSourceB\x04\xe2\x41\x01\x02R\x05media\x12\x32\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x14.stenod.v1.JobConfigB\x04\xe2\x41\x01\x01R\x06\x63onfig\x12\x39\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1b.stenod.v1.TranscriptFormatB\x04\xe2\x41\x01\x01R\x06\x66ormat\x12>\n\tsubtitles\x18\x05 \x01(\x0b\x32\x1a.stenod.v1.SubtitleOptionsB\x04\xe2\x41\x01\x01R\tsubtitles\"\x94\x01\n\x12TranscribeResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x0e.stenod.v1.JobB\x04\xe2\x41\x01\x03R\x03job\x12\x34\n\x08segments\x18\x02 \x03(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03R\x08segments\x12 \n\x08rendered\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03R\x08rendered\"\xe2\x01\n\x14GetTranscriptRequest\x12\x1b\n\x06job_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x05jobId\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1b.stenod.v1.TranscriptFormatB\x04\xe2\x41\x01\x01R\x06\x66ormat\x12>\n\tsubtitles\x18\x03 \x01(\x0b\x32\x1a.stenod.v1.SubtitleOptionsB\x04\xe2\x41\x01\x01R\tsubtitles\x12\x32\n\x12\x66rom_segment_index\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x10\x66romSegmentIndex\"\xbc\x01\n\x15GetTranscriptResponse\x12\x35\n\x04info\x18\x01 \x01(\x0b\x32\x19.stenod.v1.TranscriptInfoB\x04\xe2\x41\x01\x03H\x00R\x04info\x12\x34\n\x07segment\x18\x02 \x01(\x0b\x32\x12.stenod.v1.SegmentB\x04\xe2\x41\x01\x03H\x00R\x07segment\x12-\n\x0erendered_chunk\x18\x03 \x01(\x0c\x42\x04\xe2\x41\x01\x03H\x00R\rrenderedChunkB\x07\n\x05piece\"z\n\x12UploadMediaRequest\x12=\n\x08metadata\x18\x01 \x01(\x0b\x32\x19.stenod.v1.UploadMetadataB\x04\xe2\x41\x01\x01H\x00R\x08metadata\x12\x1c\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00R\x05\x63hunkB\x07\n\x05piece\"F\n\x13UploadMediaResponse\x12/\n\x06upload\x18\x01 \x01(\x0b\x32\x11.stenod.v1.UploadB\x04\xe2\x41\x01\x03R\x06upload\"5\n\x10GetUploadRequest\x12!\n\tupload_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02R\x08uploadId\"D\n\x11GetUploadResponse\x12/\n\x06upload\x18\x01 \x01(\x0b\x32\x11.stenod.v1.UploadB\x04\xe2\x41\x01\x03R\x06upload\"\x14\n\x12GetCapacityRequest\"L\n\x13GetCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x13.stenod.v1.CapacityB\x04\xe2\x41\x01\x03R\x08\x63\x61pacity\"\x16\n\x14WatchCapacityRequest\"N\n\x15WatchCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32\x13.stenod.v1.CapacityB\x04\xe2\x41\x01\x03R\x08\x63\x61pacity\"[\n\x11ListModelsRequest\x12!\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01R\x08pageSize\x12#\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01R\tpageToken\"r\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x10.stenod.v1.ModelB\x04\xe2\x41\x01\x03R\x06models\x12,\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\rnextPageToken2\xe1\x07\n\x14TranscriptionService\x12\x46\n\tSubmitJob\x12\x1b.stenod.v1.SubmitJobRequest\x1a\x1c.stenod.v1.SubmitJobResponse\x12=\n\x06GetJob\x12\x18.stenod.v1.GetJobRequest\x1a\x19.stenod.v1.GetJobResponse\x12\x45\n\x08WatchJob\x12\x1a.stenod.v1.WatchJobRequest\x1a\x1b.stenod.v1.WatchJobResponse0\x01\x12\x43\n\x08ListJobs\x12\x1a.stenod.v1.ListJobsRequest\x1a\x1b.stenod.v1.ListJobsResponse\x12\x46\n\tCancelJob\x12\x1b.stenod.v1.CancelJobRequest\x1a\x1c.stenod.v1.CancelJobResponse\x12\x46\n\tDeleteJob\x12\x1b.stenod.v1.DeleteJobRequest\x1a\x1c.stenod.v1.DeleteJobResponse\x12I\n\nTranscribe\x12\x1c.stenod.v1.TranscribeRequest\x1a\x1d.stenod.v1.TranscribeResponse\x12T\n\rGetTranscript\x12\x1f.stenod.v1.GetTranscriptRequest\x1a .stenod.v1.GetTranscriptResponse0\x01\x12N\n\x0bUploadMedia\x12\x1d.stenod.v1.UploadMediaRequest\x1a\x1e.stenod.v1.UploadMediaResponse(\x01\x12\x46\n\tGetUpload\x12\x1b.stenod.v1.GetUploadRequest\x1a\x1c.stenod.v1.GetUploadResponse\x12L\n\x0bGetCapacity\x12\x1d.stenod.v1.GetCapacityRequest\x1a\x1e.stenod.v1.GetCapacityResponse\x12T\n\rWatchCapacity\x12\x1f.stenod.v1.WatchCapacityRequest\x1a .stenod.v1.WatchCapacityResponse0\x01\x12I\n\nListModels\x12\x1c.stenod.v1.ListModelsRequest\x1a\x1d.stenod.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHJOBREQUEST'].fields_by_name['include_segments']._serialized_options = b'\342A\001\001'
   _globals['_WATCHJOBREQUEST'].fields_by_name['from_segment_index']._loaded_options = None
   _globals['_WATCHJOBREQUEST'].fields_by_name['from_segment_index']._serialized_options = b'\342A\001\001'
+  _globals['_WATCHJOBREQUEST'].fields_by_name['skip_progress']._loaded_options = None
+  _globals['_WATCHJOBREQUEST'].fields_by_name['skip_progress']._serialized_options = b'\342A\001\001'
   _globals['_WATCHJOBRESPONSE'].fields_by_name['job']._loaded_options = None
   _globals['_WATCHJOBRESPONSE'].fields_by_name['job']._serialized_options = b'\342A\001\003'
   _globals['_WATCHJOBRESPONSE'].fields_by_name['segments']._loaded_options = None
@@ -145,49 +147,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETJOBRESPONSE']._serialized_start=495
   _globals['_GETJOBRESPONSE']._serialized_end=551
   _globals['_WATCHJOBREQUEST']._serialized_start=554
-  _globals['_WATCHJOBREQUEST']._serialized_end=701
-  _globals['_WATCHJOBRESPONSE']._serialized_start=703
-  _globals['_WATCHJOBRESPONSE']._serialized_end=815
-  _globals['_LISTJOBSREQUEST']._serialized_start=818
-  _globals['_LISTJOBSREQUEST']._serialized_end=1013
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1015
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1121
-  _globals['_CANCELJOBREQUEST']._serialized_start=1123
-  _globals['_CANCELJOBREQUEST']._serialized_end=1170
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1172
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1231
-  _globals['_DELETEJOBREQUEST']._serialized_start=1233
-  _globals['_DELETEJOBREQUEST']._serialized_end=1308
-  _globals['_DELETEJOBRESPONSE']._serialized_start=1310
-  _globals['_DELETEJOBRESPONSE']._serialized_end=1369
-  _globals['_TRANSCRIBEREQUEST']._serialized_start=1372
-  _globals['_TRANSCRIBEREQUEST']._serialized_end=1655
-  _globals['_TRANSCRIBERESPONSE']._serialized_start=1658
-  _globals['_TRANSCRIBERESPONSE']._serialized_end=1806
-  _globals['_GETTRANSCRIPTREQUEST']._serialized_start=1809
-  _globals['_GETTRANSCRIPTREQUEST']._serialized_end=2035
-  _globals['_GETTRANSCRIPTRESPONSE']._serialized_start=2038
-  _globals['_GETTRANSCRIPTRESPONSE']._serialized_end=2226
-  _globals['_UPLOADMEDIAREQUEST']._serialized_start=2228
-  _globals['_UPLOADMEDIAREQUEST']._serialized_end=2350
-  _globals['_UPLOADMEDIARESPONSE']._serialized_start=2352
-  _globals['_UPLOADMEDIARESPONSE']._serialized_end=2422
-  _globals['_GETUPLOADREQUEST']._serialized_start=2424
-  _globals['_GETUPLOADREQUEST']._serialized_end=2477
-  _globals['_GETUPLOADRESPONSE']._serialized_start=2479
-  _globals['_GETUPLOADRESPONSE']._serialized_end=2547
-  _globals['_GETCAPACITYREQUEST']._serialized_start=2549
-  _globals['_GETCAPACITYREQUEST']._serialized_end=2569
-  _globals['_GETCAPACITYRESPONSE']._serialized_start=2571
-  _globals['_GETCAPACITYRESPONSE']._serialized_end=2647
-  _globals['_WATCHCAPACITYREQUEST']._serialized_start=2649
-  _globals['_WATCHCAPACITYREQUEST']._serialized_end=2671
-  _globals['_WATCHCAPACITYRESPONSE']._serialized_start=2673
-  _globals['_WATCHCAPACITYRESPONSE']._serialized_end=2751
-  _globals['_LISTMODELSREQUEST']._serialized_start=2753
-  _globals['_LISTMODELSREQUEST']._serialized_end=2844
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2846
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2960
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=2963
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=3956
+  _globals['_WATCHJOBREQUEST']._serialized_end=744
+  _globals['_WATCHJOBRESPONSE']._serialized_start=746
+  _globals['_WATCHJOBRESPONSE']._serialized_end=858
+  _globals['_LISTJOBSREQUEST']._serialized_start=861
+  _globals['_LISTJOBSREQUEST']._serialized_end=1056
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1058
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1164
+  _globals['_CANCELJOBREQUEST']._serialized_start=1166
+  _globals['_CANCELJOBREQUEST']._serialized_end=1213
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1215
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1274
+  _globals['_DELETEJOBREQUEST']._serialized_start=1276
+  _globals['_DELETEJOBREQUEST']._serialized_end=1351
+  _globals['_DELETEJOBRESPONSE']._serialized_start=1353
+  _globals['_DELETEJOBRESPONSE']._serialized_end=1412
+  _globals['_TRANSCRIBEREQUEST']._serialized_start=1415
+  _globals['_TRANSCRIBEREQUEST']._serialized_end=1698
+  _globals['_TRANSCRIBERESPONSE']._serialized_start=1701
+  _globals['_TRANSCRIBERESPONSE']._serialized_end=1849
+  _globals['_GETTRANSCRIPTREQUEST']._serialized_start=1852
+  _globals['_GETTRANSCRIPTREQUEST']._serialized_end=2078
+  _globals['_GETTRANSCRIPTRESPONSE']._serialized_start=2081
+  _globals['_GETTRANSCRIPTRESPONSE']._serialized_end=2269
+  _globals['_UPLOADMEDIAREQUEST']._serialized_start=2271
+  _globals['_UPLOADMEDIAREQUEST']._serialized_end=2393
+  _globals['_UPLOADMEDIARESPONSE']._serialized_start=2395
+  _globals['_UPLOADMEDIARESPONSE']._serialized_end=2465
+  _globals['_GETUPLOADREQUEST']._serialized_start=2467
+  _globals['_GETUPLOADREQUEST']._serialized_end=2520
+  _globals['_GETUPLOADRESPONSE']._serialized_start=2522
+  _globals['_GETUPLOADRESPONSE']._serialized_end=2590
+  _globals['_GETCAPACITYREQUEST']._serialized_start=2592
+  _globals['_GETCAPACITYREQUEST']._serialized_end=2612
+  _globals['_GETCAPACITYRESPONSE']._serialized_start=2614
+  _globals['_GETCAPACITYRESPONSE']._serialized_end=2690
+  _globals['_WATCHCAPACITYREQUEST']._serialized_start=2692
+  _globals['_WATCHCAPACITYREQUEST']._serialized_end=2714
+  _globals['_WATCHCAPACITYRESPONSE']._serialized_start=2716
+  _globals['_WATCHCAPACITYRESPONSE']._serialized_end=2794
+  _globals['_LISTMODELSREQUEST']._serialized_start=2796
+  _globals['_LISTMODELSREQUEST']._serialized_end=2887
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2889
+  _globals['_LISTMODELSRESPONSE']._serialized_end=3003
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=3006
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=3999
 # @@protoc_insertion_point(module_scope)

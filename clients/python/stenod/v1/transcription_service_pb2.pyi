@@ -42,14 +42,16 @@ class GetJobResponse(_message.Message):
     def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
 
 class WatchJobRequest(_message.Message):
-    __slots__ = ("job_id", "include_segments", "from_segment_index")
+    __slots__ = ("job_id", "include_segments", "from_segment_index", "skip_progress")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     FROM_SEGMENT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SKIP_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     include_segments: bool
     from_segment_index: int
-    def __init__(self, job_id: _Optional[str] = ..., include_segments: _Optional[bool] = ..., from_segment_index: _Optional[int] = ...) -> None: ...
+    skip_progress: bool
+    def __init__(self, job_id: _Optional[str] = ..., include_segments: _Optional[bool] = ..., from_segment_index: _Optional[int] = ..., skip_progress: _Optional[bool] = ...) -> None: ...
 
 class WatchJobResponse(_message.Message):
     __slots__ = ("job", "segments")

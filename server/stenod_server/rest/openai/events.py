@@ -41,7 +41,7 @@ async def transcript_events(
 
 
 async def _at_once(scheduler: Scheduler, attended: Attended) -> AsyncIterator[Segment]:
-    async for update in scheduler.watch(attended.job.tenant, attended.job.job_id):
+    async for update in scheduler.watches.watch(attended.job.tenant, attended.job.job_id):
         for segment in update.segments:
             yield segment
 

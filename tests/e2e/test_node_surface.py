@@ -15,20 +15,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import stenod
 from stenod import errors
 from stenod.results import JobState
-from stenod.v1 import media_pb2, transcript_pb2
+from stenod.v1 import job_pb2, media_pb2, transcript_pb2
 from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceStub
 from stenod_server.app.node import Node
 from stenod_server.engine.fake import FakeEngine
 from stenod_server.errors import InvalidField
+from stenod_server.rpc import servicer
 from tests.support.eventually import eventually
 from tests.support.front_end import ScriptedFrontEnd, make_windows
 from tests.support.node import fake_node
 
 
 @asynccontextmanager
-async def _node(directory: Path, engine: FakeEngine, **settings: Any) -> AsyncIterator[tuple[Node, Any, stenod.Client]]:
-    front_end = ScriptedFrontEnd(make_windows(3))
+async def _node(
+    directory: Path, engine: FakeEngine, front_end: ScriptedFrontEnd | None = None, **settings: Any
+) -> AsyncIterator[tuple[Node, Any, stenod.Client]]:
+    front_end = front_end or ScriptedFrontEnd(make_windows(3))
     async with (
         fake_node(directory, engine, front_end, parallel=1, metrics_listen="127.0.0.1:0", **settings) as node,
         grpc.aio.insecure_channel(node.address) as channel,
@@ -180,6 +183,30 @@ async def test_a_transcript_goes_on_from_any_segment_but_is_rendered_whole(tmp_p
         rest.format = transcript_pb2.TRANSCRIPT_FORMAT_TXT
         with pytest.raises(grpc.aio.AioRpcError, match="from_segment_index"):
             await anext(aiter(stub.GetTranscript(rest)))
+
+
+async def test_who_skips_the_progress_gets_the_transcript_with_the_end_in_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servicer, "PAGE_SEGMENTS", 2)
+    windows = make_windows(5, gap_s=6.0)  # such pauses end an utterance
+    async with _node(tmp_path, FakeEngine(), ScriptedFrontEnd(windows)) as (_, stub, client):
+        transcript = await client.transcribe(b"recording")
+        job = await _the_job(client)
+        every = [each.segment async for each in stub.GetTranscript(pb.GetTranscriptRequest(job_id=job.job_id))][1:]
+        assert [segment.utterance_index for segment in every] == [0, 1, 2, 3, 4]
+        assert [segment.proto for segment in transcript.segments] == every
+        assert transcript == await client.transcript(job.job_id)
+        request = pb.WatchJobRequest(job_id=job.job_id, include_segments=True, skip_progress=True)
+        pages = [each async for each in stub.WatchJob(request)]
+        assert [len(page.segments) for page in pages] == [2, 2, 1]
+        assert {page.job.state for page in pages} == {job_pb2.JOB_STATE_SUCCEEDED}
+        request.from_segment_index = 4
+        (rest,) = [each async for each in stub.WatchJob(request)]
+        assert list(rest.segments) == every[4:]
+        request.include_segments = False
+        (alone,) = [each async for each in stub.WatchJob(request)]
+        assert (alone.job, len(alone.segments)) == (rest.job, 0)
 
 
 async def test_an_unforeseen_fault_gives_an_id_and_nothing_of_the_inside(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ async def test_segments_arrive_while_the_job_runs(client: stenod.Client, two_cit
     async for update in client.watch(job.job_id, include_segments=True):
         seen += [segment.text for segment in update.segments]
     transcript = await client.transcript(job.job_id)
+    assert transcript.segments == (await client.transcribe(two_cities)).segments
     assert seen == [segment.text for segment in transcript.segments]
 
 

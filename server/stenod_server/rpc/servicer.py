@@ -11,7 +11,7 @@ from stenod.v1 import transcription_service_pb2 as pb
 from stenod.v1.transcription_service_pb2_grpc import TranscriptionServiceServicer
 from stenod_server.domain.access import Scope
 from stenod_server.domain.capacity import Capacity
-from stenod_server.domain.job import Job, JobConfig
+from stenod_server.domain.job import Job, JobConfig, JobState
 from stenod_server.errors import Draining, InvalidField
 from stenod_server.ports import JobFilter
 from stenod_server.rpc import convert, fields, job_config
@@ -21,6 +21,7 @@ from stenod_server.rpc.uploads import receive
 from stenod_server.scheduler.intake import Intake
 from stenod_server.scheduler.notifier import Notifier
 from stenod_server.scheduler.scheduler import Scheduler, Submission
+from stenod_server.scheduler.watches import PAGE_SEGMENTS
 from stenod_server.text.render import Renderer, Renderings
 from stenod_server.text.turns import Turns
 
@@ -61,12 +62,18 @@ class TranscriptionServicer(TranscriptionServiceServicer):
         return pb.GetJobResponse(job=convert.job(await self._job(request.job_id)))
 
     async def WatchJob(self, request: pb.WatchJobRequest, _context: Context) -> AsyncIterator[pb.WatchJobResponse]:
+        job_id = fields.required("job_id", request.job_id)
+        from_index = fields.at_least_zero("from_segment_index", request.from_segment_index)
+        if request.skip_progress:
+            async for job in self._scheduler.watches.ends(caller().tenant, job_id):
+                if request.include_segments and job.state is JobState.SUCCEEDED:
+                    async for page in self._pages(job, from_index):
+                        yield pb.WatchJobResponse(job=convert.job(job), segments=page)
+                else:
+                    yield pb.WatchJobResponse(job=convert.job(job))
+            return
         updates = self._scheduler.watches.watch(
-            caller().tenant,
-            fields.required("job_id", request.job_id),
-            from_segment=fields.at_least_zero("from_segment_index", request.from_segment_index),
-            include_segments=request.include_segments,
-            skip_progress=request.skip_progress,
+            caller().tenant, job_id, from_segment=from_index, include_segments=request.include_segments
         )
         async for update in updates:
             segments = [convert.segment(segment) for segment in update.segments]
@@ -197,6 +204,16 @@ class TranscriptionServicer(TranscriptionServiceServicer):
             turn = turns.place(segment)
             if segment.index >= from_index:
                 yield convert.segment(segment, turn)
+
+    async def _pages(self, job: Job, from_index: int) -> AsyncIterator[list[transcript_pb2.Segment]]:
+        """At least one, which may be empty."""
+        page: list[transcript_pb2.Segment] = []
+        async for segment in self._segments(job, from_index):
+            if len(page) == PAGE_SEGMENTS:
+                yield page
+                page = []
+            page.append(segment)
+        yield page
 
     async def _rendered(self, job: Job, renderer: Renderer) -> AsyncIterator[str]:
         """The pieces that say something, in order."""

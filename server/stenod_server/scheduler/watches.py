@@ -30,28 +30,30 @@ class Watches:
         self._updates = updates
         self._poll_s = poll_s
 
-    async def wait(self, tenant: str, job_id: str) -> Job:
-        """The job once it has ended. Raises JobNotFound; Draining when the node goes away before that."""
+    async def ends(self, tenant: str, job_id: str) -> AsyncIterator[Job]:
+        """The job now, and once more when it has ended. Raises JobNotFound, also when it is deleted meanwhile; Draining
+        when the node goes away before that.
+        """
         with self._updates.watch(job_id) as watcher:
             job = await self._store.get(tenant, job_id)
+            yield job
+            if job.state.is_terminal:
+                return
             while not job.state.is_terminal:
                 job = await self._news(watcher, job)
+            yield job
+
+    async def wait(self, tenant: str, job_id: str) -> Job:
+        """The job once it has ended. Raises what `ends` raises."""
+        *_, job = [job async for job in self.ends(tenant, job_id)]
         return job
 
     async def watch(
-        self,
-        tenant: str,
-        job_id: str,
-        *,
-        from_segment: int = 0,
-        include_segments: bool = True,
-        skip_progress: bool = False,
+        self, tenant: str, job_id: str, *, from_segment: int = 0, include_segments: bool = True
     ) -> AsyncIterator[JobUpdate]:
         """The job now, then whenever it changed, until it has ended; changes merge for a slow reader, segments are
-        never left out. With `skip_progress` nothing is told between the first update and the end.
-
-        Segments of a job that tells speakers apart are drafts; once it has SUCCEEDED all of the final ones follow,
-        whatever `from_segment`. Raises JobNotFound, also when it is deleted meanwhile; Draining as `wait`.
+        never left out. Those of a job that tells speakers apart are drafts; once it has SUCCEEDED all of the final ones
+        follow, whatever `from_segment`. Raises what `ends` raises.
         """
         shown: Job | None = None
         with self._updates.watch(job_id) as watcher:
@@ -60,12 +62,9 @@ class Watches:
             while True:
                 if drafts and job.state is JobState.SUCCEEDED:
                     drafts, from_segment = False, 0
-                is_told = job.state.is_terminal or not skip_progress
-                page: tuple[Segment, ...] = ()
-                if include_segments and is_told:
-                    page = await self._page(job, from_segment, drafts=drafts)
+                page = await self._page(job, from_segment, drafts=drafts) if include_segments else ()
                 from_segment += len(page)
-                if page or shown is None or (is_told and job != shown):
+                if page or job != shown:
                     yield JobUpdate(job, page)
                     shown = job
                 if len(page) == PAGE_SEGMENTS:

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from fcntl import F_GETPIPE_SZ, fcntl
 from pathlib import Path
 
 import psutil
 import pytest
 
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
+from stenod_server.audio.worker import PIPE_BYTES
 from stenod_server.errors import DecoderDied, UnsupportedMedia
 from stenod_server.ports import AudioSummary, Window, WindowPlan
 from tests.integration.audio.conftest import OpenPool
@@ -46,6 +49,24 @@ async def test_one_worker_serves_recording_after_recording(open_pool: OpenPool, 
             [summary] = await read(pool, short)
             assert isinstance(summary, AudioSummary)
         assert pool.worker_pids == started
+
+
+async def test_a_window_fits_into_the_pipe_whole(open_pool: OpenPool) -> None:
+    """Otherwise it wakes the server once for every 64 KiB."""
+    async with open_pool() as pool:
+        await pool.start()
+        fds = Path(f"/proc/{pool.worker_pids[0]}/fd")
+
+        def sizes() -> list[int]:
+            found = []
+            for fd in fds.iterdir():
+                with suppress(FileNotFoundError):  # closed meanwhile: it is still starting
+                    if str(fd.readlink()).startswith("pipe:"):
+                        with fd.open("rb" if fd.name == "0" else "wb", buffering=0) as pipe:
+                            found.append(fcntl(pipe, F_GETPIPE_SZ))
+            return found
+
+        await eventually(lambda: PIPE_BYTES in sizes())
 
 
 async def test_a_refused_file_costs_no_worker(open_pool: OpenPool, short: Path, tmp_path: Path) -> None:

@@ -74,13 +74,17 @@ def test_without_the_service_there_is_nothing_to_compare_with() -> None:
 
 def test_budgets_tell_what_is_met() -> None:
     measured = {
-        "service": [session(run("clips", 2.0, {"one": "It was", "two": TEXTS["two"]}), single_latency_s=[0.2, 0.2])],
+        "service": [
+            session(run("clips", 2.0, {"one": "It was", "two": TEXTS["two"]}, cpu_s=10.5), single_latency_s=[0.2, 0.2])
+        ],
         "bare": [session(run("clips", 1.0), single_recognition_s=[0.1, 0.1])],
     }
     judged = {budget.name: budget for budget in budgets(rows(measured, RECORDINGS), figures(measured))}
     assert judged["service / bare loop, files"].measured == 0.5
     assert not judged["service / bare loop, files"].is_met
     assert not judged["WER of the service - of the bare loop, clips"].is_met
+    assert judged["CPU beyond the bare loop, clips"].measured == pytest.approx(18.0)
+    assert not judged["CPU beyond the bare loop, clips"].is_met
     assert judged["a 10 s clip, warm"].limit == pytest.approx(170.0)
     assert not judged["a 10 s clip, warm"].is_met
 

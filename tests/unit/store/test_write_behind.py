@@ -30,6 +30,15 @@ class _Disk:
             self.taken.append(piece)
 
 
+async def _too_far_ahead(disk: _Disk) -> tuple[WriteBehind, asyncio.Task[None]]:
+    """With one piece more than may be behind, and who brings it."""
+    writer = WriteBehind(disk.write)
+    await writer.feed(bytes(BEHIND_BYTES))
+    late = asyncio.create_task(writer.feed(b"late"))
+    await settle()
+    return writer, late
+
+
 async def test_whoever_brings_pieces_does_not_wait_for_the_disk() -> None:
     disk = _Disk()
     writer = WriteBehind(disk.write)
@@ -45,10 +54,7 @@ async def test_whoever_brings_pieces_does_not_wait_for_the_disk() -> None:
 
 async def test_whoever_is_too_far_ahead_waits_and_no_longer_than_that() -> None:
     disk = _Disk()
-    writer = WriteBehind(disk.write)
-    await writer.feed(bytes(BEHIND_BYTES))
-    late = asyncio.create_task(writer.feed(b"late"))
-    await settle()
+    writer, late = await _too_far_ahead(disk)
     assert not late.done()
     disk.open.set()
     await late
@@ -58,10 +64,7 @@ async def test_whoever_is_too_far_ahead_waits_and_no_longer_than_that() -> None:
 
 async def test_a_piece_whose_bringer_is_cancelled_is_written() -> None:
     disk = _Disk()
-    writer = WriteBehind(disk.write)
-    await writer.feed(bytes(BEHIND_BYTES))
-    late = asyncio.create_task(writer.feed(b"late"))
-    await settle()
+    writer, late = await _too_far_ahead(disk)
     late.cancel()
     draining = asyncio.create_task(writer.drain())
     await settle()

@@ -25,8 +25,10 @@ class WriteBehind:
         """Waits only where too much is behind. Cancelled, it has taken the piece all the same."""
         self._waiting.append(piece)
         self.behind_bytes += len(piece)
-        if self._writing is None or self._writing.done():
-            await self.drain()  # raises where it failed
+        if self._writing is not None and self._writing.done():
+            self._writing.result()  # raises where it failed
+            self._writing = None
+        if self._writing is None:
             self._writing = asyncio.create_task(self._run(), name="write-behind")
         while self.behind_bytes > BEHIND_BYTES and not self._writing.done():
             self._is_written.clear()

@@ -75,6 +75,18 @@ async def test_a_piece_whose_bringer_is_cancelled_is_written() -> None:
     assert late.cancelled()
 
 
+async def test_a_piece_is_on_its_way_once_feeding_it_has_begun() -> None:
+    disk = _Disk()
+    disk.open.set()
+    writer = WriteBehind(disk.write)
+    for piece in (b"one", b"two"):  # the second one comes when nothing is being written
+        feeding = writer.feed(piece)
+        with pytest.raises(StopIteration):
+            feeding.send(None)  # it waits for nothing, so nobody can cancel it
+        await writer.drain()
+    assert disk.taken == [b"one", b"two"]
+
+
 async def test_nothing_follows_what_could_not_be_written() -> None:
     disk = _Disk(bad=b"bad")
     writer = WriteBehind(disk.write)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stenod_server.domain.job import Media
-from stenod_server.errors import Broken, StoreUnavailable
+from stenod_server.errors import Broken, StorageFull, StoreUnavailable
 from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
@@ -99,7 +99,7 @@ class FileMediaSpool:
                 await to_its_end(asyncio.to_thread(self._open_tail, upload, tail))
             async for chunk in chunks:
                 with translated():
-                    self._space.check()
+                    await self._check_room(writer)
                     await writer.feed(chunk)
                 if tail.unsynced_bytes + writer.behind_bytes >= SYNC_EVERY_BYTES:
                     await self._keep(upload, tail, writer)
@@ -108,6 +108,14 @@ class FileMediaSpool:
             # a server that stops cancels twice.
             await asyncio.shield(self._close(upload, tail, writer))
         return tail.digest.size_bytes
+
+    async def _check_room(self, writer: WriteBehind) -> None:
+        """Raises StorageFull. Near the mark it is known exactly only once all is written."""
+        try:
+            self._space.check(writer.behind_bytes)
+        except StorageFull:
+            await writer.drain()
+            self._space.check()
 
     async def _close(self, upload: Upload, tail: "_Tail", writer: WriteBehind) -> None:
         if tail.file is None:

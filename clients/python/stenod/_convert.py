@@ -119,7 +119,7 @@ def _word(message: transcript_pb2.Word) -> Word:
         channel=message.channel,
         language=message.language,
         volume=message.volume if message.HasField("volume") else None,
-        tags=tuple(_TAGS[tag] for tag in message.tags if tag in _TAGS),
+        tags=tuple(_TAGS[tag] for tag in tags if tag in _TAGS) if (tags := message.tags) else (),
     )
 
 

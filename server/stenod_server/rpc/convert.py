@@ -1,8 +1,9 @@
 """Domain → API messages."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -12,14 +13,17 @@ from stenod.v1 import capacity_pb2, job_pb2, media_pb2, speaker_pb2, transcript_
 from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.domain.capacity import Admission, Capacity
 from stenod_server.domain.job import Job, JobState, Media, Progress
-from stenod_server.domain.transcript import Entity, Segment, TranscriptInfo, Word, WordTag
+from stenod_server.domain.transcript import Segment, TranscriptInfo, Word, WordTag
 from stenod_server.domain.uri import shown
 from stenod_server.ports import ModelProfile, Upload
 from stenod_server.rpc import decoding, job_config, notifications
 from stenod_server.rpc.status import failure_status
 from stenod_server.text.turns import Turn, mean_confidence
 
-_NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: exact
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+_NANOSECONDS_PER_SAMPLE: Final = 1_000_000_000 // SAMPLE_RATE_HZ  # 62 500: a sample is a whole number of them
 _STATES: Final = {
     JobState.QUEUED: job_pb2.JOB_STATE_QUEUED,
     JobState.RUNNING: job_pb2.JOB_STATE_RUNNING,
@@ -44,10 +48,15 @@ _STATES_BACK: Final = {int(number): value for value, number in _STATES.items()}
 
 
 def duration(samples: int) -> Duration:
-    """Exact: a sample is a whole number of nanoseconds."""
+    """Exact. `samples` is at least 0."""
     message = Duration()
-    message.FromNanoseconds(samples * _NANOSECONDS_PER_SAMPLE)
+    _set_duration(message, samples)
     return message
+
+
+def _set_duration(message: Duration, samples: int) -> None:
+    message.seconds, rest = divmod(samples, SAMPLE_RATE_HZ)
+    message.nanos = rest * _NANOSECONDS_PER_SAMPLE
 
 
 def duration_of_s(seconds: float) -> Duration:
@@ -142,44 +151,41 @@ def info(value: TranscriptInfo) -> transcript_pb2.TranscriptInfo:
 
 def segment(value: Segment, turn: Turn | None = None) -> transcript_pb2.Segment:
     """`turn` is not known while the job runs."""
-    return transcript_pb2.Segment(
+    message = transcript_pb2.Segment(
         index=value.index,
         text=value.text,
         start_offset=duration(value.start_samples),
         end_offset=duration(value.end_samples),
-        words=map(word, value.words),
         language=value.language,
         channel=value.channel,
         speaker=value.speaker,
         final=value.final,
-        entities=map(entity, value.entities),
         confidence=mean_confidence(value.words),
         utterance_index=turn.utterance if turn else None,
         paragraph_index=turn.paragraph if turn else None,
     )
+    _add_words(message.words, value.words)
+    for entity in value.entities:
+        added = message.entities.add(kind=entity.kind, first_word=entity.first_word, word_count=entity.word_count)
+        _add_words(added.spoken_words, entity.spoken)
+    return message
 
 
-def entity(value: Entity) -> transcript_pb2.Entity:
-    return transcript_pb2.Entity(
-        kind=value.kind,
-        first_word=value.first_word,
-        word_count=value.word_count,
-        spoken_words=map(word, value.spoken),
-    )
-
-
-def word(value: Word) -> transcript_pb2.Word:
-    return transcript_pb2.Word(
-        text=value.text,
-        start_offset=duration(value.start_samples),
-        end_offset=duration(value.end_samples),
-        confidence=value.confidence,
-        language=value.language,
-        channel=value.channel,
-        speaker=value.speaker,
-        volume=value.volume,
-        tags=[_TAGS[tag] for tag in value.tags],
-    )
+def _add_words(messages: "RepeatedCompositeFieldContainer[transcript_pb2.Word]", words: Iterable[Word]) -> None:
+    """In place: of a long recording there are many, and nothing of them is copied."""
+    for word in words:
+        message = messages.add(
+            text=word.text,
+            confidence=word.confidence,
+            language=word.language,
+            channel=word.channel,
+            speaker=word.speaker,
+            volume=word.volume,
+        )
+        _set_duration(message.start_offset, word.start_samples)
+        _set_duration(message.end_offset, word.end_samples)
+        if word.tags:
+            message.tags.extend(_TAGS[tag] for tag in word.tags)
 
 
 def upload(value: Upload) -> media_pb2.Upload:

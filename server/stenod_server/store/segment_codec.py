@@ -5,15 +5,17 @@ A word that differs from its segment carries language, channel and speaker behin
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from itertools import repeat
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
 from stenod_server.domain.transcript import Entity, Segment, Word, WordTag
 from stenod_server.store.codec import RATIO_DIGITS, to_json
 
+_Labels: TypeAlias = tuple[str, str, str]
 _LABELS: Final = ("language", "channel", "speaker")
 _VOLUME_DIGITS: Final = 1
 
@@ -34,23 +36,23 @@ def segment_row(job_id: str, segment: Segment) -> dict[str, Any]:
 def read_segment(row: sa.Row[Any], *, final: bool) -> Segment:
     column = row._mapping  # noqa: SLF001  the documented way to read a row by name
     body: Mapping[str, Any] = json.loads(column["body"])
-    labels = {name: body.get(name, "") for name in _LABELS}
-    tags = body.get("tags", {})
-    volumes = body.get("volumes") or [None] * len(body["words"])
-    words = tuple(
-        replace(_unpack(packed, labels.values()), volume=volume, tags=tuple(map(WordTag, tags.get(str(place), ()))))
-        for place, (packed, volume) in enumerate(zip(body["words"], volumes, strict=True))
-    )
+    labels = language, channel, speaker = (body.get("language", ""), body.get("channel", ""), body.get("speaker", ""))
+    volumes = body.get("volumes") or repeat(None, len(body["words"]))
+    words = [_unpack(packed, labels, volume) for packed, volume in zip(body["words"], volumes, strict=True)]
+    for place, tags in body.get("tags", {}).items():
+        words[int(place)] = replace(words[int(place)], tags=tuple(map(WordTag, tags)))
     return Segment(
         index=column["segment_index"],
-        words=words,
+        words=tuple(words),
+        language=language,
+        channel=channel,
+        speaker=speaker,
         final=final,
-        entities=tuple(_unpack_entity(packed, labels.values()) for packed in body.get("entities", ())),
-        **labels,
+        entities=tuple(_unpack_entity(packed, labels) for packed in body.get("entities", ())),
     )
 
 
-def _labels(of: Segment | Word) -> tuple[str, str, str]:
+def _labels(of: Segment | Word) -> _Labels:
     return of.language, of.channel, of.speaker
 
 
@@ -58,22 +60,23 @@ def _rounded(volume: float | None) -> float | None:
     return None if volume is None else round(volume, _VOLUME_DIGITS)
 
 
-def _pack(word: Word, segment_labels: tuple[str, str, str]) -> list[Any]:
+def _pack(word: Word, segment_labels: _Labels) -> list[Any]:
     packed = [word.text, word.start_samples, word.end_samples, round(word.confidence, RATIO_DIGITS)]
     labels = _labels(word)
     return packed if labels == segment_labels else [*packed, *labels]
 
 
-def _unpack(packed: Sequence[Any], segment_labels: Iterable[str]) -> Word:
-    return Word(*packed) if len(packed) > 4 else Word(*packed, *segment_labels)
+def _unpack(packed: Sequence[Any], segment_labels: _Labels, volume: float | None = None) -> Word:
+    text, start_samples, end_samples, confidence, *own_labels = packed
+    language, channel, speaker = own_labels or segment_labels
+    return Word(text, start_samples, end_samples, confidence, language, channel, speaker, volume)
 
 
-def _pack_entity(entity: Entity, segment_labels: tuple[str, str, str]) -> list[Any]:
+def _pack_entity(entity: Entity, segment_labels: _Labels) -> list[Any]:
     spoken = [_pack(word, segment_labels) for word in entity.spoken]
     return [entity.kind, entity.first_word, entity.word_count, spoken]
 
 
-def _unpack_entity(packed: Sequence[Any], segment_labels: Iterable[str]) -> Entity:
+def _unpack_entity(packed: Sequence[Any], segment_labels: _Labels) -> Entity:
     kind, first_word, word_count, spoken = packed
-    labels = tuple(segment_labels)
-    return Entity(kind, first_word, word_count, tuple(_unpack(word, labels) for word in spoken))
+    return Entity(kind, first_word, word_count, tuple(_unpack(word, segment_labels) for word in spoken))

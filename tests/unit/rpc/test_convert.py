@@ -45,5 +45,13 @@ def test_the_facts_name_speakers_and_channels() -> None:
 
 @pytest.mark.parametrize("tag", WordTag)
 def test_every_tag_has_its_number(tag: WordTag) -> None:
-    word = replace(make_segment(0).words[0], tags=(tag,))
-    assert transcript_pb2.WordTag.Name(convert.word(word).tags[0]) == f"WORD_TAG_{tag.name}"
+    segment = make_segment(0)
+    tagged = replace(segment, words=(replace(segment.words[0], tags=(tag,)),))
+    assert transcript_pb2.WordTag.Name(convert.segment(tagged).words[0].tags[0]) == f"WORD_TAG_{tag.name}"
+
+
+def test_a_word_at_the_very_start_has_its_offset() -> None:
+    word = replace(make_segment(0).words[0], start_samples=0, end_samples=40_001)
+    message = convert.segment(replace(make_segment(0), words=(word,))).words[0]
+    assert message.HasField("start_offset")
+    assert (message.start_offset.ToNanoseconds(), message.end_offset.ToNanoseconds()) == (0, 2_500_062_500)

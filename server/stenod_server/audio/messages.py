@@ -17,6 +17,7 @@ from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, StenodErro
 from stenod_server.ports import AudioProgress, AudioSummary, Int16Audio, Window, WindowPlan
 
 HEADER: Final = struct.Struct("<cI")
+PIPE_BYTES: Final = 1024 * 1024  # a window goes in one piece, and wakes the server once; what Linux allows everybody
 MAX_PAYLOAD_BYTES: Final = 64 * 1024**2  # a window of half an hour; more is not from a sane worker
 _WINDOW: Final = struct.Struct("<IIqqq")  # index, channel, start, keep start, keep end
 _PROGRESS: Final = struct.Struct("<qq")
@@ -72,7 +73,7 @@ def encode(item: Item | StenodError) -> tuple[bytes, Int16Audio | None]:
     return _frame(b"F", json.dumps(_failure_fields(item)).encode()), None
 
 
-def decode(kind: bytes, payload: bytes) -> Item:
+def decode(kind: bytes, payload: memoryview) -> Item:
     """The item of a frame; raises the error it carries. Raises MalformedMessage for anything else."""
     try:
         if kind == b"W":
@@ -82,8 +83,8 @@ def decode(kind: bytes, payload: bytes) -> Item:
         if kind == b"P":
             return AudioProgress(*_PROGRESS.unpack(payload))
         if kind == b"S":
-            return AudioSummary(**json.loads(payload))
-        failure = _failure(json.loads(payload)) if kind == b"F" else None
+            return AudioSummary(**json.loads(bytes(payload)))
+        failure = _failure(json.loads(bytes(payload))) if kind == b"F" else None
     except (struct.error, ValueError, TypeError, LookupError) as exc:
         message = f"a frame of kind {kind!r} cannot be read"
         raise MalformedMessage(message) from exc

@@ -10,15 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+import numpy as np
 import structlog
 
 from stenod_server.audio import messages
+from stenod_server.audio.answers import AnswerPipe
 from stenod_server.errors import DecoderDied, LimitExceeded
 from stenod_server.ports import AudioSummary, WindowPlan
 
 _log = structlog.get_logger()
 
-_READ_AHEAD_BYTES: Final = 512 * 1024  # asyncio reads up to twice this before it lets the pipe fill up
 _TAIL_LINES: Final = 20
 _CPUCLOCK_SCHED: Final = 2  # of a whole process, in the number of its clock: clock_getcpuclockid(3)
 # What a library does to the process when a file leads it astray. Not SIGKILL: that is somebody from outside.
@@ -35,9 +36,15 @@ class WorkerProcess:
     """Made by `spawn`. `is_free`: it waits for a recording. `recordings` counts those it was given."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, options: messages.WorkerOptions, *, stall_timeout_s: float
+        self,
+        process: asyncio.subprocess.Process,
+        answers: AnswerPipe,
+        options: messages.WorkerOptions,
+        *,
+        stall_timeout_s: float,
     ) -> None:
         self._process = process
+        self._answers = answers
         self._options = options
         self._stall_timeout_s = stall_timeout_s
         self._complaints: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -50,18 +57,26 @@ class WorkerProcess:
         """Start a process. Raises DecoderDied where the machine gives none."""
         command = (sys.executable, "-m", "stenod_server.audio.worker", options.to_argument())
         try:
+            answers = AnswerPipe()
+        except OSError as exc:
+            raise _not_started(exc) from exc
+        try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=answers.writing_end,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, **_ENVIRONMENT},
-                limit=_READ_AHEAD_BYTES,
                 process_group=0,  # a Ctrl-C at the terminal is the server's to handle
             )
-        except OSError as exc:
-            raise DecoderDied(f"an audio worker cannot be started: {exc}") from exc
-        return cls(process, options, stall_timeout_s=stall_timeout_s)
+        except BaseException as exc:
+            answers.close()
+            if isinstance(exc, OSError):
+                raise _not_started(exc) from exc
+            raise
+        finally:
+            answers.give_away()
+        return cls(process, answers, options, stall_timeout_s=stall_timeout_s)
 
     @property
     def pid(self) -> int:
@@ -104,19 +119,27 @@ class WorkerProcess:
             raise DecoderDied(f"an audio worker broke the protocol: {exc}") from exc
         return item
 
-    async def _read(self, size_bytes: int) -> bytes:
-        """As long as it takes, while the worker works: how much it may is for the kernel to see to."""
-        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
-        while True:
-            before_s = _cpu_s(self.pid)
-            try:
-                async with asyncio.timeout(self._stall_timeout_s):
-                    return await self._process.stdout.readexactly(size_bytes)
-            except asyncio.IncompleteReadError as exc:
-                raise await self._died() from exc
-            except TimeoutError as exc:
-                if _cpu_s(self.pid) <= before_s:
-                    raise DecoderDied(f"an audio worker said nothing for {self._stall_timeout_s:g} s") from exc
+    async def _read(self, size_bytes: int) -> memoryview:
+        answer = np.empty(size_bytes, np.uint8).data
+        rest = answer
+        while rest:
+            taken = self._answers.take(rest)
+            rest = rest[taken:]
+            if self._answers.has_ended:
+                raise await self._died()
+            if not taken:
+                await self._hear()
+        return answer.toreadonly()
+
+    async def _hear(self) -> None:
+        """Until it says something: as long as it takes, while it works; how much it may is for the kernel to see to."""
+        before_s = _cpu_s(self.pid)
+        try:
+            async with asyncio.timeout(self._stall_timeout_s):
+                await self._answers.news()
+        except TimeoutError as exc:
+            if _cpu_s(self.pid) <= before_s:
+                raise DecoderDied(f"an audio worker said nothing for {self._stall_timeout_s:g} s") from exc
 
     def kill(self) -> None:
         """SIGKILL; `reap` must follow. Idempotent."""
@@ -126,13 +149,10 @@ class WorkerProcess:
 
     async def reap(self) -> None:
         """Wait until nothing is left of it."""
-        assert self._process.stdout is not None  # noqa: S101  for mypy: it is a pipe
         assert self._process.stdin is not None  # noqa: S101  for mypy: it is a pipe
         self._process.stdin.close()
-        # A reader that stopped reading for back-pressure would never see the end.
-        while await self._process.stdout.read(_READ_AHEAD_BYTES):
-            pass
         await self._process.wait()
+        self._answers.close()
         await asyncio.gather(self._listener, return_exceptions=True)
 
     async def _died(self) -> DecoderDied | LimitExceeded:
@@ -148,6 +168,10 @@ class WorkerProcess:
         assert self._process.stderr is not None  # noqa: S101  for mypy: it is a pipe
         while chunk := await self._process.stderr.read(4096):
             self._complaints.extend(chunk.decode(errors="replace").splitlines())
+
+
+def _not_started(error: OSError) -> DecoderDied:
+    return DecoderDied(f"an audio worker cannot be started: {error}")
 
 
 def _cpu_s(pid: int) -> float:

@@ -7,18 +7,14 @@ which is all the back-pressure there is. It ends when its input does, and dies w
 import os
 import sys
 import traceback
-from contextlib import suppress
-from fcntl import F_SETPIPE_SZ, fcntl
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from stenod_server.audio.confinement import allow_cpu_s, confine, tie_to_parent
 from stenod_server.audio.front_end import recording
-from stenod_server.audio.messages import Item, WorkerOptions, decode_request, encode
+from stenod_server.audio.messages import PIPE_BYTES, Item, WorkerOptions, decode_request, encode
 from stenod_server.audio.vad import Silero, SpeechModel
 from stenod_server.errors import DecoderDied, LimitExceeded, StenodError
-
-PIPE_BYTES: Final = 1024 * 1024  # a window goes in one piece, and wakes the server once; what Linux allows everybody
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, model: SpeechModel, options: WorkerOptions) -> None:
@@ -62,10 +58,8 @@ def main(argument: str) -> None:
     options = WorkerOptions.from_argument(argument)
     tie_to_parent(options.parent_pid)
     # What a library prints must not come between the frames.
-    answers = os.fdopen(os.dup(1), "wb", PIPE_BYTES)
+    answers = os.fdopen(os.dup(1), "wb", PIPE_BYTES)  # a window with its head in one piece
     os.dup2(2, 1)
-    with suppress(OSError):  # no pipe, or no room for a larger one: then windows come in more pieces
-        fcntl(answers, F_SETPIPE_SZ, PIPE_BYTES)
     model = Silero(Path(options.vad_path))
     confine(nice=options.nice, memory_limit_bytes=options.memory_limit_bytes)
     try:

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stenod_server.audio.messages import PIPE_BYTES
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
-from stenod_server.audio.worker import PIPE_BYTES
 from stenod_server.errors import DecoderDied, UnsupportedMedia
 from stenod_server.ports import AudioSummary, Window, WindowPlan
 from tests.integration.audio.conftest import OpenPool
@@ -261,6 +261,7 @@ async def test_a_missing_vad_model_is_told(tmp_path: Path, short: Path) -> None:
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
+from stenod_server.audio.messages import PIPE_BYTES
 from stenod_server.audio.pool import AudioPoolSettings, AudioWorkerPool
 from stenod_server.ports import WindowPlan
 

@@ -27,7 +27,7 @@ def through_the_pipe(item: Item | StenodError) -> Item:
     frame = head + (b"" if audio is None else audio.tobytes())
     kind, length = HEADER.unpack_from(frame)
     assert length == len(frame) - HEADER.size
-    return decode(kind, frame[HEADER.size :])
+    return decode(kind, memoryview(frame)[HEADER.size :])
 
 
 def test_a_window_survives() -> None:
@@ -76,7 +76,7 @@ def test_a_request_is_one_line() -> None:
 @given(st.sampled_from([b"W", b"P", b"S", b"F", b"?"]), st.binary(max_size=200))
 def test_no_frame_does_more_than_be_refused(kind: bytes, payload: bytes) -> None:
     try:
-        item = decode(kind, payload)
+        item = decode(kind, memoryview(payload))
     except MalformedMessage:
         return
     assert isinstance(item, Window | AudioProgress)

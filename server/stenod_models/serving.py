@@ -16,6 +16,7 @@ import triton_python_backend_utils as pb_utils
 
 from stenod_models import contract
 from stenod_models.batching import BatchLimits, WindowKey, bucket_of, group_windows, recognise_apart
+from stenod_models.cancellation import Cancellation
 from stenod_models.contract import RecognitionOptions
 from stenod_models.families.registry import load_recogniser
 from stenod_models.model_config import read_model_config
@@ -29,6 +30,7 @@ class _Window:
     key: WindowKey
     audio: Int16Audio
     request: Any
+    is_cancelled: Cancellation
 
 
 class _Joining:
@@ -38,9 +40,7 @@ class _Joining:
         self.audio = window.audio.copy()  # the request's own memory goes with `execute`
         self.is_answered = False
         self._sender = window.request.get_response_sender()
-
-    def is_cancelled(self) -> bool:
-        return bool(self._sender.is_cancelled())
+        self.is_cancelled = Cancellation(self._sender.is_cancelled)
 
     def answer(self, result: Recognition | None) -> None:
         self._send(_response(result))
@@ -114,14 +114,15 @@ class TritonPythonModel:
         options = _options(_text(request, contract.OPTIONS))
         self._recogniser.check(language, options)
         bucket_of(len(audio), self._recogniser.profile.length_buckets_samples)
-        return _Window(WindowKey(index, len(audio), language, options), audio, request)
+        key = WindowKey(index, len(audio), language, options)
+        return _Window(key, audio, request, Cancellation(request.is_cancelled))
 
     def _recognise(self, windows: Sequence[_Window]) -> list[Any]:
         results = self._recogniser.recognise(
             [window.audio for window in windows],
             language=windows[0].key.language,
             options=windows[0].key.options,
-            is_cancelled=lambda row: windows[row].request.is_cancelled(),
+            is_cancelled=lambda row: windows[row].is_cancelled(),
         )
         return [_response(result) for result in results]
 

@@ -14,6 +14,7 @@ import triton_python_backend_utils as pb_utils
 
 from stenod_models import contract
 from stenod_models.batching import recognise_apart
+from stenod_models.cancellation import Cancellation
 from stenod_models.families.registry import load_voices
 from stenod_models.model_config import read_voices_config
 from stenod_models.recogniser import Int16Audio
@@ -25,7 +26,7 @@ from stenod_models.voices import HeardVoices, VoicesModel
 class _Window:
     index: int
     audio: Int16Audio
-    request: Any
+    is_cancelled: Cancellation
 
 
 class TritonPythonModel:
@@ -55,7 +56,7 @@ class TritonPythonModel:
                 problem = f"AUDIO has {len(audio)} samples; this model takes at most {longest}"
                 responses[index] = failure(pb_utils.TritonError.INVALID_ARG, problem)
             else:
-                windows.append(_Window(index, audio, request))
+                windows.append(_Window(index, audio, Cancellation(request.is_cancelled)))
         if windows:
             for window, response in zip(windows, recognise_apart(windows, self._voices, failed), strict=True):
                 responses[window.index] = response
@@ -63,7 +64,7 @@ class TritonPythonModel:
 
     def _voices(self, windows: Sequence[_Window]) -> list[Any]:
         heard = self._model.voices(
-            [window.audio for window in windows], is_cancelled=lambda row: windows[row].request.is_cancelled()
+            [window.audio for window in windows], is_cancelled=lambda row: windows[row].is_cancelled()
         )
         return [cancelled() if voices is None else _response(voices) for voices in heard]
 

@@ -35,7 +35,7 @@ class _Digest:
     size_bytes: int = 0
     sha256: Any = field(default_factory=hashlib.sha256)
 
-    def update(self, chunk: bytes | memoryview) -> None:
+    def update(self, chunk: bytes) -> None:
         self.sha256.update(chunk)
         self.size_bytes += len(chunk)
 
@@ -90,8 +90,8 @@ class FileMediaSpool:
     # --- appending ------------------------------------------------------------------------------------------------
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        tail = _Tail(synced_bytes=upload.offset_bytes)
-        writer = WriteBehind(tail.write)
+        tail = _Tail(written_bytes=upload.offset_bytes, synced_bytes=upload.offset_bytes)
+        writer = WriteBehind(tail.write, tail.read)
         try:
             with translated():
                 self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
@@ -107,7 +107,7 @@ class FileMediaSpool:
             # Also when the stream broke or the caller is gone: what has arrived is not sent again. Shielded, because
             # a server that stops cancels twice.
             await asyncio.shield(self._close(upload, tail, writer))
-        return tail.digest.size_bytes
+        return tail.written_bytes
 
     async def _check_room(self, writer: WriteBehind) -> None:
         """Raises StorageFull. Near the mark it is known exactly only once all is written."""
@@ -183,6 +183,7 @@ class FileMediaSpool:
 class _Tail:
     """The growing end of a part file; None until it is open. Blocking."""
 
+    written_bytes: int
     synced_bytes: int
     written_back_bytes: int = 0
     file: int | None = None
@@ -190,22 +191,27 @@ class _Tail:
 
     @property
     def unsynced_bytes(self) -> int:
-        return self.digest.size_bytes - self.synced_bytes
+        return self.written_bytes - self.synced_bytes
 
     def write(self, chunks: Sequence[bytes]) -> None:
         for chunk in chunks:
             view = memoryview(chunk)
             while view:
                 written = os.write(self._open_file, view)
-                self.digest.update(view[:written])
+                self.written_bytes += written
                 view = view[written:]
-        if self.digest.size_bytes - max(self.synced_bytes, self.written_back_bytes) >= WRITE_BACK_BYTES:
+        if self.written_bytes - max(self.synced_bytes, self.written_back_bytes) >= WRITE_BACK_BYTES:
             os.fdatasync(self._open_file)
-            self.written_back_bytes = self.digest.size_bytes
+            self.written_back_bytes = self.written_bytes
+
+    def read(self, chunks: Sequence[bytes]) -> None:
+        """For the digest, while they are written. Of chunks that cannot be, it knows too much, and is made anew."""
+        for chunk in chunks:
+            self.digest.update(chunk)
 
     def sync(self) -> None:
         os.fsync(self._open_file)
-        self.synced_bytes = self.digest.size_bytes
+        self.synced_bytes = self.written_bytes
 
     @property
     def _open_file(self) -> int:

@@ -10,12 +10,12 @@ BEHIND_BYTES: Final = 4 * 1024 * 1024  # at most this much, and one piece, is in
 
 
 class WriteBehind:
-    """`write` is called in a thread with all that has come meanwhile, in its order, and never twice at a time. What it
-    raises every later call raises; then nothing more is written.
+    """Each of `writes` is called in a thread with all that has come meanwhile, in its order, and never twice at a time,
+    but beside the others. What one raises every later call raises; then nothing more is written.
     """
 
-    def __init__(self, write: Callable[[Sequence[bytes]], None]) -> None:
-        self._write = write
+    def __init__(self, *writes: Callable[[Sequence[bytes]], None]) -> None:
+        self._writes = writes
         self._waiting: list[bytes] = []
         self._writing: asyncio.Task[None] | None = None
         self._is_written = asyncio.Event()
@@ -44,8 +44,15 @@ class WriteBehind:
         try:
             while self._waiting:
                 pieces, self._waiting = self._waiting, []
-                await to_its_end(asyncio.to_thread(self._write, pieces))
+                await to_its_end(self._write(pieces))
                 self.behind_bytes -= sum(map(len, pieces))
                 self._is_written.set()
         finally:
             self._is_written.set()
+
+    async def _write(self, pieces: Sequence[bytes]) -> None:
+        """All come to their end, whatever one raises."""
+        ends = [asyncio.to_thread(write, pieces) for write in self._writes]
+        for error in await asyncio.gather(*ends, return_exceptions=True):
+            if error is not None:
+                raise error

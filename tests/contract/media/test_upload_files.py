@@ -73,8 +73,9 @@ async def test_of_an_upload_that_the_disk_cannot_take_all_that_it_took_is_kept(
     upload = await known(stores, upload)
     assert upload.offset_bytes == len(b"fits, ")
     await stores.spool.append(upload, stream(b"and goes on"))
-    await stores.spool.finish(await known(stores, upload))
+    media = await stores.spool.finish(await known(stores, upload))
     assert await blob(stores, upload) == b"fits, and goes on"
+    assert media.sha256 == sha256(b"fits, and goes on")  # and not of what it could not take
 
 
 async def test_bytes_that_were_never_promised_are_cut_off(stores: Stores, tmp_path: Path) -> None:

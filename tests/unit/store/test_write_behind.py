@@ -113,3 +113,31 @@ async def test_whoever_waits_for_a_disk_that_fails_is_told() -> None:
     await asyncio.wait_for(asyncio.wait({late}), LIMIT_S)
     with pytest.raises(OSError, match="bad"):
         await writer.drain()
+
+
+async def test_pieces_are_written_and_counted_side_by_side() -> None:
+    disk, digest = _Disk(), _Disk()
+    digest.open.set()
+    writer = WriteBehind(disk.write, digest.write)
+    await writer.feed(b"one")
+    await writer.feed(b"two")
+    await eventually(lambda: digest.taken == [b"one", b"two"])
+    assert disk.taken == []
+    disk.open.set()
+    await writer.drain()
+    assert disk.taken == digest.taken == [b"one", b"two"]
+
+
+async def test_what_fails_is_told_when_the_others_are_done() -> None:
+    disk, digest = _Disk(), _Disk(bad=b"bad")
+    digest.open.set()
+    writer = WriteBehind(disk.write, digest.write)
+    await writer.feed(b"bad")
+    draining = asyncio.create_task(writer.drain())
+    await eventually(lambda: digest.calls == 1)
+    await settle()
+    assert not draining.done()
+    disk.open.set()
+    with pytest.raises(OSError, match="bad"):
+        await draining
+    assert disk.taken == [b"bad"]

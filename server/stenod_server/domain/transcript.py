@@ -33,6 +33,20 @@ class Word:
     volume: float | None = None
     tags: tuple[WordTag, ...] = ()
 
+    def at(self, start_samples: int, end_samples: int) -> "Word":
+        """The same at another time: as `dataclasses.replace`, at a third of its cost, for every word comes by here."""
+        return Word(
+            self.text,
+            start_samples,
+            end_samples,
+            self.confidence,
+            self.language,
+            self.channel,
+            self.speaker,
+            self.volume,
+            self.tags,
+        )
+
     @property
     def start_s(self) -> float:
         return to_seconds(self.start_samples)

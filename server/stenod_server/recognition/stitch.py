@@ -125,8 +125,8 @@ class Stitcher:
 
     def _in_order(self, word: Word) -> Word:
         floor = self._last.start_samples if self._last else 0
-        start = max(word.start_samples, floor)
-        word = replace(word, start_samples=start, end_samples=max(word.end_samples, start))
+        if word.start_samples < floor:
+            word = word.at(floor, max(word.end_samples, floor))
         self._last = word
         return word
 
@@ -190,4 +190,4 @@ def _unpack_tail(packed: Sequence[Any]) -> Tail:
 def _shifted(word: Word, frame: Frame) -> Word:
     start = min(max(frame.start_samples + word.start_samples, frame.start_samples), frame.end_samples)
     end = min(max(frame.start_samples + word.end_samples, start), frame.end_samples)
-    return replace(word, start_samples=start, end_samples=end)
+    return word.at(start, end)

@@ -5,39 +5,24 @@ it (a crash came between) are cut off when the upload goes on.
 """
 
 import asyncio
-import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from stenod_server.domain.job import Media
-from stenod_server.errors import Broken, StorageFull, StoreUnavailable
+from stenod_server.errors import StorageFull, StoreUnavailable
 from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.ports import Upload, UploadStore
 from stenod_server.store import disk
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.faults import translated
+from stenod_server.store.upload_tail import READ_BYTES, Digest, UploadTail, read_digest
 from stenod_server.store.upload_writers import UploadWriters, name_of
 from stenod_server.store.uploads import key_of
-from stenod_server.store.write_behind import WriteBehind
 
 SYNC_EVERY_BYTES: Final = 32 * 1024 * 1024  # at most this much of a running stream is sent again after a crash
-WRITE_BACK_BYTES: Final = 4 * 1024 * 1024  # the disk takes these in while more arrives: the last sync finds little left
-READ_BYTES: Final = 1024 * 1024
-
-
-@dataclass(slots=True)
-class _Digest:
-    """The SHA-256 of a file's first `size_bytes`. Kept between the streams of an upload; made anew after a restart."""
-
-    size_bytes: int = 0
-    sha256: Any = field(default_factory=hashlib.sha256)
-
-    def update(self, chunk: bytes) -> None:
-        self.sha256.update(chunk)
-        self.size_bytes += len(chunk)
 
 
 class FileMediaSpool:
@@ -50,7 +35,7 @@ class FileMediaSpool:
         self._space = disk.FreeSpace(directory.parent, min_free_bytes)
         self._uploads = uploads
         self._blobs = blobs
-        self._digests: dict[str, _Digest] = {}
+        self._digests: dict[str, Digest] = {}
         self._writers = UploadWriters()
 
     async def append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
@@ -90,8 +75,7 @@ class FileMediaSpool:
     # --- appending ------------------------------------------------------------------------------------------------
 
     async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> int:
-        tail = _Tail(written_bytes=upload.offset_bytes, synced_bytes=upload.offset_bytes)
-        writer = WriteBehind(tail.write, tail.read)
+        tail = UploadTail(upload.offset_bytes)
         try:
             with translated():
                 self._space.check(max(0, upload.size_bytes - upload.offset_bytes))
@@ -99,45 +83,45 @@ class FileMediaSpool:
                 await to_its_end(asyncio.to_thread(self._open_tail, upload, tail))
             async for chunk in chunks:
                 with translated():
-                    await self._check_room(writer)
-                    await writer.feed(chunk)
-                if tail.unsynced_bytes + writer.behind_bytes >= SYNC_EVERY_BYTES:
-                    await self._keep(upload, tail, writer)
+                    await self._check_room(tail)
+                    await tail.feed(chunk)
+                if tail.unsynced_bytes >= SYNC_EVERY_BYTES:
+                    await self._keep(upload, tail)
         finally:
             # Also when the stream broke or the caller is gone: what has arrived is not sent again. Shielded, because
             # a server that stops cancels twice.
-            await asyncio.shield(self._close(upload, tail, writer))
+            await asyncio.shield(self._close(upload, tail))
         return tail.written_bytes
 
-    async def _check_room(self, writer: WriteBehind) -> None:
+    async def _check_room(self, tail: UploadTail) -> None:
         """Raises StorageFull. Near the mark it is known exactly only once all is written."""
         try:
-            self._space.check(writer.behind_bytes)
+            self._space.check(tail.behind_bytes)
         except StorageFull:
-            await writer.drain()
+            await tail.drain()
             self._space.check()
 
-    async def _close(self, upload: Upload, tail: "_Tail", writer: WriteBehind) -> None:
+    async def _close(self, upload: Upload, tail: UploadTail) -> None:
         if tail.file is None:
             return
         try:
-            await self._keep(upload, tail, writer)
+            await self._keep(upload, tail)
         finally:
             await asyncio.to_thread(os.close, tail.file)
 
-    async def _keep(self, upload: Upload, tail: "_Tail", writer: WriteBehind) -> None:
+    async def _keep(self, upload: Upload, tail: UploadTail) -> None:
         """Sync, then say so in the record: in this order, a record never promises what the disk does not have. Where
         not all could be written, what was is kept.
         """
         try:
             with translated():
-                await writer.drain()
+                await tail.drain()
         finally:
             with translated():
-                await asyncio.to_thread(tail.sync)
+                await tail.sync()
             await self._uploads.save_upload(replace(upload, offset_bytes=tail.synced_bytes))
 
-    def _open_tail(self, upload: Upload, tail: "_Tail") -> None:
+    def _open_tail(self, upload: Upload, tail: UploadTail) -> None:
         tail.file = self._open(upload)
         tail.digest = self._digest(upload)
 
@@ -155,11 +139,11 @@ class FileMediaSpool:
             raise
         return file
 
-    def _digest(self, upload: Upload) -> _Digest:
+    def _digest(self, upload: Upload) -> Digest:
         """The digest of the file up to `offset_bytes`; read again from the disk unless it is remembered."""
         digest = self._digests.get(name_of(upload))
         if digest is None or digest.size_bytes != upload.offset_bytes:
-            digest = _read_digest(self._path(upload), upload.offset_bytes)
+            digest = read_digest(self._path(upload), upload.offset_bytes)
             self._digests[name_of(upload)] = digest
         return digest
 
@@ -179,62 +163,10 @@ class FileMediaSpool:
         return self._directory / f"{name_of(upload)}.part"
 
 
-@dataclass(slots=True)
-class _Tail:
-    """The growing end of a part file; None until it is open. Blocking."""
-
-    written_bytes: int
-    synced_bytes: int
-    written_back_bytes: int = 0
-    file: int | None = None
-    digest: _Digest = field(default_factory=_Digest)
-
-    @property
-    def unsynced_bytes(self) -> int:
-        return self.written_bytes - self.synced_bytes
-
-    def write(self, chunks: Sequence[bytes]) -> None:
-        for chunk in chunks:
-            view = memoryview(chunk)
-            while view:
-                written = os.write(self._open_file, view)
-                self.written_bytes += written
-                view = view[written:]
-        if self.written_bytes - max(self.synced_bytes, self.written_back_bytes) >= WRITE_BACK_BYTES:
-            os.fdatasync(self._open_file)
-            self.written_back_bytes = self.written_bytes
-
-    def read(self, chunks: Sequence[bytes]) -> None:
-        """For the digest, while they are written. Of chunks that cannot be, it knows too much, and is made anew."""
-        for chunk in chunks:
-            self.digest.update(chunk)
-
-    def sync(self) -> None:
-        os.fsync(self._open_file)
-        self.synced_bytes = self.written_bytes
-
-    @property
-    def _open_file(self) -> int:
-        if self.file is None:
-            message = "the part file is not open"
-            raise Broken(message)
-        return self.file
-
-
 def _check_length(file: int, upload: Upload) -> None:
     if os.fstat(file).st_size < upload.offset_bytes:
         message = f"upload {upload.upload_id!r}: the disk has fewer than the {upload.offset_bytes} bytes that were kept"
         raise StoreUnavailable(message)
-
-
-def _read_digest(path: Path, length_bytes: int) -> _Digest:
-    digest = _Digest()
-    if length_bytes == 0:
-        return digest
-    with path.open("rb") as file:
-        while chunk := file.read(min(READ_BYTES, length_bytes - digest.size_bytes)):
-            digest.update(chunk)
-    return digest
 
 
 def _copy(source: Path, target: Path) -> None:

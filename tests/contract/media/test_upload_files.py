@@ -14,6 +14,7 @@ from stenod_server.errors import StorageFull, StoreUnavailable
 from stenod_server.store.blobs import ObjectBlobStore
 from stenod_server.store.open import Stores, open_store
 from stenod_server.store.upload_files import FileMediaSpool
+from stenod_server.store.upload_tail import WRITE_BACK_BYTES
 from tests.contract.media.uploading import blob, created, known, sha256, stream
 from tests.support.eventually import settle
 
@@ -76,6 +77,35 @@ async def test_of_an_upload_that_the_disk_cannot_take_all_that_it_took_is_kept(
     media = await stores.spool.finish(await known(stores, upload))
     assert await blob(stores, upload) == b"fits, and goes on"
     assert media.sha256 == sha256(b"fits, and goes on")  # and not of what it could not take
+
+
+async def test_what_the_disk_says_once_while_more_arrives_is_not_overheard(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of writing back is told to the next sync of the file, and to none after that."""
+    upload, calls = await created(stores), 0
+
+    def failing_once(_file: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def arriving() -> AsyncIterator[bytes]:
+        yield bytes(WRITE_BACK_BYTES)
+        while calls == 0:
+            await asyncio.sleep(0.001)
+            yield b"more"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", failing_once)
+        with pytest.raises(StoreUnavailable):
+            await stores.spool.append(upload, arriving())
+    assert calls == 1
+    assert (await known(stores, upload)).offset_bytes == 0
+    await stores.spool.append(await known(stores, upload), stream(b"sent again"))
+    media = await stores.spool.finish(await known(stores, upload))
+    assert media.sha256 == sha256(b"sent again")
 
 
 async def test_bytes_that_were_never_promised_are_cut_off(stores: Stores, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@
           ◄── ready, begin, run, figure, words ──  on its stdout
 
 A system loads, says `ready` when it has transcribed one clip, goes through some more unmeasured (`Request.warm_up`, and
-the joined file where that is asked for), and then runs the scenarios it was asked for, each once. This module is
-imported in the peers' environment too: the standard library and psutil only.
+the joined file where that is asked for), and then runs the scenarios it was asked for, short ones several times. This
+module is imported in the peers' environment too: the standard library and psutil only.
 """
 
 import json
@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TextIO
 
@@ -21,6 +21,8 @@ from bench.process_tree import ProcessTree
 
 JOINED = "joined"  # the id of the text that a joined recording gave
 WARM_UP_CLIPS = 32
+REPEATED_S = 10.0
+MOST_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,14 @@ class Report:
         yield texts
         wall_s = time.perf_counter() - begun
         self._say("run", scenario=scenario, wall_s=wall_s, cpu_s=self._tree.cpu_s() - cpu_before_s, texts=texts)
+
+    def repeated(self, scenario: str) -> Iterator[AbstractContextManager[dict[str, str]]]:
+        """`measured` as often as it takes to see `REPEATED_S` of it: what is over in three seconds says little once."""
+        begun = time.perf_counter()
+        for _ in range(MOST_REPEATS):
+            yield self.measured(scenario)
+            if time.perf_counter() - begun >= REPEATED_S:
+                return
 
     def figure(self, name: str, value: float) -> None:
         """One measurement that is not a scenario; its name carries its unit."""

@@ -259,11 +259,13 @@ def run(request: Request, report: Report) -> None:
         if LONG in request.scenarios:
             loop.transcribe([request.joined])
         if CLIPS in request.scenarios:
-            with report.measured(CLIPS) as texts:
-                texts.update({clip_id: text_of(found) for clip_id, found in loop.transcribe(request.clips).items()})
+            for run in report.repeated(CLIPS):
+                with run as texts:
+                    texts.update({clip_id: text_of(found) for clip_id, found in loop.transcribe(request.clips).items()})
         if LONG in request.scenarios:
-            with report.measured(LONG) as texts:
-                texts[JOINED] = text_of(loop.transcribe([request.joined])[JOINED])
+            for run in report.repeated(LONG):
+                with run as texts:
+                    texts[JOINED] = text_of(loop.transcribe([request.joined])[JOINED])
         if READY_WINDOWS in request.scenarios:
             _measure_ready_windows(loop, request, report)
             _time_single(loop, request, report)
@@ -278,8 +280,9 @@ def _measure_ready_windows(loop: BareLoop, request: Request, report: Report) -> 
     windows = [
         (clip.id, window) for clip in request.clips for window in windows_of(clip, loop.profile, loop.speech_model)
     ]
-    with report.measured(READY_WINDOWS) as texts:
-        texts.update({clip_id: text_of(found) for clip_id, found in loop.recognise(windows).items()})
+    for run in report.repeated(READY_WINDOWS):
+        with run as texts:
+            texts.update({clip_id: text_of(found) for clip_id, found in loop.recognise(windows).items()})
 
 
 def _time_single(loop: BareLoop, request: Request, report: Report) -> None:

@@ -34,12 +34,14 @@ def run(request: Request, report: Report) -> None:
     if BATCHED in request.scenarios:
         _text(batched.transcribe(request.joined.path, batch_size=_BATCH, **greedy)[0])
     if CLIPS in request.scenarios:
-        with report.measured(CLIPS) as texts:
-            for clip in request.clips:
-                texts[clip.id] = _text(model.transcribe(clip.path, **greedy)[0])
+        for run in report.repeated(CLIPS):
+            with run as texts:
+                for clip in request.clips:
+                    texts[clip.id] = _text(model.transcribe(clip.path, **greedy)[0])
     if BATCHED in request.scenarios:
-        with report.measured(BATCHED) as texts:
-            texts[JOINED] = _text(batched.transcribe(request.joined.path, batch_size=_BATCH, **greedy)[0])
+        for run in report.repeated(BATCHED):
+            with run as texts:
+                texts[JOINED] = _text(batched.transcribe(request.joined.path, batch_size=_BATCH, **greedy)[0])
     if WORDS in request.scenarios:
         for clip in request.clips:
             report.words(clip.id, _words(model, clip.path))

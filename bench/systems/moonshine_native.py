@@ -27,9 +27,10 @@ def run(request: Request, report: Report) -> None:
         for clip in request.warm_up:
             text_of(clip.path)
         if CLIPS in request.scenarios:
-            with report.measured(CLIPS) as texts:
-                for clip in request.clips:
-                    texts[clip.id] = text_of(clip.path)
+            for run in report.repeated(CLIPS):
+                with run as texts:
+                    for clip in request.clips:
+                        texts[clip.id] = text_of(clip.path)
 
 
 if __name__ == "__main__":

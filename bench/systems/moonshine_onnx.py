@@ -100,8 +100,9 @@ def run(request: Request, report: Report) -> None:
     _transcribe(model, request.warm_up, 1)
     for scenario, batch_size in ((CLIPS, 1), (BATCHED, _BATCH)):
         if scenario in request.scenarios:
-            with report.measured(scenario) as texts:
-                texts.update(_transcribe(model, request.clips, batch_size))
+            for run in report.repeated(scenario):
+                with run as texts:
+                    texts.update(_transcribe(model, request.clips, batch_size))
 
 
 def _transcribe(model: PlainMoonshine, clips: Sequence[Clip], batch_size: int) -> dict[str, str]:

@@ -40,11 +40,13 @@ def run(request: Request, report: Report) -> None:
     for clip in request.warm_up:
         model.texts(_pieces(clip))
     if CLIPS in request.scenarios:
-        with report.measured(CLIPS) as texts:
-            texts.update({clip.id: " ".join(model.texts(_pieces(clip))) for clip in request.clips})
+        for run in report.repeated(CLIPS):
+            with run as texts:
+                texts.update({clip.id: " ".join(model.texts(_pieces(clip))) for clip in request.clips})
     if BATCHED in request.scenarios:
-        with report.measured(BATCHED) as texts:
-            texts.update(_batched(model, request.clips))
+        for run in report.repeated(BATCHED):
+            with run as texts:
+                texts.update(_batched(model, request.clips))
 
 
 def _batched(model: Parakeet, clips: Sequence[Clip]) -> dict[str, str]:

@@ -95,27 +95,36 @@ async def measure_service(request: Request, report: Report) -> None:
         await transcribe_all(client, request.warm_up)
         if LONG in request.scenarios:
             await client.transcribe(Path(request.joined.path), language=LANGUAGE)
-        tree = ProcessTree(server.pid)
         if SINGLE in request.scenarios:
-            for _ in range(_SINGLE_REPEATS):
-                begun = time.perf_counter()
-                await client.transcribe(Path(request.single.path), language=LANGUAGE)
-                report.figure(SINGLE_LATENCY, time.perf_counter() - begun)
+            await _measure_single(client, request.single, report)
         if CLIPS in request.scenarios:
-            before = tree.cpu_s_by_role(_role)
-            with report.measured(CLIPS) as texts:
-                found = await transcribe_all(client, request.clips)
-                texts.update({clip_id: transcript.text for clip_id, transcript in found.items()})
-            for role, seconds in tree.cpu_s_by_role(_role).items():
-                report.figure(f"{role}_cpu_s_per_job", (seconds - before.get(role, 0.0)) / len(request.clips))
+            await _measure_clips(client, request.clips, report, ProcessTree(server.pid))
         if LONG in request.scenarios:
-            with report.measured(LONG) as texts:
-                texts[JOINED] = (await client.transcribe(Path(request.joined.path), language=LANGUAGE)).text
+            for run in report.repeated(LONG):
+                with run as texts:
+                    texts[JOINED] = (await client.transcribe(Path(request.joined.path), language=LANGUAGE)).text
         if WORDS in request.scenarios:
             for clip_id, transcript in (await transcribe_all(client, request.clips)).items():
                 report.words(clip_id, [Word(word.text, word.start_s, word.end_s) for word in transcript.words])
         if SUBMIT in request.scenarios:
             await _measure_submits(client, request.single, report)
+
+
+async def _measure_single(client: stenod.Client, clip: Clip, report: Report) -> None:
+    for _ in range(_SINGLE_REPEATS):
+        begun = time.perf_counter()
+        await client.transcribe(Path(clip.path), language=LANGUAGE)
+        report.figure(SINGLE_LATENCY, time.perf_counter() - begun)
+
+
+async def _measure_clips(client: stenod.Client, clips: Sequence[Clip], report: Report, tree: ProcessTree) -> None:
+    for run in report.repeated(CLIPS):
+        before = tree.cpu_s_by_role(_role)
+        with run as texts:
+            found = await transcribe_all(client, clips)
+            texts.update({clip_id: transcript.text for clip_id, transcript in found.items()})
+        for role, seconds in tree.cpu_s_by_role(_role).items():
+            report.figure(f"{role}_cpu_s_per_job", (seconds - before.get(role, 0.0)) / len(clips))
 
 
 def _role(command: str) -> str:

@@ -1,9 +1,12 @@
 import json
 import os
+import time
 from io import StringIO
 
+import pytest
+
 from bench.process_tree import ProcessTree
-from bench.protocol import Clip, Report, Request, Word
+from bench.protocol import MOST_REPEATS, REPEATED_S, Clip, Report, Request, Word
 
 
 def test_a_request_survives_the_pipe() -> None:
@@ -28,6 +31,23 @@ def test_a_report_is_one_event_a_line() -> None:
     assert run["cpu_s"] >= 0
     assert figure["value"] == 2.5
     assert words["words"] == [{"text": "It", "start_s": 0.0, "end_s": 0.2}]
+
+
+def test_what_is_short_is_measured_several_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs(wall_s: float) -> int:
+        channel, now_s = StringIO(), [0.0]
+        monkeypatch.setattr(time, "perf_counter", lambda: now_s[0])
+        for run in Report(channel).repeated("long"):
+            with run as texts:
+                now_s[0] += wall_s
+                texts["one"] = "It was the best of times."
+        said = [json.loads(line) for line in channel.getvalue().splitlines()]
+        assert [one["wall_s"] for one in said if one["event"] == "run"] == pytest.approx([wall_s] * (len(said) // 2))
+        return len(said) // 2
+
+    assert runs(REPEATED_S / 100) == MOST_REPEATS
+    assert runs(REPEATED_S / 4) == 4
+    assert runs(REPEATED_S) == 1
 
 
 def test_this_process_uses_processor_and_memory() -> None:

@@ -64,9 +64,7 @@ def main() -> int:
     judged = budgets(found, values)
     audio_s = sum(recording.clip.duration_s for recording in recordings)
     print(f"{machine}\n{_versions(sessions)}")
-    print(
-        f"{len(recordings)} recordings, {audio_s:.0f} s of English speech, medians of {rounds} round(s), of what is short several times in each\n"
-    )
+    print(f"{len(recordings)} recordings, {audio_s:.0f} s of English speech, medians of {rounds} round(s)\n")
     tables = (
         speed_table(found),
         efficiency_table(efficiency(found)),

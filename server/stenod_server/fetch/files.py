@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from stenod_server.fetch import uri_rules
 from stenod_server.fetch.faults import translated
 from stenod_server.fetch.file_name import file_name
 from stenod_server.fetch.options import FetchOptions
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.ports import FetchedMedia
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -36,9 +37,9 @@ class FileSource:
     @asynccontextmanager
     async def open(self, remote: RemoteMedia) -> AsyncIterator[FetchedMedia]:
         path, address = self._path(remote), shown(remote.uri)
-        with translated(address):
-            file = await asyncio.to_thread(self._open, path, address)
-        with file:
+        with ExitStack() as stack:
+            with translated(address):  # whoever is cancelled meanwhile leaves nothing open
+                file = await to_its_end(asyncio.to_thread(lambda: stack.enter_context(self._open(path, address))))
             yield FetchedMedia(
                 _read(file, address), size_bytes=os.fstat(file.fileno()).st_size, file_name=file_name("", path.name)
             )

@@ -1,14 +1,17 @@
 """file:// on a real disk, with what lies in wait there."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stenod_server.domain.job import RemoteMedia
 from stenod_server.errors import FetchRefused, InvalidRequest, LimitExceeded, MediaNotFound
 from stenod_server.fetch.fetcher import UriFetcher
+from tests.support.eventually import eventually
 from tests.support.fetching import MIB, fetched, fetching
 
 BODY = bytes(range(256)) * 8000
@@ -35,6 +38,19 @@ async def test_a_file_below_a_root_is_read(reader: UriFetcher, root: Path) -> No
         assert (found.size_bytes, found.file_name) == (len(BODY), "a b.wav")
         assert b"".join([chunk async for chunk in found.chunks]) == BODY
     assert await fetched(reader, uri.replace("file://", "FILE://localhost"), max_bytes=len(BODY)) == BODY
+
+
+async def test_a_fetch_that_is_cancelled_as_it_opens_the_file_leaves_nothing_open(
+    reader: UriFetcher, root: Path
+) -> None:
+    path = root / "calls" / "a b.wav"
+    for turns in range(30):
+        reading = asyncio.create_task(fetched(reader, path.as_uri(), max_bytes=10 * MIB))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    await eventually(lambda: str(path) not in [file.path for file in psutil.Process().open_files()])
 
 
 async def test_symlinks_may_lead_about_below_the_root(reader: UriFetcher, root: Path) -> None:

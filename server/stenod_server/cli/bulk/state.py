@@ -8,11 +8,12 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from stenod_server.fetch.buckets import Bucket, open_bucket
+from stenod_server.object_store.to_its_end import to_its_end
 from stenod_server.store.snapshots import FILE_NAME, take_snapshot
 
 _PIECE_BYTES: Final = 1024 * 1024
@@ -66,6 +67,7 @@ def _directory(text: str) -> Path:
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
+    with ExitStack() as stack:
+        file = await to_its_end(asyncio.to_thread(lambda: stack.enter_context(path.open("rb"))))
         while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
             yield piece

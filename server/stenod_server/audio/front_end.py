@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from stenod_server.audio.crosstalk import without_crosstalk
 from stenod_server.audio.cuts import Lengths
@@ -15,7 +16,8 @@ from stenod_server.audio.vad import SpeechModel
 from stenod_server.domain.audio import SAMPLE_RATE_HZ, to_samples
 from stenod_server.ports import AudioProgress, AudioSummary, Window, WindowPlan
 
-_PROGRESS_SAMPLES = 10 * SAMPLE_RATE_HZ
+_FIRST_PROGRESS_SAMPLES: Final = 10 * SAMPLE_RATE_HZ  # then it is known how long the recording is thought to be
+_PROGRESS_SAMPLES: Final = 60 * SAMPLE_RATE_HZ  # each wakes the server; a minute is decoded in some 0.03 s
 
 
 class InOrder:
@@ -66,15 +68,15 @@ def recording(path: Path, plan: WindowPlan, model: SpeechModel) -> Iterator[Wind
             for channel in range(decoding.channels)
         ]
         order = InOrder(segmenters)
-        told_samples = 0
+        told_at_samples = _FIRST_PROGRESS_SAMPLES
         for block in without_crosstalk(decoding.blocks(), decoding.channels):
             for segmenter, samples in zip(segmenters, block, strict=True):
                 for window in segmenter.feed(samples):
                     order.push(window)
             yield from order.ready()
-            if decoding.position_samples - told_samples >= _PROGRESS_SAMPLES:
-                told_samples = decoding.position_samples
-                yield AudioProgress(told_samples, decoding.info.estimated_samples)
+            if decoding.position_samples >= told_at_samples:
+                told_at_samples += _PROGRESS_SAMPLES
+                yield AudioProgress(decoding.position_samples, decoding.info.estimated_samples)
         for segmenter in segmenters:
             for window in segmenter.finish():
                 order.push(window)

@@ -53,8 +53,8 @@ async def count_engines(settings: Settings, engine: Engine) -> int:
 
 
 async def open_front_end(settings: Settings, max_engines: int) -> AudioWorkerPool:
-    # A recording holds a worker while its windows are recognised (ADR 3): as many as jobs that may run side by side,
-    # within reason for the memory.
+    # A recording holds a worker until its last window is taken (ADR 3), which is soon for a short one and late for a
+    # long one: as many as jobs that may run side by side, within reason for the memory.
     cores = os.cpu_count() or 1
     workers = settings.decode_workers or max(1, min(max_engines, max(8, 4 * cores)))
     vad = settings.models_path / "silero-vad" / "1" / "silero_vad_sequence.onnx"

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,13 @@ from stenod_server.ports import WindowPlan
 class AudioPoolSettings:
     """`vad_path` is Silero's sequence graph (`<models_dir>/silero-vad/1/silero_vad_sequence.onnx`).
 
-    A worker holds a recording until its last window is read, so `max_workers` bounds the recordings in work.
+    A worker holds a recording until its last item is read, so `max_workers` bounds the recordings in decoding.
     """
 
     vad_path: Path
     max_workers: int = 2
     min_idle_workers: int = 1
-    patience_s: float = 0.25  # for a worker to come back before another one is started, which costs half a second
+    patience_s: float = 0.25  # in which none comes back to anybody before another one is started: half a second's work
     idle_exit_s: float = 60.0
     recordings_per_worker: int = 200
     stall_timeout_s: float = 120.0  # the longest a worker may neither say anything nor work while it is read from
@@ -36,10 +36,13 @@ class AudioPoolSettings:
 
 
 class _Recording:
-    """The items of one recording, read from the worker that has it."""
+    """The items of one recording, read from the worker that has it; behind the last one others may have it (`lease`),
+    for what is cut may be long in being recognised.
+    """
 
-    def __init__(self, worker: WorkerProcess, crashes_again: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, worker: WorkerProcess, lease: ExitStack, crashes_again: Callable[[], Awaitable[bool]]) -> None:
         self._worker = worker
+        self._lease = lease
         self._crashes_again = crashes_again
         self._is_over = False
 
@@ -59,7 +62,9 @@ class _Recording:
         except BaseException:  # whatever it was, there is nothing more to come
             self._is_over = True
             raise
-        self._is_over = is_last(item)
+        if is_last(item):
+            self._is_over = True
+            self._lease.close()
         return item
 
 
@@ -73,6 +78,7 @@ class AudioWorkerPool:
         self._leased: set[WorkerProcess] = set()
         self._exits: dict[WorkerProcess, asyncio.TimerHandle] = {}
         self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._came_back_s = 0.0  # when a worker last went from one recording to the next
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
@@ -84,13 +90,13 @@ class AudioWorkerPool:
     @asynccontextmanager
     async def windows(self, path: Path, plan: WindowPlan) -> AsyncIterator[AsyncIterator[Item]]:
         """See `ports.AudioFrontEnd.windows`. Waits for a worker, in order of arrival."""
-        async with self._slots:
+        await self._slots.acquire()
+        with ExitStack() as lease:
+            lease.callback(self._slots.release)
             worker = await self._lease()
-            try:
-                await worker.begin(path, plan)
-                yield _Recording(worker, partial(self._crashes, path, plan))
-            finally:
-                self._give_back(worker)
+            lease.callback(self._give_back, worker)
+            await worker.begin(path, plan)
+            yield _Recording(worker, lease, partial(self._crashes, path, plan))
 
     async def _crashes(self, path: Path, plan: WindowPlan) -> bool:
         """Whether a fresh worker dies of the same recording; where not, the first one died of something else."""
@@ -138,13 +144,19 @@ class AudioWorkerPool:
         return None
 
     async def _wait_for_one(self) -> WorkerProcess | None:
-        """Short recordings are decoded in less time than a process takes to start."""
+        """Short recordings are decoded in less time than a process takes to start: while those in line are served, one
+        more would only take from the others.
+        """
         if len(self._leased) < max(1, self._wanted_idle()):
             return None
-        waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[WorkerProcess] = loop.create_future()
         self._waiting.append(waiter)
+        until_s = loop.time() + self._settings.patience_s
         try:
-            await asyncio.wait({waiter}, timeout=self._settings.patience_s)
+            while not waiter.done() and (left_s := until_s - loop.time()) > 0:
+                await asyncio.wait({waiter}, timeout=left_s)
+                until_s = max(until_s, self._came_back_s + self._settings.patience_s)
         except asyncio.CancelledError:
             if waiter.done():  # handed over in the same turn: somebody else may have it
                 self._give_back(waiter.result())
@@ -180,6 +192,7 @@ class AudioWorkerPool:
         if not self._waiting:
             self._park(worker)
             return
+        self._came_back_s = asyncio.get_running_loop().time()
         self._leased.add(worker)  # at once, so that `close` finds it
         self._waiting.popleft().set_result(worker)
 

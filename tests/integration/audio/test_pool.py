@@ -96,6 +96,19 @@ async def test_short_recordings_share_a_worker_rather_than_start_more(open_pool:
         assert pool.worker_pids == started
 
 
+async def test_no_worker_is_started_while_those_in_line_are_served(open_pool: OpenPool, short: Path) -> None:
+    async def read_slowly(pool: AudioWorkerPool) -> None:
+        async with pool.windows(short, PLAN) as items:
+            await asyncio.sleep(0.25)
+            assert [type(item) async for item in items] == [AudioSummary]
+
+    async with open_pool(max_workers=8, patience_s=1.0) as pool:
+        await pool.start()
+        started = pool.worker_pids
+        await asyncio.gather(*(read_slowly(pool) for _ in range(8)))  # the last one waits for longer than that
+        assert pool.worker_pids == started
+
+
 @pytest.mark.speech
 @needs_speech[1]
 async def test_a_recording_gets_a_worker_of_its_own_where_the_others_stay_busy(
@@ -106,6 +119,18 @@ async def test_a_recording_gets_a_worker_of_its_own_where_the_others_stay_busy(
         async with pool.windows(endless, PLAN):
             await read(pool, short)
             assert len(pool.worker_pids) == 2
+
+
+async def test_a_recording_that_is_read_leaves_its_worker_to_others(open_pool: OpenPool, short: Path) -> None:
+    """Its windows may be long in being recognised."""
+    async with open_pool(max_workers=1) as pool, pool.windows(short, PLAN) as items:
+        assert [type(item) async for item in items] == [AudioSummary]
+        await asyncio.wait_for(read(pool, short), 10)
+        async with pool.windows(short, PLAN) as others:
+            with pytest.raises(StopAsyncIteration):
+                await anext(items)
+            assert isinstance(await anext(others), AudioSummary)
+    assert len(pool.worker_pids) == 0
 
 
 async def test_a_recording_that_is_given_up_while_it_waits_loses_no_worker(open_pool: OpenPool, short: Path) -> None:

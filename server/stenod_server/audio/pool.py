@@ -28,7 +28,7 @@ class AudioPoolSettings:
     min_idle_workers: int = 1
     patience_s: float = 0.25  # in which none comes back to anybody before another one is started: half a second's work
     idle_exit_s: float = 60.0
-    recordings_per_worker: int = 200
+    recordings_per_worker: int = 2000  # a new one costs as much as decoding sixty short ones
     stall_timeout_s: float = 120.0  # the longest a worker may neither say anything nor work while it is read from
     nice: int = 0  # 20: it runs only where nobody else wants to
     memory_limit_bytes: int = 0  # RLIMIT_AS of a worker; 0 = none. Idle it has mapped some 250 MiB

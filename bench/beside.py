@@ -26,7 +26,7 @@ from bench.catalogue import DEFAULT_MODEL
 from bench.machine import Machine
 from bench.preparation import build_models
 from bench.process_tree import ProcessTree
-from bench.protocol import Clip, Request
+from bench.protocol import FILES_AT_ONCE, Clip, Request
 from bench.recordings import CACHE_DIR, NoSpeechSet, english_recordings
 from bench.request import request_for
 from bench.result_file import Figure, write_result
@@ -38,7 +38,7 @@ from stenod_models.export.errors import ModelBuildError
 SERVICE: Final = "stenod"
 BARE: Final = "bare loop"
 LONG: Final = "one long file"
-CLIPS: Final = "16 files at once"
+CLIPS: Final = f"{FILES_AT_ONCE} files at once"
 _LOG: Final = CACHE_DIR / "logs" / "beside.log"
 
 

@@ -6,6 +6,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
+from bench.protocol import FILES_AT_ONCE
+
 SERVICE: Final = "service"
 BARE: Final = "bare"
 DEFAULT_MODEL: Final = "moonshine-tiny-en"
@@ -46,7 +48,7 @@ _MOONSHINE: Final = (
         description="the service with its embedded Triton, through the gRPC API",
         scenarios=(
             Scenario("single"),
-            Scenario("clips", "stenod: 16 files at once"),
+            Scenario("clips", f"stenod: {FILES_AT_ONCE} files at once"),
             Scenario("long", "stenod: one long file", against="long"),
             Scenario("submit"),
         ),
@@ -104,7 +106,7 @@ def _ours(service: str, model: str, label: str) -> tuple[System, System]:
             is_peer=False,
             description=f"the service with {model}",
             scenarios=(
-                Scenario("clips", f"stenod, {label}: 16 files at once"),
+                Scenario("clips", f"stenod, {label}: {FILES_AT_ONCE} files at once"),
                 Scenario("long", f"stenod, {label}: one long file", against="long"),
             ),
             model=model,

@@ -24,12 +24,12 @@ from bench.catalogue import DEFAULT_MODEL
 from bench.machine import Machine
 from bench.preparation import build_models
 from bench.process_tree import ProcessTree
-from bench.protocol import Clip, Request
+from bench.protocol import FILES_AT_ONCE, Clip, Request
 from bench.recordings import CACHE_DIR, SINGLE_S, NoSpeechSet, Recording, english_recordings
 from bench.request import request_for
 from bench.result_file import Figure, write_result
 from bench.results import percentile
-from bench.systems.service import AT_ONCE, LANGUAGE, running_server, transcribe_all
+from bench.systems.service import LANGUAGE, running_server, transcribe_all
 from bench.table import aligned
 from stenod_models.export.errors import ModelBuildError
 
@@ -101,7 +101,7 @@ async def measure_load(
     with _LOG.open("wb") as log:
         async with running_server(request, log=log) as server, stenod.Client(server.grpc) as client:
             tree = ProcessTree(server.pid)
-            await transcribe_all(client, [request.single] * AT_ONCE)
+            await transcribe_all(client, [request.single] * FILES_AT_ONCE)
             scaling = [await _scaling(client, request, tree, at_once) for at_once in options.at_once]
             latency = [
                 await _latency(client, clips, load_ratio=ratio, count=options.requests) for ratio in options.loads

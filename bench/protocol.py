@@ -19,6 +19,7 @@ from typing import Any, Self, TextIO
 
 from bench.process_tree import ProcessTree
 
+FILES_AT_ONCE = 32  # engines of the default model on two cores, and rows that its bare loop has in work
 JOINED = "joined"  # the id of the text that a joined recording gave
 WARM_UP_CLIPS = 32
 REPEATED_S = 10.0

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bench.protocol import FILES_AT_ONCE
 from bench.results import Budget, Row, percentile
 
 _HEADINGS: Final = (
@@ -51,7 +52,7 @@ _SHOWN_AS_MS: Final = {
     "single_latency_s": "a 10 s clip, warm: submit to transcript",
     "single_recognition_s": "its bare recognition",
     "submit_latency_s": "SubmitJob while 200 jobs are in flight",
-    "server_cpu_s_per_job": "CPU of a job, 16 at once: the server",
+    "server_cpu_s_per_job": f"CPU of a job, {FILES_AT_ONCE} at once: the server",
     "audio_cpu_s_per_job": "  decoding and cutting",
     "triton_cpu_s_per_job": "  Triton and its recognisers",
 }

@@ -8,11 +8,11 @@ from typing import Final
 
 import stenod
 from bench.process_tree import ProcessTree
-from bench.protocol import Request
+from bench.protocol import FILES_AT_ONCE, Request
 from bench.recordings import CACHE_DIR
 from bench.stages.profiler import RATE_HZ, Target, profiled
 from bench.stages.samples import SERVER_RULES, samples_in, shares
-from bench.systems.service import AT_ONCE, running_server, transcribe_all
+from bench.systems.service import running_server, transcribe_all
 
 SERVER, AUDIO, RECOGNISERS, TRITON = "server", "audio workers", "recognisers", "Triton"
 PROFILE_DIR: Final = CACHE_DIR / "profile"
@@ -41,13 +41,13 @@ def role_of(command: str) -> str:
 
 
 async def measure_service(request: Request, passes: int, *, flame: bool) -> ServicePasses:
-    """`passes` over the recordings, 16 at once; one more with the profiler, and with `flame` another for a flame graph
-    in `PROFILE_DIR`. Raises ProfilerFailed.
+    """`passes` over the recordings, FILES_AT_ONCE in work; one more with the profiler, and with `flame` another for a
+    flame graph in `PROFILE_DIR`. Raises ProfilerFailed.
     """
     _LOG.parent.mkdir(parents=True, exist_ok=True)
     with _LOG.open("wb") as log:
         async with running_server(request, log=log) as server, stenod.Client(server.grpc) as client:
-            await transcribe_all(client, [request.single] * AT_ONCE)
+            await transcribe_all(client, [request.single] * FILES_AT_ONCE)
             tree = ProcessTree(server.pid)
             found = [await _pass(client, request, tree) for _ in range(passes)]
             folded = Target(server.pid, PROFILE_DIR / "server.folded")

@@ -15,13 +15,12 @@ from typing import BinaryIO, Final
 
 import stenod
 from bench.process_tree import ProcessTree
-from bench.protocol import JOINED, Clip, Report, Request, Word, serve
+from bench.protocol import FILES_AT_ONCE, JOINED, Clip, Report, Request, Word, serve
 
 CLIPS, LONG, SINGLE, SUBMIT, WORDS = "clips", "long", "single", "submit", "words"
 COLD_START: Final = "cold_start_s"
 SINGLE_LATENCY: Final = "single_latency_s"
 SUBMIT_LATENCY: Final = "submit_latency_s"
-AT_ONCE: Final = 16
 LANGUAGE: Final = "en"  # as the bare loop and the peers are told
 IN_FLIGHT: Final = 200
 _SUBMITS: Final = 200
@@ -73,7 +72,7 @@ async def _addresses(process: asyncio.subprocess.Process) -> tuple[str, str]:
 
 
 async def transcribe_all(
-    client: stenod.Client, clips: Sequence[Clip], *, at_once: int = AT_ONCE
+    client: stenod.Client, clips: Sequence[Clip], *, at_once: int = FILES_AT_ONCE
 ) -> dict[str, stenod.Transcript]:
     """So many files at once, until all are done."""
     room = asyncio.Semaphore(at_once)
@@ -87,7 +86,7 @@ async def transcribe_all(
 
 async def measure_service(request: Request, report: Report) -> None:
     async with running_server(request) as server, stenod.Client(server.grpc) as client:
-        await transcribe_all(client, [request.single] * AT_ONCE)
+        await transcribe_all(client, [request.single] * FILES_AT_ONCE)
         report.ready(
             {name: version(name) for name in ("stenod", "nvidia-pytriton", "onnxruntime")}, measured_pid=server.pid
         )

@@ -52,7 +52,7 @@ def test_each_precision_of_whisper_is_compared_with_its_own_service() -> None:
     }
     found = rows(measured, RECORDINGS)
     assert [row.service_ratio for row in found] == [1.0, 3.0, 1.0, 0.75, 4.0]
-    assert efficiency(found) == [("stenod, base fp32: 16 files at once", 0.75, 0.5)]
+    assert efficiency(found) == [("stenod, base fp32: 32 files at once", 0.75, 0.5)]
     assert budgets(found, {}) == []  # they are of the default model
 
 

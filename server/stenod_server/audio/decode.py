@@ -24,6 +24,7 @@ from stenod_server.audio.media_file import (
     ShapeLimits,
     choose_stream,
     describe,
+    leave_page_cache,
     open_container,
     packets,
     readable_media,
@@ -78,6 +79,7 @@ class Decoding:
     def __enter__(self) -> Self:
         """Raises UnsupportedMedia, NoAudio, LimitExceeded, DecoderDied."""
         with ExitStack() as stack, readable_media(self._path):
+            stack.callback(leave_page_cache, self._path)
             self._container = stack.enter_context(open_container(self._path))
             self._stream = choose_stream(self._container, self._options.shape)
             self._stream.codec_context.thread_count = 1  # one core per recording; frames stay in order

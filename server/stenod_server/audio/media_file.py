@@ -3,8 +3,10 @@
 The one place where exceptions of av become ours.
 """
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -125,6 +127,16 @@ def open_container(path: Path) -> InputContainer:
             "max_streams": str(_MAX_STREAMS),
         },
     )
+
+
+def leave_page_cache(path: Path) -> None:
+    """Tell the kernel that the file, which is read once, is not read again: its memory serves the next recording that
+    arrives, and pushes nothing out that is needed (the database, the models).
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError), path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def packets(container: InputContainer, stream: AudioStream) -> "Iterator[Packet[AudioStream]]":

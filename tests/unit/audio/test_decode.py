@@ -1,6 +1,8 @@
 """Decoding of files made here: trims to the sample, caps, channels, damage, and a reason for everything refused."""
 
 import io
+import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -16,6 +18,7 @@ from stenod_server.domain.audio import SAMPLE_RATE_HZ
 from stenod_server.errors import DecoderDied, LimitExceeded, NoAudio, UnsupportedMedia
 from tests.support.bombs import ape, flac
 from tests.support.fuzz_seeds import CORPUS
+from tests.support.page_cache import is_cached, lets_go
 from tests.support.waves import Int16Audio, joined, noise, silence, talk, tone, write_wav
 
 
@@ -317,3 +320,17 @@ def test_many_channels_are_told_apart(tmp_path: Path, name: str, codec: str, lay
     heard_hz = [2 * int(np.abs(np.fft.rfft(channel[4000:12_000])).argmax()) for channel in decoded]
     heard_hz[3:4] = pitches_hz[3:4].tolist()  # of 7.1 the fourth is for effects below the others, and coded as such
     assert heard_hz == pitches_hz.tolist()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page cache is Linux's")
+def test_a_recording_that_was_read_leaves_the_page_cache(tmp_path: Path) -> None:
+    if not lets_go(tmp_path):
+        pytest.skip("the file system of the temporary directory keeps its files in memory")
+    path = write_wav(tmp_path / "a.wav", talk(20.0))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    with Decoding(path, DecodeOptions()) as decoding:
+        samples = sum(block.shape[1] for block in decoding.blocks())
+        assert is_cached(path)
+    assert samples == 20 * SAMPLE_RATE_HZ
+    assert not is_cached(path)

@@ -35,16 +35,19 @@ class OpenBatch(Generic[_Window]):
         self._changed = threading.Condition()
         self._waiting: deque[_Window] = deque()
         self._is_closed = False
+        self._is_beginning = False  # with the window taken last, which may have taken the last row
         self._taken: list[_Window] = []  # by the recogniser, and perhaps answered since; of its thread only
         self._thread = threading.Thread(target=self._work, name="open-batch", daemon=True)
         self._thread.start()
 
     def put(self, windows: Sequence[_Window]) -> None:
-        """Longest first. Blocks until all are in work: who waits does so in Triton's queue, which knows priorities."""
+        """Longest first. Blocks until all are in work and there is room for more: who waits does so in Triton's queue,
+        which knows priorities, and gives a window to the instance that can begin with it first.
+        """
         with self._changed:
             self._waiting.extend(sorted(windows, key=lambda window: -len(window.audio)))
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._waiting)
+            self._changed.wait_for(lambda: not self._waiting and not self._is_beginning)
 
     def close(self) -> None:
         """Blocks until every window is answered."""
@@ -61,6 +64,8 @@ class OpenBatch(Generic[_Window]):
                 _log.exception("an open batch failed")
                 self._recover()
             self._taken.clear()
+            with self._changed:
+                self._note_room()
 
     def _has_work(self) -> bool:
         with self._changed:
@@ -70,12 +75,17 @@ class OpenBatch(Generic[_Window]):
     def _next(self) -> _Window | None:
         with self._changed:
             if not self._waiting:
+                self._note_room()
                 return None
             window = self._waiting.popleft()
-            if not self._waiting:
-                self._changed.notify_all()
+            self._is_beginning = True
         self._taken = [*(one for one in self._taken if not one.is_answered), window]
         return window
+
+    def _note_room(self) -> None:
+        """Whoever asks for a window is done with beginning the one before."""
+        self._is_beginning = False
+        self._changed.notify_all()
 
     def _recover(self) -> None:
         """Recognise what has no answer as one batch, or apart, so that a window takes none of the others down. Where

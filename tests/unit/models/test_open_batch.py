@@ -131,6 +131,31 @@ def test_putting_waits_until_all_are_in_work(opened: Opened) -> None:
     assert answers(windows) == [[heard(window.audio)] for window in windows]
 
 
+def test_putting_waits_until_there_is_room_for_more(opened: Opened) -> None:
+    begun, has_room = threading.Event(), threading.Event()
+
+    class OneRow(Ear):
+        """Begins with a window at once, and asks for the next one when it is told that there is room."""
+
+        def recognise_open(self, waiting: Callable[[], Asked | None]) -> None:
+            while (window := waiting()) is not None:
+                begun.set()
+                assert has_room.wait(_PATIENCE_S)
+                window.answer(heard(window.audio))
+
+    batch = opened(OneRow())
+    window = Window(1)
+    putting = threading.Thread(target=batch.put, args=([window],))
+    putting.start()
+    assert begun.wait(_PATIENCE_S)
+    putting.join(0.2)
+    assert putting.is_alive()
+    has_room.set()
+    putting.join(_PATIENCE_S)
+    assert not putting.is_alive()
+    assert answers([window]) == [[heard(window.audio)]]
+
+
 def test_nothing_to_put_waits_for_nothing(opened: Opened) -> None:
     opened(Ear()).put([])
 

@@ -52,6 +52,7 @@ _SHOWN_AS_MS: Final = {
     "single_latency_s": "a 10 s clip, warm: submit to transcript",
     "single_recognition_s": "its bare recognition",
     "submit_latency_s": "SubmitJob while 200 jobs are in flight",
+    "submit_latency_idle_s": "  with --worker-priority idle, for a machine of its own",
     "server_cpu_s_per_job": f"CPU of a job, {FILES_AT_ONCE} at once: the server",
     "audio_cpu_s_per_job": "  decoding and cutting",
     "triton_cpu_s_per_job": "  Triton and its recognisers",

@@ -21,9 +21,10 @@ CLIPS, LONG, SINGLE, SUBMIT, WORDS = "clips", "long", "single", "submit", "words
 COLD_START: Final = "cold_start_s"
 SINGLE_LATENCY: Final = "single_latency_s"
 SUBMIT_LATENCY: Final = "submit_latency_s"
+SUBMIT_LATENCY_IDLE: Final = "submit_latency_idle_s"  # with recognisers that yield entirely
 LANGUAGE: Final = "en"  # as the bare loop and the peers are told
 IN_FLIGHT: Final = 200
-_SUBMITS: Final = 200
+_SUBMITS: Final = 600
 _SINGLE_REPEATS: Final = 10
 _START_S: Final = 600.0
 _STOP_S: Final = 60.0
@@ -106,7 +107,11 @@ async def measure_service(request: Request, report: Report) -> None:
             for clip_id, transcript in (await transcribe_all(client, request.clips)).items():
                 report.words(clip_id, [Word(word.text, word.start_s, word.end_s) for word in transcript.words])
         if SUBMIT in request.scenarios:
-            await _measure_submits(client, request.single, report)
+            await _measure_submits(client, request.single, report, SUBMIT_LATENCY)
+    if SUBMIT in request.scenarios:
+        async with running_server(request, "--worker-priority=idle") as server, stenod.Client(server.grpc) as client:
+            await transcribe_all(client, [request.single] * FILES_AT_ONCE)
+            await _measure_submits(client, request.single, report, SUBMIT_LATENCY_IDLE)
 
 
 async def _measure_single(client: stenod.Client, clip: Clip, report: Report) -> None:
@@ -132,14 +137,14 @@ def _role(command: str) -> str:
     return "triton" if "tritonserver" in command or "python_backend_stub" in command else "server"
 
 
-async def _measure_submits(client: stenod.Client, clip: Clip, report: Report) -> None:
+async def _measure_submits(client: stenod.Client, clip: Clip, report: Report, figure: str) -> None:
     """How long SubmitJob takes while at least IN_FLIGHT jobs wait or run: one after the other, each a new job."""
     media = await asyncio.to_thread(Path(clip.path).read_bytes)
     jobs = [await client.submit(media, language=LANGUAGE) for _ in range(IN_FLIGHT)]
     for _ in range(_SUBMITS):
         begun = time.perf_counter()
         job = await client.submit(media, language=LANGUAGE)
-        report.figure(SUBMIT_LATENCY, time.perf_counter() - begun)
+        report.figure(figure, time.perf_counter() - begun)
         jobs.append(job)
     await asyncio.gather(*(client.delete(job.job_id, force=True) for job in jobs))
 

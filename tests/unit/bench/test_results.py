@@ -91,7 +91,14 @@ def test_budgets_tell_what_is_met() -> None:
 
 def test_tables_show_every_row() -> None:
     measured = {
-        "service": [session(run("clips", 2.0), cold_start_s=[3.0], submit_latency_s=[0.001] * 200)],
+        "service": [
+            session(
+                run("clips", 2.0),
+                cold_start_s=[3.0],
+                submit_latency_s=[0.001] * 200,
+                submit_latency_idle_s=[0.030] * 200,
+            )
+        ],
         "bare": [session(run("clips", 1.0, cpu_s=9.0))],
     }
     found = rows(measured, RECORDINGS)
@@ -100,4 +107,8 @@ def test_tables_show_every_row() -> None:
     assert len({len(line) for line in table}) == 1
     assert efficiency_table(efficiency(found)).splitlines()[1].split()[-2:] == ["0.50", "0.90"]
     assert "p99 1.0" in figure_table(figures(measured))
-    assert "NOT MET" in budget_table(budgets(found, figures(measured)))
+    judged = budget_table(budgets(found, figures(measured))).splitlines()
+    by_default, idle = (line for line in judged if line.startswith("SubmitJob p99"))
+    assert by_default.endswith("  met")
+    assert "--worker-priority idle" in idle
+    assert idle.endswith("NOT MET")

@@ -6,6 +6,7 @@ call waits for nobody. Each operation has a savepoint of its own: one that is re
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,9 +32,9 @@ READERS: Final = 4  # readers wait for the disk, hardly for one another; more th
 MAX_BATCH: Final = 64  # operations per commit: bounds how long the first of them waits for the last
 _SCRUB_PATIENCE_MS: Final = 50  # for a reader to finish its statement: the writer stands still meanwhile
 LOCK_TIMEOUT_S: Final = 10.0  # only another process can hold the lock: a second node, a backup, the sqlite3 shell
+_RETRY_S: Final = 0.01  # where SQLite does not wait itself
 
 _PRAGMAS: Final = (
-    "journal_mode = WAL",  # readers and the writer do not wait for each other
     "synchronous = FULL",  # the write-ahead log is synced before a commit returns: an accepted job survives a power cut
     "foreign_keys = ON",  # off by default in SQLite
     "secure_delete = ON",  # DeleteJob erases: deleted transcripts are overwritten, not only forgotten
@@ -229,8 +230,25 @@ def _engine(path: Path | None, lock_timeout_s: float, **options: Any) -> sa.Engi
 def _set_up(connection: Any, record: object) -> None:
     del record
     connection.isolation_level = None  # else the driver begins transactions of its own, too late and too weak
+    _use_write_ahead_log(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Readers and the writer do not wait for each other then. The first to open a new file changes it, and for the lock
+    that this takes SQLite does not wait: of two nodes that start together one would fail. Raises OperationalError.
+    """
+    give_up_at = time.monotonic() + connection.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

@@ -117,6 +117,23 @@ async def test_a_database_locked_by_another_process_is_unavailable_and_then_not(
     assert await database.read(_notes_there) == ["a"]
 
 
+async def test_a_new_file_that_another_node_is_opening_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "stenod.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # the lock that SQLite takes to change the journal's mode
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await open_sqlite(path, _notes.metadata.create_all, lock_timeout_s=0.0)
+    opening = asyncio.create_task(open_sqlite(path, _notes.metadata.create_all))
+    await asyncio.sleep(0.1)
+    assert not opening.done()
+    other.execute("COMMIT")
+    other.close()
+    database = await opening
+    await database.write(_note("a"))
+    assert await database.read(_notes_there) == ["a"]
+    await database.close()
+
+
 async def test_a_full_disk_is_unavailable_and_loses_nothing_that_was_kept(database: SqliteDatabase) -> None:
     await database.write(_note("kept"))
     pages = await database.write(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar_one())
